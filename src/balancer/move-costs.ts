@@ -1,0 +1,22 @@
+import type { ModelReference } from '../domain/prediction.js';
+import type { MoveRequest } from '../domain/move-request.js';
+
+/** Predicted durations of n requests as columns, in seconds, in the order of the requests; NaN where a move is impossible. */
+export interface CostColumns {
+  p10: Float64Array;
+  p50: Float64Array;
+  p90: Float64Array;
+}
+
+/**
+ * What the balancer asks for the price of moves, in bulk. In-process, over HTTP or constants from a file: the
+ * balancer does not know which.
+ */
+export interface MoveCosts {
+  /** What answers, for the plan's `model` field; undefined for constants. */
+  readonly model: ModelReference | undefined;
+  /** Durations of all requests in one call. */
+  durations(requests: readonly MoveRequest[]): Promise<CostColumns>;
+  /** Sentences for the plan's warnings, such as that a fallback was used. */
+  warnings(): readonly string[];
+}

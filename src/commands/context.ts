@@ -1,0 +1,78 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Command } from 'commander';
+import { DEFAULT_STORE_URL } from '../store/store.js';
+
+/** What a command is given of the world, so that a test can hand it another one. */
+export interface Context {
+  stdin: NodeJS.ReadableStream;
+  stdout: NodeJS.WritableStream;
+  stderr: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+  env: Readonly<Record<string, string | undefined>>;
+  /** Epoch milliseconds. */
+  now: () => number;
+}
+
+export const processContext = (): Context => ({
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  now: Date.now,
+});
+
+/** Options that every command has. */
+export interface CommonOptions {
+  json?: boolean;
+  quiet?: boolean;
+  debug?: boolean;
+  store: string;
+  models: string;
+}
+
+/** Adds `--json --quiet --debug` and, where asked for, `--store` and `--models`, and the examples to the help. */
+export function withCommonOptions(
+  command: Command,
+  context: Context,
+  {
+    store = false,
+    models = false,
+    examples,
+  }: { store?: boolean; models?: boolean; examples: readonly string[] },
+): Command {
+  if (store) {
+    command.option(
+      '--store <url>',
+      'where records are: sqlite:PATH or influx://USER:PASS@HOST:8086/DATABASE (or MOVECAST_STORE)',
+      context.env['MOVECAST_STORE'] ?? DEFAULT_STORE_URL,
+    );
+  }
+  if (models)
+    command.option(
+      '--models <dir>',
+      "the registry's folder (or MOVECAST_MODELS)",
+      context.env['MOVECAST_MODELS'] ?? defaultModelsFolder(),
+    );
+  return command
+    .option('--json', 'print JSON for programs')
+    .option('--quiet', 'print no progress and no remarks')
+    .option('--debug', 'show the stack of an error')
+    .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
+}
+
+/** `models/` here when there is one, else the models shipped with the package. */
+export function defaultModelsFolder(): string {
+  if (existsSync('models')) return 'models';
+  return packageFolder('models');
+}
+
+/** A folder of the package itself, wherever it is installed. */
+export function packageFolder(name: string): string {
+  let url = new URL('.', import.meta.url);
+  while (!existsSync(new URL('package.json', url))) {
+    const up = new URL('..', url);
+    if (up.href === url.href) return name;
+    url = up;
+  }
+  return fileURLToPath(new URL(name, url));
+}

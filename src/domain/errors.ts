@@ -1,0 +1,89 @@
+/**
+ * Errors that a user can cause. Each carries one sentence that says what is wrong, where, and what to do.
+ * Anything else that is thrown is a bug and may show its stack.
+ */
+
+/** Every error code, what the command line exits with and what HTTP answers. docs/errors.md lists the same codes. */
+export const errorCodes = {
+  usage: { exitCode: 2, httpStatus: 400, meaning: 'wrong arguments or options' },
+  'input-unreadable': { exitCode: 2, httpStatus: 400, meaning: 'an input that cannot be read at all' },
+  'input-invalid': { exitCode: 2, httpStatus: 422, meaning: 'an input that can be read but is not valid' },
+  'not-found': { exitCode: 2, httpStatus: 404, meaning: 'a named thing does not exist' },
+  'not-allowed': {
+    exitCode: 2,
+    httpStatus: 403,
+    meaning: 'refused for safety; the sentence says what would allow it',
+  },
+  'too-large': { exitCode: 2, httpStatus: 413, meaning: 'over a stated limit' },
+  'store-unavailable': {
+    exitCode: 1,
+    httpStatus: 503,
+    meaning: 'the store does not answer or cannot be written',
+  },
+  'store-format': {
+    exitCode: 1,
+    httpStatus: 500,
+    meaning: 'the store was written by a newer version or is not ours',
+  },
+  'model-unusable': {
+    exitCode: 1,
+    httpStatus: 409,
+    meaning: 'a model that cannot be loaded or does not exist',
+  },
+  'nothing-to-train-on': { exitCode: 1, httpStatus: 409, meaning: 'too few finished moves' },
+  'cannot-write': { exitCode: 1, httpStatus: 500, meaning: 'a file or folder cannot be written' },
+  'cannot-listen': { exitCode: 1, httpStatus: 500, meaning: 'the address is in use or not ours' },
+  'service-unavailable': { exitCode: 1, httpStatus: 503, meaning: 'a service asked for does not answer' },
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+/**
+ * An error that a user can cause and mend.
+ *
+ * @example
+ * throw new UserError('input-unreadable', 'moves.csv: no such file; give the path of a CSV or JSONL file');
+ */
+export class UserError extends Error {
+  readonly code: ErrorCode;
+  readonly exitCode: 1 | 2;
+  readonly httpStatus: number;
+  /** Path of the offending field, such as `requests[3].memory_mib`, where there is one. */
+  readonly field: string | undefined;
+
+  constructor(code: ErrorCode, sentence: string, field?: string) {
+    super(sentence);
+    this.name = 'UserError';
+    this.code = code;
+    this.exitCode = errorCodes[code].exitCode;
+    this.httpStatus = errorCodes[code].httpStatus;
+    this.field = field;
+  }
+}
+
+/**
+ * The sentence of a system error (a file that is not there, a port in use) without its stack.
+ * `what` names the thing, such as a path.
+ */
+export function systemErrorSentence(error: unknown, what: string): string {
+  const code = (error as { code?: unknown } | null)?.code;
+  const known: Record<string, string> = {
+    ENOENT: 'no such file or folder',
+    EACCES: 'permission denied',
+    EPERM: 'operation not permitted',
+    EISDIR: 'is a folder, not a file',
+    ENOTDIR: 'a part of the path is not a folder',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'no space left on the disk',
+    EMFILE: 'too many open files',
+    EADDRINUSE: 'the address is already in use',
+    EADDRNOTAVAIL: 'the address does not belong to this machine',
+    ECONNREFUSED: 'connection refused',
+    ECONNRESET: 'the connection was broken off',
+    ETIMEDOUT: 'timed out',
+    ENOTFOUND: 'host name not found',
+  };
+  const words =
+    typeof code === 'string' ? (known[code] ?? code) : error instanceof Error ? error.message : String(error);
+  return `${what}: ${words}`;
+}

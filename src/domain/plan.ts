@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { operationSchema } from './move-record.js';
+import { modelReferenceSchema } from './prediction.js';
+
+const seconds = z.number().nonnegative();
+
+/** One operation of a move with its predicted duration. */
+export const planStepSchema = z.object({
+  operation: operationSchema,
+  source_node: z.string(),
+  target_node: z.string(),
+  duration_seconds: z.object({ p10: seconds, p50: seconds, p90: seconds }),
+});
+export type PlanStep = z.infer<typeof planStepSchema>;
+
+const placementSchema = z.object({ primary: z.string(), secondary: z.string().optional() });
+
+/** One move of a plan: an instance gets new nodes. */
+export const planMoveSchema = z.object({
+  index: z.int().nonnegative(),
+  instance: z.string(),
+  letters: z.string().describe("as hbal writes them, such as 'f r:node4'"),
+  from: placementSchema,
+  to: placementSchema,
+  after: z.array(z.int().nonnegative()).describe('moves that must have finished before this one may start'),
+  start_seconds: seconds,
+  end_seconds: z.object({ p50: seconds, p90: seconds }),
+  score_after: z.number(),
+  steps: z.array(planStepSchema),
+  commands: z.array(z.string()),
+});
+export type PlanMove = z.infer<typeof planMoveSchema>;
+
+/** A balance plan: the moves in an order, with what each must wait for. */
+export const planSchema = z
+  .object({
+    score_before: z.number(),
+    score_after: z.number(),
+    duration_seconds: z.object({ p50: seconds, p90: seconds }),
+    bytes_mib: seconds,
+    moves: z.array(planMoveSchema),
+    jobsets: z.array(z.array(z.int().nonnegative())),
+    model: modelReferenceSchema.optional(),
+    warnings: z.array(z.string()).optional(),
+  })
+  .meta({ id: 'Plan' });
+export type Plan = z.infer<typeof planSchema>;

@@ -1,0 +1,102 @@
+import type { MoveRecord, Operation } from '../domain/move-record.js';
+import type { Prediction } from '../domain/prediction.js';
+import type { InstanceSample, LinkSample } from '../domain/samples.js';
+
+/** Which moves: every given condition holds. Times are epoch milliseconds; ranges are half-open, [from, to). */
+export interface MoveFilter {
+  /** Started at or after. */
+  fromMs?: number;
+  /** Started before. */
+  toMs?: number;
+  /** Finished at or before: what was history at that moment. */
+  finishedByMs?: number;
+  cluster?: string;
+  instance?: string;
+  sourceNode?: string;
+  targetNode?: string;
+  operation?: Operation;
+  /** Newest start first instead of oldest first. @default false */
+  newestFirst?: boolean;
+  /** At most so many. @default no limit */
+  limit?: number;
+}
+
+/** Which samples. Times are epoch milliseconds, [from, to). */
+export interface SampleFilter {
+  fromMs?: number;
+  toMs?: number;
+  cluster?: string;
+  /** The link or the instance. */
+  key?: string;
+}
+
+/** A prediction that was given out before a move, kept to be scored against what happened. */
+export interface KeptPrediction {
+  move_id: string;
+  predicted_at: string;
+  prediction: Prediction;
+}
+
+export interface AddCounts {
+  /** Stored now. */
+  new: number;
+  /** Already there under the same id (or the same key and time, for samples). */
+  known: number;
+}
+
+export interface StoreInfo {
+  /** The store's address without secrets. */
+  url: string;
+  /** Number of the layout of the data. */
+  format: number;
+  moves: number;
+  first_started_at: string | undefined;
+  last_started_at: string | undefined;
+  link_samples: number;
+  instance_samples: number;
+  kept_predictions: number;
+}
+
+/** What was pruned. */
+export interface PruneCounts {
+  moves: number;
+  link_samples: number;
+  instance_samples: number;
+  kept_predictions: number;
+}
+
+/**
+ * What a store does. All writes are idempotent: a move by its `id`, a sample by cluster, key and time.
+ * Reads stream in order of time (ties: by id), so that a million rows never stand in memory at once, and see a
+ * consistent state of each row. A store may be used by several processes at the same time.
+ *
+ * Errors: `UserError` with code `store-unavailable` or `store-format`; never a secret in a message.
+ */
+export interface Store {
+  /** The store's address without secrets. */
+  readonly url: string;
+  /** Stores records; those whose id is there already are left as they are and counted as known. */
+  addMoves(records: readonly MoveRecord[]): Promise<AddCounts>;
+  addLinkSamples(samples: readonly LinkSample[]): Promise<AddCounts>;
+  addInstanceSamples(samples: readonly InstanceSample[]): Promise<AddCounts>;
+  /** Keeps predictions for scoring; the first one for a move stays. */
+  keepPredictions(predictions: readonly KeptPrediction[]): Promise<AddCounts>;
+
+  moves(filter?: MoveFilter): AsyncIterable<MoveRecord>;
+  move(id: string): Promise<MoveRecord | undefined>;
+  linkSamples(filter?: SampleFilter): AsyncIterable<LinkSample>;
+  instanceSamples(filter?: SampleFilter): AsyncIterable<InstanceSample>;
+  keptPredictions(filter?: { fromMs?: number; toMs?: number }): AsyncIterable<KeptPrediction>;
+
+  /** The newest sample of an instance at or before a moment; undefined when there is none. */
+  latestInstanceSample(instance: string, atMs: number, cluster?: string): Promise<InstanceSample | undefined>;
+
+  info(): Promise<StoreInfo>;
+  /** Removes everything older than a moment (moves by start, samples by time). */
+  prune(beforeMs: number): Promise<PruneCounts>;
+  /** Finishes what is being written and frees the connection; any later call throws. */
+  close(): Promise<void>;
+}
+
+/** Where a store is when nobody says: beside the work, nothing installed. */
+export const DEFAULT_STORE_URL = 'sqlite:.movecast/movecast.db';

@@ -1,0 +1,79 @@
+// Packs the package, installs it into an empty folder, and uses it there as a stranger would. Needs the npm registry.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { ensureBuilt } from './build.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+await ensureBuilt();
+const folder = mkdtempSync(join(tmpdir(), 'movecast-pack-'));
+try {
+  npm(['pack', '--ignore-scripts', '--pack-destination', folder], root);
+  const archive = readdirSync(folder).find((name) => name.endsWith('.tgz'));
+  writeFileSync(join(folder, 'package.json'), '{"private": true}');
+  npm(
+    ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--omit=dev', join(folder, archive)],
+    folder,
+  );
+
+  const help = movecast('--help');
+  expect('npx movecast --help names its commands', help.includes('predict') && help.includes('balance'));
+  const request = { instance: 'web1', source_node: 'node1', target_node: 'node2', memory_mib: 4096 };
+  writeFileSync(join(folder, 'requests.jsonl'), `${JSON.stringify(request)}\n`);
+  const prediction = JSON.parse(movecast('predict', '--requests', 'requests.jsonl'));
+  expect(
+    'predict answers with the shipped model',
+    prediction.duration_seconds.p50 > 0 && prediction.model.version !== '',
+  );
+  await serveAnswers();
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+async function serveAnswers() {
+  const service = spawn(
+    process.execPath,
+    [join(folder, 'node_modules/movecast/dist/src/main.js'), 'serve', '--port', '0'],
+    { cwd: folder },
+  );
+  try {
+    const url = await new Promise((resolve, reject) => {
+      let text = '';
+      const read = (chunk) => {
+        text += chunk;
+        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(text);
+        if (found) resolve(found[0]);
+      };
+      service.stdout.on('data', read);
+      service.stderr.on('data', read);
+      service.on('exit', (code) => reject(new Error(`serve ended with ${code}: ${text}`)));
+    });
+    const answer = await fetch(`${url}/readyz`);
+    expect('serve is ready in an empty folder', answer.ok);
+    const page = await (await fetch(url)).text();
+    expect('serve shows the dashboard', page.includes('<html'));
+  } finally {
+    service.kill('SIGTERM');
+  }
+}
+
+function movecast(...args) {
+  return run(process.execPath, [join(folder, 'node_modules/movecast/dist/src/main.js'), ...args], folder);
+}
+
+function npm(args, cwd) {
+  return run(process.platform === 'win32' ? 'npm.cmd' : 'npm', args, cwd);
+}
+
+function run(command, args, cwd) {
+  const done = spawnSync(command, args, { cwd, encoding: 'utf8' });
+  if (done.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${done.stderr}`);
+  return done.stdout;
+}
+
+function expect(promise, kept) {
+  console.log(`${kept ? 'ok' : 'NOT OK'}: ${promise}`);
+  if (!kept) process.exitCode = 1;
+}

@@ -18,5 +18,10 @@ export const domainSchemas = {
 
 /** JSON Schema (draft 2020-12) of one of the domain's words, as it may come in from outside. */
 export function domainJsonSchema(name: keyof typeof domainSchemas): Record<string, unknown> {
-  return z.toJSONSchema(domainSchemas[name], { io: 'input' }) as Record<string, unknown>;
+  const schema = z.toJSONSchema(domainSchemas[name], { io: 'input' }) as Record<string, unknown>;
+  const { $defs, $ref, ...rest } = schema as { $defs?: Record<string, object>; $ref?: string };
+  if ($ref === undefined) return schema;
+  // A schema with an id comes out as a reference to its own definition: put the definition in its place.
+  const { [name]: own, ...others } = $defs ?? {};
+  return { ...rest, ...own, ...(Object.keys(others).length > 0 ? { $defs: others } : {}) };
 }

@@ -61,7 +61,8 @@ export async function main(args: readonly string[], context: Context): Promise<n
       'after',
       '\nExamples:\n  $ movecast predict --instance web1 --source-node node1 --target-node node2 --memory-mib 4096\n  $ movecast serve',
     );
-  const wanted = args.find((arg) => !arg.startsWith('-'));
+  const names = args.filter((arg) => !arg.startsWith('-'));
+  const wanted = names[0] === 'help' ? names[1] : names[0];
   for (const [name, { summary, load }] of Object.entries(commands)) {
     if (name === wanted) program.addCommand((await load())(context).summary(summary));
     else program.command(name, { hidden: false }).summary(summary).allowUnknownOption();

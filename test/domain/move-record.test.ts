@@ -116,7 +116,7 @@ describe('parseMoveRecord', () => {
       fc.property(record, (raw) => {
         const once = parseMoveRecord(raw);
         expect(once.ok).toBe(true);
-        if (once.ok) expect(parseMoveRecord(once.value)).toEqual(once);
+        expect(parseMoveRecord(once.ok && once.value)).toEqual(once);
       }),
     );
   });

@@ -1,0 +1,65 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from '@jest/globals';
+import type { Context } from '../../src/commands/context.js';
+import { main, packageVersion } from '../../src/main.js';
+
+const commands = [
+  'collect',
+  'train',
+  'backtest',
+  'predict',
+  'serve',
+  'balance',
+  'price',
+  'accuracy',
+  'models',
+  'store',
+];
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const context: Context = { stdin: new PassThrough(), stdout, stderr, env: {}, now: () => 0 };
+  const code = await main(args, context);
+  stdout.end();
+  stderr.end();
+  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
+}
+
+describe('movecast', () => {
+  it('--help names every command, with examples', async () => {
+    const { code, out } = await run('--help');
+    expect(code).toBe(0);
+    for (const command of commands) expect(out).toContain(`  ${command}`);
+    expect(out).toMatch(/Examples:\n {2}\$ movecast predict/);
+  });
+
+  it('without arguments shows the help', async () => {
+    const { code, out } = await run();
+    expect(code).toBe(0);
+    expect(out).toContain('Usage: movecast');
+  });
+
+  it('--version prints the version of the package', async () => {
+    expect((await run('--version')).out.trim()).toBe(packageVersion());
+  });
+
+  it.each(commands)('%s --help exits 0 and shows an example', async (command) => {
+    const { code, out } = await run(command, '--help');
+    expect(code).toBe(0);
+    expect(out).toMatch(/Examples:\n {2}\$ movecast/);
+  });
+
+  it.each([
+    ['frobnicate'],
+    ['predict', '--no-such-flag'],
+    ['collect', 'no-such-source', 'x'],
+    ['store', 'burn'],
+  ])('wrong usage (%s %s) exits 2 with one sentence and no stack', async (...args) => {
+    const { code, out, err } = await run(...(args as string[]).filter(Boolean));
+    expect(code).toBe(2);
+    expect(out).toBe('');
+    expect(err.trim().split('\n')).toHaveLength(1);
+    expect(err).toMatch(/^movecast: /);
+  });
+});

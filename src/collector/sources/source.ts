@@ -21,6 +21,13 @@ export type Finding =
       /** One clause that says what is wrong and, where it helps, what is expected. */
       reason: string;
       text: string;
+    }
+  | {
+      /** The text as a whole is not of this format (a table without a required column): nothing after it is read. */
+      kind: 'unreadable';
+      line: number;
+      /** One clause that says what is wrong and what to do. */
+      reason: string;
     };
 
 /** What was known of an instance at some moment: fields of a move record. */

@@ -1,3 +1,7 @@
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { UserError, systemErrorSentence } from '../domain/errors.js';
+
 /**
  * The folder of registered models: `<root>/<name>/<version>/{model.json, card.md, metrics.json}`, and
  * `<root>/<name>/current`, which says which version is in service. Files are written whole or not at all.
@@ -17,3 +21,282 @@ export interface ModelFiles {
   card: string;
   metrics: unknown;
 }
+
+/** Names and versions become folder names: no separators, nothing hidden, nothing that leads out of the registry. */
+const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/;
+
+const MODEL_FILE = 'model.json';
+const CARD_FILE = 'card.md';
+const METRICS_FILE = 'metrics.json';
+/** One line: the version in service. */
+const CURRENT_FILE = 'current';
+/** The versions that were in service before, oldest first, one a line. */
+const HISTORY_FILE = 'history';
+/** What is being written starts with a dot, so that `list` never shows half a model. */
+const UNFINISHED_PREFIX = '.unfinished-';
+
+/** More than anyone steps back; keeps the file small. */
+const LONGEST_HISTORY = 100;
+
+/**
+ * The registry under one folder. Several processes may use it at once: every change is one rename.
+ *
+ * @example
+ * const registry = new ModelRegistry('models');
+ * const files = await registry.read(await registry.resolve('default'));
+ */
+export class ModelRegistry {
+  constructor(readonly root: string) {}
+
+  /** Every version of every model, by name, then by version; an absent folder holds none. */
+  async list(): Promise<RegisteredModel[]> {
+    const models: RegisteredModel[] = [];
+    for (const name of await folders(this.root)) {
+      const current = await this.currentVersion(name);
+      for (const version of await this.versions(name)) {
+        models.push({ name, version, current: version === current, folder: this.folder(name, version) });
+      }
+    }
+    return models;
+  }
+
+  /**
+   * `NAME` (the version in service), `NAME@VERSION`, or the path of a model's folder.
+   *
+   * @throws UserError `not-found` in a sentence that names what there is.
+   */
+  async resolve(reference: string): Promise<RegisteredModel> {
+    const at = reference.indexOf('@');
+    const name = at < 0 ? reference : reference.slice(0, at);
+    if (SAFE_NAME.test(name) && (await isFolder(join(this.root, name)))) {
+      if (at >= 0) return this.known(name, reference.slice(at + 1));
+      const current = await this.currentVersion(name);
+      if (current !== undefined) return this.known(name, current);
+      if (!(await isFile(join(reference, MODEL_FILE))))
+        throw new UserError(
+          'not-found',
+          `model ${name} has no version in service; promote one of: ${await this.versionNames(name)}`,
+        );
+    }
+    if (await isFile(join(reference, MODEL_FILE))) {
+      const folder = resolvePath(reference);
+      const parent = basename(dirname(folder));
+      const inRegistry = resolvePath(this.root, parent, basename(folder)) === folder;
+      const current = inRegistry && (await this.currentVersion(parent)) === basename(folder);
+      return { name: parent, version: basename(folder), current, folder: reference };
+    }
+    const names = await folders(this.root);
+    throw new UserError(
+      'not-found',
+      `no model ${printable(reference)} in ${this.root}; ${
+        names.length > 0 ? `there is: ${names.join(', ')}` : 'none is registered: train one'
+      }`,
+    );
+  }
+
+  /** The three files of a model. A card or metrics that are absent read as empty. */
+  async read(model: RegisteredModel): Promise<ModelFiles> {
+    const modelFile = join(model.folder, MODEL_FILE);
+    let text: string;
+    try {
+      text = await readFile(modelFile, 'utf8');
+    } catch (error) {
+      throw new UserError('model-unusable', systemErrorSentence(error, modelFile));
+    }
+    return {
+      model: parseJson(text, modelFile),
+      card: (await readIfThere(join(model.folder, CARD_FILE))) ?? '',
+      metrics: parseJson(
+        (await readIfThere(join(model.folder, METRICS_FILE))) ?? '{}',
+        join(model.folder, METRICS_FILE),
+      ),
+    };
+  }
+
+  /**
+   * Writes a new version, whole or not at all. It is not in service until it is promoted.
+   *
+   * @throws UserError `usage` for a name that is no folder name or a version that exists, `cannot-write`.
+   */
+  async register(name: string, version: string, files: ModelFiles): Promise<RegisteredModel> {
+    checkName('model name', name);
+    checkName('version', version);
+    const folder = this.folder(name, version);
+    const taken = new UserError(
+      'usage',
+      `model ${name}@${version} is registered already; give another version`,
+    );
+    if (await isFolder(folder)) throw taken;
+    let unfinished: string | undefined;
+    try {
+      await mkdir(join(this.root, name), { recursive: true });
+      unfinished = await mkdtemp(join(this.root, name, UNFINISHED_PREFIX));
+      await writeFile(join(unfinished, MODEL_FILE), `${JSON.stringify(files.model)}\n`);
+      await writeFile(join(unfinished, CARD_FILE), files.card);
+      await writeFile(join(unfinished, METRICS_FILE), `${JSON.stringify(files.metrics, null, 2)}\n`);
+      await rename(unfinished, folder);
+    } catch (error) {
+      if (unfinished !== undefined) await rm(unfinished, { recursive: true, force: true });
+      const code = (error as NodeJS.ErrnoException).code;
+      if (code === 'ENOTEMPTY' || code === 'EEXIST') throw taken;
+      throw new UserError('cannot-write', systemErrorSentence(error, folder));
+    }
+    return { name, version, current: (await this.currentVersion(name)) === version, folder };
+  }
+
+  /** Puts a version in service; the one before stays in the history. */
+  async promote(name: string, version: string): Promise<void> {
+    await this.known(name, version);
+    const before = await this.currentVersion(name);
+    if (before === version) return;
+    if (before !== undefined) {
+      const history = [...(await this.history(name)), before].slice(-LONGEST_HISTORY);
+      await this.write(name, HISTORY_FILE, history);
+    }
+    await this.write(name, CURRENT_FILE, [version]);
+  }
+
+  /** Puts the version back in service that was there before, and returns it. */
+  async rollback(name: string): Promise<RegisteredModel> {
+    if (!SAFE_NAME.test(name) || !(await isFolder(join(this.root, name)))) return this.resolve(name); // throws
+    const history = await this.history(name);
+    const versions = await this.versions(name);
+    let before = history.pop();
+    while (before !== undefined && !versions.includes(before)) before = history.pop();
+    if (before === undefined)
+      throw new UserError('not-found', `model ${name} has no earlier version to go back to`);
+    await this.write(name, CURRENT_FILE, [before]);
+    await this.write(name, HISTORY_FILE, history);
+    return this.known(name, before);
+  }
+
+  /** The version in service; undefined when none is. */
+  async currentVersion(name: string): Promise<string | undefined> {
+    if (!SAFE_NAME.test(name)) return undefined;
+    const version = (await readIfThere(join(this.root, name, CURRENT_FILE)))?.trim();
+    return version !== undefined && SAFE_NAME.test(version) ? version : undefined;
+  }
+
+  /** Copies a model into a folder `toFolder` that is not there yet. */
+  async export(model: RegisteredModel, toFolder: string): Promise<void> {
+    const files = await this.read(model);
+    const target = resolvePath(toFolder);
+    const outside = new ModelRegistry(dirname(dirname(target)));
+    if (await isFolder(target))
+      throw new UserError('cannot-write', `${toFolder} is there already; give a folder that is not`);
+    const parent = basename(dirname(target));
+    if (SAFE_NAME.test(parent) && SAFE_NAME.test(basename(target))) {
+      await outside.register(parent, basename(target), files);
+      return;
+    }
+    throw new UserError(
+      'usage',
+      `cannot export to ${toFolder}; give a path whose last two parts are plain folder names`,
+    );
+  }
+
+  /** Registers the model in a folder under a name and version; both default to the folder's own last two parts. */
+  async import(
+    fromFolder: string,
+    { name, version }: { name?: string; version?: string } = {},
+  ): Promise<RegisteredModel> {
+    const folder = resolvePath(fromFolder);
+    const files = await this.read({ name: '', version: '', current: false, folder });
+    return this.register(name ?? basename(dirname(folder)), version ?? basename(folder), files);
+  }
+
+  private folder(name: string, version: string): string {
+    return join(this.root, name, version);
+  }
+
+  private async versions(name: string): Promise<string[]> {
+    const found: string[] = [];
+    for (const version of await folders(join(this.root, name))) {
+      if (await isFile(join(this.folder(name, version), MODEL_FILE))) found.push(version);
+    }
+    return found;
+  }
+
+  private async versionNames(name: string): Promise<string> {
+    const versions = await this.versions(name);
+    return versions.length > 0 ? versions.join(', ') : 'none is registered';
+  }
+
+  private async known(name: string, version: string): Promise<RegisteredModel> {
+    const folder = this.folder(name, version);
+    if (!SAFE_NAME.test(name) || !SAFE_NAME.test(version) || !(await isFile(join(folder, MODEL_FILE)))) {
+      const there = SAFE_NAME.test(name) ? await this.versionNames(name) : 'none';
+      throw new UserError(
+        'not-found',
+        `no version ${printable(version)} of model ${printable(name)} in ${this.root}; there is: ${there}`,
+      );
+    }
+    return { name, version, current: (await this.currentVersion(name)) === version, folder };
+  }
+
+  private async history(name: string): Promise<string[]> {
+    const text = (await readIfThere(join(this.root, name, HISTORY_FILE))) ?? '';
+    return text.split('\n').filter((line) => SAFE_NAME.test(line));
+  }
+
+  /** One small file of lines, replaced in one step. */
+  private async write(name: string, file: string, lines: readonly string[]): Promise<void> {
+    const path = join(this.root, name, file);
+    const unfinished = `${join(this.root, name, UNFINISHED_PREFIX)}${file}-${process.pid}`;
+    try {
+      await writeFile(unfinished, lines.map((line) => `${line}\n`).join(''));
+      await rename(unfinished, path);
+    } catch (error) {
+      await rm(unfinished, { force: true });
+      throw new UserError('cannot-write', systemErrorSentence(error, path));
+    }
+  }
+}
+
+function checkName(what: string, name: string): void {
+  if (!SAFE_NAME.test(name))
+    throw new UserError(
+      'usage',
+      `${what} ${printable(name)} cannot be a folder name; use letters, digits, and . _ + - inside, at most 100`,
+    );
+}
+
+// eslint-disable-next-line no-control-regex
+const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?').slice(0, 200);
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UserError('model-unusable', `${path} is not valid JSON; train or import the model again`);
+  }
+}
+
+/** Names of the folders in a folder, sorted by number and letter, hidden ones left out. */
+async function folders(path: string): Promise<string[]> {
+  try {
+    const entries = await readdir(path);
+    const found: string[] = [];
+    for (const entry of entries) {
+      if (SAFE_NAME.test(entry) && (await isFolder(join(path, entry)))) found.push(entry);
+    }
+    return found.sort((a, b) => a.localeCompare(b, 'en', { numeric: true }));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new UserError('input-unreadable', systemErrorSentence(error, path));
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new UserError('input-unreadable', systemErrorSentence(error, path));
+  }
+}
+
+const isFolder = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isDirectory() === true;
+const isFile = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isFile() === true;

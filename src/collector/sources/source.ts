@@ -3,6 +3,8 @@
  * from a file of any size, stop, and go on later.
  */
 
+import type { ClusterLedger } from '../cluster-ledger.js';
+
 /** What a source finds in its text. The pipeline validates every `value` with the domain's parse functions. */
 export type Finding =
   | {
@@ -49,6 +51,18 @@ export interface SourceContext {
   nowMs: number;
   /** Minutes east of UTC for times without a zone. @default 0 */
   timeZoneOffsetMinutes?: number;
+  /** IANA name, such as `Europe/Berlin`, for times without a zone: knows summer time; wins over the minutes. */
+  timeZone?: string;
+  /** What some logs do not name themselves, when the user said: the machine that moved. */
+  instance?: string;
+  /** Where it moved from, for logs that do not say. @default `node` */
+  sourceNode?: string;
+  /** Where it moved to, for logs that do not say. */
+  targetNode?: string;
+  /** Epoch milliseconds at which the (first) move of a text without any times began. */
+  startedAtMs?: number;
+  /** What earlier texts of the same run told of instances: their size, and where they were. Shared by all files. */
+  ledger?: ClusterLedger;
   /** What a cluster snapshot says about an instance, as of a moment; never from later. */
   factsOf?: (instance: string, atMs: number) => InstanceFacts | undefined;
 }

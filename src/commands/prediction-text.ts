@@ -1,0 +1,44 @@
+import type { MoveRequest } from '../domain/move-request.js';
+import type { Prediction } from '../domain/prediction.js';
+
+/** Seconds for a person: `8.4 s`, `3 min 20 s`, `2 h 05 min`. */
+export function secondsText(seconds: number): string {
+  if (seconds < 60) return `${seconds < 9.95 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, '0')} s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} min`;
+}
+
+const basisWords: Record<Prediction['basis'], string> = {
+  link: 'past moves between these two nodes',
+  node: 'past moves from or to one of these nodes',
+  cluster: 'past moves of this cluster, none of them with these nodes',
+  prior: 'physics alone: no history of this cluster',
+};
+
+/** One prediction for a person. */
+export function predictionText(request: MoveRequest, prediction: Prediction): string {
+  const { p05, p10, p50, p90, p95 } = prediction.duration_seconds;
+  const rows: [string, string][] = [
+    ['duration', `about ${secondsText(p50)}`],
+    ['4 in 5 moves like it', `${secondsText(p10)} to ${secondsText(p90)}`],
+    ['9 in 10', `${secondsText(p05)} to ${secondsText(p95)}`],
+    ['chance to complete', `${Math.round(prediction.completion_probability * 100)} %`],
+  ];
+  if (prediction.downtime_ms !== undefined)
+    rows.push([
+      'downtime',
+      `about ${Math.round(prediction.downtime_ms.p50)} ms, 9 in 10 below ${Math.round(prediction.downtime_ms.p90)} ms`,
+    ]);
+  if (prediction.transferred_mib !== undefined)
+    rows.push(['transferred', `about ${Math.round(prediction.transferred_mib.p50)} MiB`]);
+  rows.push(['stands on', basisWords[prediction.basis]]);
+  if (prediction.inputs_filled.length > 0)
+    rows.push(['filled in from history', prediction.inputs_filled.join(', ')]);
+  rows.push(['model', `${prediction.model.name}@${prediction.model.version}`]);
+  const width = Math.max(...rows.map(([label]) => label.length));
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`);
+  for (const warning of prediction.warnings) lines.push(`  note: ${warning}`);
+  return `${request.instance}: ${request.source_node} -> ${request.target_node}\n${lines.join('\n')}\n`;
+}

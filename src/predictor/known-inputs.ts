@@ -1,0 +1,115 @@
+import type { InstanceSample } from '../domain/samples.js';
+import type { MoveInputs } from './move-inputs.js';
+
+/**
+ * What history last said of the inputs that a request may leave out: of the instance first, then the median of the
+ * cluster; of a link the pair, then the source node, then the cluster.
+ */
+
+/** So many last values of a cluster stand for it. */
+const CLUSTER_VALUES = 64;
+
+/** Inputs that an instance keeps from one move to the next, and their names in the contract. */
+const instanceInputs = [
+  ['memoryMib', 'memory_mib'],
+  ['usedMemoryMib', 'used_memory_mib'],
+  ['vcpus', 'vcpus'],
+  ['diskMib', 'disk_mib'],
+  ['dirtyMibS', 'dirty_rate_mib_s'],
+] as const;
+/** Inputs for which another instance's value is better than none. */
+const clusterInputs = new Set<string>(['memoryMib', 'diskMib']);
+
+export type SavedValues = [string, number[]][];
+
+class ValueRing {
+  constructor(readonly values: number[] = []) {}
+  add(value: number): void {
+    if (this.values.length >= CLUSTER_VALUES) this.values.shift();
+    this.values.push(value);
+  }
+  median(): number {
+    const sorted = [...this.values].sort((a, b) => a - b);
+    return sorted[(sorted.length - 1) >> 1] ?? NaN;
+  }
+}
+
+const SEPARATOR = '\u001f';
+
+export class KnownInputs {
+  private readonly last = new Map<string, number>();
+  private readonly rings = new Map<string, ValueRing>();
+
+  learn(inputs: MoveInputs): void {
+    const instance = inputs.cluster + SEPARATOR + inputs.instance;
+    for (const [key, field] of instanceInputs) {
+      const value = inputs[key];
+      if (!(value >= 0)) continue;
+      // The disk that a move copies depends on the kind of move: it is remembered for each operation apart.
+      const place = key === 'diskMib' ? `${field}:${inputs.operation}` : field;
+      this.last.set(instance + SEPARATOR + place, value);
+      if (clusterInputs.has(key)) this.ring(inputs.cluster + SEPARATOR + place).add(value);
+    }
+    if (inputs.linkMbps > 0) {
+      this.last.set(linkKey(inputs, inputs.sourceNode, inputs.targetNode), inputs.linkMbps);
+      this.last.set(linkKey(inputs, inputs.sourceNode, ''), inputs.linkMbps);
+      this.ring(inputs.cluster + SEPARATOR + 'link_mbps').add(inputs.linkMbps);
+    }
+  }
+
+  learnSample(cluster: string, sample: InstanceSample): void {
+    const instance = cluster + SEPARATOR + sample.instance + SEPARATOR;
+    if (sample.dirty_rate_mib_s !== undefined)
+      this.last.set(instance + 'dirty_rate_mib_s', sample.dirty_rate_mib_s);
+    if (sample.used_memory_mib !== undefined)
+      this.last.set(instance + 'used_memory_mib', sample.used_memory_mib);
+  }
+
+  /** Fills in place what is NaN and known from history; gives the contract's names of what was filled. */
+  fill(inputs: MoveInputs): string[] {
+    const filled: string[] = [];
+    const instance = inputs.cluster + SEPARATOR + inputs.instance;
+    for (const [key, field] of instanceInputs) {
+      if (inputs[key] >= 0) continue;
+      const place = key === 'diskMib' ? `${field}:${inputs.operation}` : field;
+      let value = this.last.get(instance + SEPARATOR + place);
+      if (value === undefined && clusterInputs.has(key))
+        value = this.rings.get(inputs.cluster + SEPARATOR + place)?.median();
+      if (value === undefined) continue;
+      inputs[key] = value;
+      filled.push(field);
+    }
+    if (!(inputs.linkMbps > 0)) {
+      const value =
+        this.last.get(linkKey(inputs, inputs.sourceNode, inputs.targetNode)) ??
+        this.last.get(linkKey(inputs, inputs.sourceNode, '')) ??
+        this.rings.get(inputs.cluster + SEPARATOR + 'link_mbps')?.median();
+      if (value !== undefined) {
+        inputs.linkMbps = value;
+        filled.push('link_mbps');
+      }
+    }
+    return filled;
+  }
+
+  private ring(key: string): ValueRing {
+    let ring = this.rings.get(key);
+    if (ring === undefined) this.rings.set(key, (ring = new ValueRing()));
+    return ring;
+  }
+
+  save(): { last: [string, number][]; rings: SavedValues } {
+    return {
+      last: [...this.last],
+      rings: [...this.rings].map(([key, ring]) => [key, [...ring.values]]),
+    };
+  }
+
+  restore(saved: { last: [string, number][]; rings: SavedValues }): void {
+    for (const [key, value] of saved.last) this.last.set(key, value);
+    for (const [key, values] of saved.rings) this.rings.set(key, new ValueRing([...values]));
+  }
+}
+
+const linkKey = (inputs: MoveInputs, source: string, target: string): string =>
+  `${inputs.cluster}${SEPARATOR}link_mbps${SEPARATOR}${source}${SEPARATOR}${target}`;

@@ -1,0 +1,175 @@
+import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../domain/move-record.js';
+import type { MoveRequest } from '../domain/move-request.js';
+import { QUANTILE_LEVELS, type Basis, type ModelReference, type Prediction } from '../domain/prediction.js';
+import type { InstanceSample, LinkSample } from '../domain/samples.js';
+import { DurationModel, newEstimate, type DurationEstimate } from './duration-model.js';
+import { parseModelFile, type ModelFile } from './model-file.js';
+import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
+import type { DurationColumns, Predictor } from './predictor.js';
+
+/** So far (as a factor) beyond the trained range an input is worth a warning. */
+const RANGE_FACTOR = 2;
+
+/**
+ * A model file, as parsed from JSON, ready to predict. The history inside the model is already learnt.
+ *
+ * @throws UserError `model-unusable` when it is not a model, is damaged, or is of a newer format.
+ * @example
+ * const predictor = loadPredictor(JSON.parse(text));
+ * predictor.predict({ instance: 'web1', source_node: 'a', target_node: 'b', memory_mib: 4096 }, Date.now());
+ */
+export function loadPredictor(model: unknown): Predictor {
+  return new LoadedPredictor(parseModelFile(model));
+}
+
+class LoadedPredictor implements Predictor {
+  readonly model: ModelReference;
+  private readonly durationModel: DurationModel;
+  private readonly untilMs: Map<string, number>;
+  private readonly ranges: [string, keyof MoveInputs, number, number][];
+  private readonly estimate: DurationEstimate = newEstimate();
+
+  constructor(file: ModelFile) {
+    this.model = { name: file.name, version: file.version };
+    this.durationModel = new DurationModel(file);
+    this.durationModel.restore(file.state);
+    this.untilMs = new Map(Object.entries(file.trained_on.until_ms));
+    this.ranges = [];
+    for (const [field, key] of rangeInputs) {
+      const range = file.ranges[field];
+      if (range !== undefined) this.ranges.push([field, key, range[0], range[1]]);
+    }
+  }
+
+  predict(request: MoveRequest, nowMs: number): Prediction {
+    const inputs = inputsOfRequest(request, nowMs);
+    const warnings: string[] = [];
+    for (const [field, key, low, high] of this.ranges) {
+      const value = inputs[key] as number;
+      if (value > high * RANGE_FACTOR)
+        warnings.push(
+          `${field} ${round(value)} is far above what the model was trained on (up to ${round(high)})`,
+        );
+      else if (value > 0 && value < low / RANGE_FACTOR)
+        warnings.push(
+          `${field} ${round(value)} is far below what the model was trained on (from ${round(low)})`,
+        );
+    }
+    const untilMs = this.untilMs.get(inputs.cluster);
+    if (untilMs !== undefined && inputs.startMs < untilMs)
+      warnings.push(
+        `start_at lies before the end of what the model was trained on for cluster ${inputs.cluster}: it knows moves from later`,
+      );
+    const filled = this.durationModel.fill(inputs);
+    const e = this.durationModel.estimate(inputs, this.estimate);
+    const [p05, p10, p50, p90, p95] = e.seconds as unknown as [number, number, number, number, number];
+    const prediction: Prediction = {
+      duration_seconds: { p05, p10, p50, p90, p95, mean: e.mean },
+      transferred_mib: { p50: e.transferredMib },
+      completion_probability: e.completionProbability,
+      basis: basisOf(e),
+      inputs_filled: filled,
+      model: this.model,
+      warnings,
+    };
+    return request.request_id === undefined ? prediction : { request_id: request.request_id, ...prediction };
+  }
+
+  predictAll(requests: readonly MoveRequest[], nowMs: number): Prediction[] {
+    return requests.map((request) => this.predict(request, nowMs));
+  }
+
+  durations(requests: readonly MoveRequest[], nowMs: number): DurationColumns {
+    const n = requests.length;
+    const column = (): Float64Array => new Float64Array(n);
+    const columns = {
+      p05: column(),
+      p10: column(),
+      p50: column(),
+      p90: column(),
+      p95: column(),
+      mean: column(),
+    };
+    for (let i = 0; i < n; i++) {
+      const inputs = inputsOfRequest(requests[i]!, nowMs);
+      this.durationModel.fill(inputs);
+      const { seconds, mean } = this.durationModel.estimate(inputs, this.estimate);
+      columns.p05[i] = seconds[0]!;
+      columns.p10[i] = seconds[1]!;
+      columns.p50[i] = seconds[2]!;
+      columns.p90[i] = seconds[3]!;
+      columns.p95[i] = seconds[4]!;
+      columns.mean[i] = mean;
+    }
+    return columns;
+  }
+
+  moveCosts(
+    instances: readonly Omit<MoveRequest, 'target_node'>[],
+    targetNodes: readonly string[],
+    quantile: number,
+    nowMs: number,
+  ): Float32Array {
+    const nodes = targetNodes.length;
+    const costs = new Float32Array(instances.length * nodes);
+    for (let i = 0; i < instances.length; i++) {
+      const instance = instances[i]!;
+      for (let k = 0; k < nodes; k++) {
+        const target = targetNodes[k]!;
+        if (target === instance.source_node) {
+          costs[i * nodes + k] = NaN;
+          continue;
+        }
+        const inputs = inputsOfRequest({ ...instance, target_node: target }, nowMs);
+        this.durationModel.fill(inputs);
+        costs[i * nodes + k] = atQuantile(
+          this.durationModel.estimate(inputs, this.estimate).seconds,
+          quantile,
+        );
+      }
+    }
+    return costs;
+  }
+
+  learn(record: MoveRecord): void {
+    // What the model was trained on is inside it: it is not learnt a second time.
+    const untilMs = this.untilMs.get(record.cluster ?? DEFAULT_CLUSTER);
+    if (untilMs !== undefined && finishMs(record) <= untilMs) return;
+    this.durationModel.learn(record);
+  }
+
+  learnLinkSample(_sample: LinkSample): void {
+    return;
+  }
+
+  learnInstanceSample(sample: InstanceSample): void {
+    this.durationModel.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample);
+  }
+}
+
+/** Inputs that are compared with the trained range. */
+export const rangeInputs: readonly (readonly [string, keyof MoveInputs])[] = [
+  ['memory_mib', 'memoryMib'],
+  ['disk_mib', 'diskMib'],
+  ['link_mbps', 'linkMbps'],
+  ['concurrent_moves', 'concurrentMoves'],
+  ['dirty_rate_mib_s', 'dirtyMibS'],
+];
+
+const basisOf = (e: DurationEstimate): Basis =>
+  e.pairCount > 0 ? 'link' : e.nodeCount > 0 ? 'node' : e.clusterCount > 0 ? 'cluster' : 'prior';
+
+const round = (value: number): string => String(Math.round(value * 10) / 10);
+
+/** Seconds at a probability between the levels, linear in between; outside of them the nearest level. */
+function atQuantile(seconds: Float64Array, quantile: number): number {
+  const last = QUANTILE_LEVELS.length - 1;
+  if (quantile <= QUANTILE_LEVELS[0]) return seconds[0]!;
+  for (let j = 1; j <= last; j++) {
+    const high = QUANTILE_LEVELS[j]!;
+    if (quantile > high) continue;
+    const low = QUANTILE_LEVELS[j - 1]!;
+    return seconds[j - 1]! + ((quantile - low) / (high - low)) * (seconds[j]! - seconds[j - 1]!);
+  }
+  return seconds[last]!;
+}

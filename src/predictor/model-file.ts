@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { UserError } from '../domain/errors.js';
+import { firstIssue } from '../domain/fields.js';
+import { constantNames } from './move-physics.js';
+
+/** Number of the layout of model.json. Raised when an older program could not read it. */
+export const MODEL_FORMAT = 1;
+
+const finite = z.number();
+const constants = z.object(
+  Object.fromEntries(constantNames.map((name) => [name, z.number().nonnegative()])) as Record<
+    (typeof constantNames)[number],
+    z.ZodNumber
+  >,
+);
+const level = z.object({
+  priorVariance: z.number().positive(),
+  driftVariance: z.number().nonnegative(),
+  memoryHours: z.number().positive(),
+});
+const noise = z.tuple([z.string(), finite, finite]);
+
+/** Everything needed to predict. */
+export const modelFileSchema = z.object({
+  format: z.literal(MODEL_FORMAT),
+  name: z.string(),
+  version: z.string(),
+  /** What it was trained on, for the card and for reproduction. */
+  trained_on: z.object({
+    moves: z.int().nonnegative(),
+    data_hash: z.string(),
+    seed: z.int(),
+    /** Of each cluster the finish of the last move that is inside the model, epoch ms: earlier ones are not learnt again. */
+    until_ms: z.record(z.string(), finite),
+  }),
+  physics: z.object({ global: constants, clusters: z.record(z.string(), constants) }),
+  levels: z.array(level).length(9),
+  /** Smallest and largest trained value of inputs, for the warning that a request lies outside. */
+  ranges: z.record(z.string(), z.tuple([finite, finite])),
+  state: z.object({
+    effects: z.array(z.array(z.tuple([z.string(), finite, finite, finite, finite]))).length(9),
+    noise: z.array(noise),
+    residuals: z.array(z.tuple([z.string(), z.array(finite)])),
+    known: z.object({
+      last: z.array(z.tuple([z.string(), finite])),
+      rings: z.array(z.tuple([z.string(), z.array(finite)])),
+    }),
+    outcomes: z.array(z.tuple([z.string(), finite, finite])),
+  }),
+});
+export type ModelFile = z.infer<typeof modelFileSchema>;
+
+/** Unknown value → model file. Errors: `model-unusable` with one sentence. */
+export function parseModelFile(value: unknown): ModelFile {
+  const format = (value as { format?: unknown } | null | undefined)?.format;
+  if (typeof format !== 'number')
+    throw new UserError(
+      'model-unusable',
+      'this is not a model file: it has no format number; train one with movecast train',
+    );
+  if (format > MODEL_FORMAT)
+    throw new UserError(
+      'model-unusable',
+      `the model has format ${format}, this program reads formats up to ${MODEL_FORMAT}; update movecast or train again`,
+    );
+  const result = modelFileSchema.safeParse(value);
+  if (!result.success) {
+    const { field, message } = firstIssue(result.error);
+    throw new UserError('model-unusable', `the model file is damaged: ${field} ${message}; train it again`);
+  }
+  return result.data;
+}

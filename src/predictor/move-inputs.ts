@@ -1,0 +1,103 @@
+import { DEFAULT_CLUSTER, type MoveRecord, type Operation } from '../domain/move-record.js';
+import type { MoveRequest } from '../domain/move-request.js';
+
+/** Capabilities of a migration stream that change its speed, as bits. Others are kept in records but not looked at. */
+export const Capability = {
+  autoConverge: 1,
+  xbzrle: 2,
+  multifd: 4,
+  postcopy: 8,
+  compress: 16,
+  tunnelled: 32,
+} as const;
+
+const capabilityBits: Readonly<Record<string, number>> = {
+  'auto-converge': Capability.autoConverge,
+  xbzrle: Capability.xbzrle,
+  multifd: Capability.multifd,
+  'postcopy-ram': Capability.postcopy,
+  postcopy: Capability.postcopy,
+  'post-copy': Capability.postcopy,
+  compress: Capability.compress,
+  compressed: Capability.compress,
+  tunnelled: Capability.tunnelled,
+  tunneled: Capability.tunnelled,
+};
+
+/**
+ * What is known of one move before it starts, as numbers: NaN where it is not known. Nothing known only afterwards
+ * has a place here, so that no outcome can leak into a feature.
+ */
+export interface MoveInputs {
+  cluster: string;
+  instance: string;
+  sourceNode: string;
+  targetNode: string;
+  operation: Operation;
+  /** Epoch milliseconds. */
+  startMs: number;
+  memoryMib: number;
+  usedMemoryMib: number;
+  vcpus: number;
+  dirtyMibS: number;
+  diskMib: number;
+  linkMbps: number;
+  backgroundMbps: number;
+  capMibS: number;
+  downtimeLimitMs: number;
+  /** Bits of `Capability`. */
+  capabilities: number;
+  channels: number;
+  concurrentMoves: number;
+  cpuLoad: number;
+  /** After how many seconds the manager breaks the move off; from the label `timeout_seconds`. */
+  timeoutSeconds: number;
+}
+
+const numberOr = (value: number | undefined): number => (value === undefined ? NaN : value);
+
+const bitsOf = (capabilities: readonly string[] | undefined): number => {
+  let bits = 0;
+  if (capabilities !== undefined) for (const name of capabilities) bits |= capabilityBits[name] ?? 0;
+  return bits;
+};
+
+type Fields = Omit<MoveRequest, 'request_id' | 'start_at' | 'operation'>;
+
+function inputsOf(fields: Fields, operation: Operation, startMs: number): MoveInputs {
+  const timeout = fields.labels?.['timeout_seconds'];
+  return {
+    cluster: fields.cluster ?? DEFAULT_CLUSTER,
+    instance: fields.instance,
+    sourceNode: fields.source_node,
+    targetNode: fields.target_node,
+    operation,
+    startMs,
+    memoryMib: numberOr(fields.memory_mib),
+    usedMemoryMib: numberOr(fields.used_memory_mib),
+    vcpus: numberOr(fields.vcpus),
+    dirtyMibS: numberOr(fields.dirty_rate_mib_s),
+    diskMib: numberOr(fields.disk_mib),
+    linkMbps: numberOr(fields.link_mbps),
+    backgroundMbps: numberOr(fields.background_mbps),
+    capMibS: numberOr(fields.max_bandwidth_mib_s),
+    downtimeLimitMs: numberOr(fields.downtime_limit_ms),
+    capabilities: bitsOf(fields.capabilities),
+    channels: numberOr(fields.multifd_channels),
+    concurrentMoves: numberOr(fields.concurrent_moves),
+    cpuLoad: numberOr(fields.cpu_load),
+    timeoutSeconds: typeof timeout === 'number' && timeout > 0 ? timeout : NaN,
+  };
+}
+
+/** A request as numbers; without `start_at` it is answered for `nowMs`. */
+export const inputsOfRequest = (request: MoveRequest, nowMs: number): MoveInputs =>
+  inputsOf(
+    request,
+    request.operation ?? 'live_migration',
+    request.start_at === undefined ? nowMs : Date.parse(request.start_at),
+  );
+
+/** The inputs of a finished move, as they were before it started: its outcomes are not looked at. */
+export const inputsOfRecord = (record: MoveRecord): MoveInputs =>
+  inputsOf(record, record.operation, Date.parse(record.started_at));

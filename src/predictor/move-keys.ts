@@ -1,0 +1,58 @@
+import type { MoveInputs } from './move-inputs.js';
+
+/** Names hold no control characters, so this can not occur in one: joined keys are unique. */
+const SEPARATOR = '\u001f';
+
+/** The ladder from the whole to the particular, on which a move's past is looked up. */
+export const keyLevels = [
+  'operation',
+  'cluster',
+  'family',
+  'config',
+  'instance',
+  'source',
+  'target',
+  'pair',
+  'stretch',
+] as const;
+export type KeyLevel = (typeof keyLevels)[number];
+
+/** Where each level stands in the array of keys. */
+export const Level = {
+  operation: 0,
+  cluster: 1,
+  family: 2,
+  config: 3,
+  instance: 4,
+  source: 5,
+  target: 6,
+  pair: 7,
+  stretch: 8,
+} as const;
+
+/**
+ * The keys of a move, one a level, in the order of `keyLevels`:
+ * family = how it is moved (cluster, operation, capabilities, with or without disk, how many at a time),
+ * config = family and sizes, instance = instance and how many at a time, stretch = config on one node pair (the
+ * moves that follow one another in one evacuation).
+ */
+export function moveKeys(inputs: MoveInputs): string[] {
+  const others = inputs.concurrentMoves > 0 ? inputs.concurrentMoves : 0;
+  const cluster = inputs.cluster + SEPARATOR + inputs.operation;
+  const family =
+    cluster + SEPARATOR + inputs.capabilities + SEPARATOR + (inputs.diskMib > 0 ? 1 : 0) + SEPARATOR + others;
+  const config = family + SEPARATOR + inputs.memoryMib + SEPARATOR + inputs.diskMib;
+  const source = cluster + SEPARATOR + inputs.sourceNode;
+  const pair = source + SEPARATOR + inputs.targetNode;
+  return [
+    inputs.operation,
+    cluster,
+    family,
+    config,
+    cluster + SEPARATOR + inputs.instance + SEPARATOR + others,
+    source,
+    cluster + SEPARATOR + inputs.targetNode,
+    pair,
+    config + SEPARATOR + inputs.sourceNode + SEPARATOR + inputs.targetNode,
+  ];
+}

@@ -1,0 +1,127 @@
+/**
+ * log(actual ÷ physics) as a sum of effects, one a level (operation, cluster, …, instance, pair), each pulled to zero
+ * until its own history speaks, and forgotten slowly: a Kalman filter whose covariance is kept diagonal. An effect
+ * that was never seen has its level's prior variance, so that an unknown instance widens the interval by itself.
+ */
+export interface EffectLevel {
+  /** Variance of the effects of this level around zero (log scale). */
+  priorVariance: number;
+  /** Variance that a move adds: how fast the effect wanders. */
+  driftVariance: number;
+  /** After so many hours without a move the effect has gone back to zero by 1/e. */
+  memoryHours: number;
+}
+
+interface Effect {
+  mean: number;
+  variance: number;
+  updatedMs: number;
+  count: number;
+}
+
+/** Mean and variance of the sum of effects, and how many moves its most specific levels stand on. */
+export interface EffectSum {
+  mean: number;
+  variance: number;
+}
+
+/** [key, mean, variance, time of the last move in epoch ms, moves] */
+export type SavedEffect = [string, number, number, number, number];
+
+const MS_PER_HOUR = 3_600_000;
+
+export class PooledEffects {
+  private readonly effects: Map<string, Effect>[];
+
+  constructor(private readonly levels: readonly EffectLevel[]) {
+    this.effects = levels.map(() => new Map());
+  }
+
+  /** O(levels). `keys` in the order of the levels; `atMs` the start of the move asked for. */
+  sum(keys: readonly string[], atMs: number, out: EffectSum): EffectSum {
+    let mean = 0;
+    let variance = 0;
+    for (let i = 0; i < this.levels.length; i++) {
+      const level = this.levels[i]!;
+      const effect = this.effects[i]!.get(keys[i]!);
+      if (effect === undefined) {
+        variance += level.priorVariance;
+        continue;
+      }
+      const kept = keptShare(level, effect, atMs);
+      mean += effect.mean * kept;
+      variance += aged(level, effect, kept);
+    }
+    out.mean = mean;
+    out.variance = variance;
+    return out;
+  }
+
+  /**
+   * Takes in one observed residual. `noiseVariance` is that of one move around its effects; `weight` in (0, 1]
+   * takes the force out of outliers. O(levels).
+   */
+  learn(keys: readonly string[], atMs: number, error: number, noiseVariance: number, weight: number): void {
+    let total = noiseVariance / weight;
+    const n = this.levels.length;
+    const variances = new Array<number>(n);
+    const means = new Array<number>(n);
+    for (let i = 0; i < n; i++) {
+      const level = this.levels[i]!;
+      const effect = this.effects[i]!.get(keys[i]!);
+      if (effect === undefined) {
+        variances[i] = level.priorVariance;
+        means[i] = 0;
+      } else {
+        const kept = keptShare(level, effect, atMs);
+        means[i] = effect.mean * kept;
+        variances[i] = aged(level, effect, kept);
+      }
+      total += variances[i]!;
+    }
+    for (let i = 0; i < n; i++) {
+      const level = this.levels[i]!;
+      const gain = variances[i]! / total;
+      const key = keys[i]!;
+      let effect = this.effects[i]!.get(key);
+      if (effect === undefined) {
+        effect = { mean: 0, variance: 0, updatedMs: atMs, count: 0 };
+        this.effects[i]!.set(key, effect);
+      }
+      effect.mean = means[i]! + gain * error;
+      effect.variance = Math.min(level.priorVariance, variances[i]! * (1 - gain) + level.driftVariance);
+      effect.updatedMs = Math.max(effect.updatedMs, atMs);
+      effect.count++;
+    }
+  }
+
+  /** How many moves an effect stands on. */
+  count(level: number, key: string): number {
+    return this.effects[level]!.get(key)?.count ?? 0;
+  }
+
+  save(): SavedEffect[][] {
+    return this.effects.map((map) =>
+      [...map].map(([key, e]): SavedEffect => [key, e.mean, e.variance, e.updatedMs, e.count]),
+    );
+  }
+
+  restore(saved: readonly (readonly SavedEffect[])[]): void {
+    saved.forEach((entries, i) => {
+      const map = this.effects[i];
+      if (map === undefined) return;
+      for (const [key, mean, variance, updatedMs, count] of entries)
+        map.set(key, { mean, variance, updatedMs, count });
+    });
+  }
+}
+
+/** What is left of an effect after a pause. */
+function keptShare(level: EffectLevel, effect: Effect, atMs: number): number {
+  const pauseHours = (atMs - effect.updatedMs) / MS_PER_HOUR;
+  return pauseHours > 0 ? Math.exp(-pauseHours / level.memoryHours) : 1;
+}
+
+/** The variance goes back to the prior as the mean goes back to zero. */
+const aged = (level: EffectLevel, effect: Effect, kept: number): number =>
+  effect.variance * kept * kept + level.priorVariance * (1 - kept * kept);

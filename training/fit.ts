@@ -1,0 +1,75 @@
+import { createHash } from 'node:crypto';
+import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../src/domain/move-record.js';
+import { DurationModel } from '../src/predictor/duration-model.js';
+import { rangeInputs } from '../src/predictor/load-predictor.js';
+import { MODEL_FORMAT, type ModelFile } from '../src/predictor/model-file.js';
+import { inputsOfRecord } from '../src/predictor/move-inputs.js';
+import type { EffectLevel } from '../src/predictor/pooled-effects.js';
+import { moveTable } from './move-table.js';
+import { fitPhysicsByCluster } from './physics-fit.js';
+
+/** Effects wander by so much a move, for each level in the order of `keyLevels`. */
+export const defaultLevels: EffectLevel[] = [
+  { priorVariance: 0.05, driftVariance: 1e-6, memoryHours: 1e6 }, // operation
+  { priorVariance: 0.3, driftVariance: 1e-6, memoryHours: 1e6 }, // cluster
+  { priorVariance: 0.1, driftVariance: 1e-5, memoryHours: 1e6 }, // family
+  { priorVariance: 0.05, driftVariance: 1e-5, memoryHours: 1e6 }, // config
+  { priorVariance: 0.002, driftVariance: 1e-6, memoryHours: 1e6 }, // instance
+  { priorVariance: 0.01, driftVariance: 1e-6, memoryHours: 1e6 }, // source
+  { priorVariance: 0.01, driftVariance: 1e-6, memoryHours: 1e6 }, // target
+  { priorVariance: 0.01, driftVariance: 1e-6, memoryHours: 1e6 }, // pair
+  { priorVariance: 0.005, driftVariance: 2e-4, memoryHours: 6 }, // stretch
+];
+
+/** Fits a model to finished moves. The same moves and seed give the same bytes. */
+export function fitModel(
+  records: Iterable<MoveRecord>,
+  { name, seed }: { name: string; seed: number },
+): ModelFile {
+  const table = moveTable(records);
+  const physics = fitPhysicsByCluster(table.records);
+  const model = new DurationModel({ physics, levels: defaultLevels });
+  const untilMs: Record<string, number> = {};
+  for (const i of table.byFinish) {
+    const record = table.records[i]!;
+    model.learn(record);
+    const cluster = record.cluster ?? DEFAULT_CLUSTER;
+    untilMs[cluster] = Math.max(untilMs[cluster] ?? 0, finishMs(record));
+  }
+  const ranges: Record<string, [number, number]> = {};
+  for (const record of table.records) {
+    const inputs = inputsOfRecord(record);
+    for (const [field, key] of rangeInputs) {
+      const value = inputs[key] as number;
+      if (!(value > 0)) continue;
+      const range = ranges[field];
+      if (range === undefined) ranges[field] = [value, value];
+      else ranges[field] = [Math.min(range[0], value), Math.max(range[1], value)];
+    }
+  }
+  const file: ModelFile = {
+    format: MODEL_FORMAT,
+    name,
+    version: '',
+    trained_on: { moves: table.records.length, data_hash: dataHash(table.records), seed, until_ms: untilMs },
+    physics,
+    levels: defaultLevels,
+    ranges,
+    state: model.save(),
+  };
+  file.version = versionOf(file);
+  return file;
+}
+
+/** Hash of the records, in order of start: what a model was trained on. */
+export function dataHash(records: readonly MoveRecord[]): string {
+  const hash = createHash('sha256');
+  for (const record of records) hash.update(`${JSON.stringify(record)}\n`);
+  return hash.digest('hex').slice(0, 16);
+}
+
+/** A version is named by what it holds, not by the clock: the same data, seed and program give the same name. */
+function versionOf(file: ModelFile): string {
+  const hash = createHash('sha256').update(JSON.stringify({ ...file, name: '', version: '' }));
+  return `${MODEL_FORMAT}-${hash.digest('hex').slice(0, 12)}`;
+}

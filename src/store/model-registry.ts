@@ -261,8 +261,7 @@ function checkName(what: string, name: string): void {
     );
 }
 
-// eslint-disable-next-line no-control-regex
-const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?').slice(0, 200);
+const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?').slice(0, 200);
 
 function parseJson(text: string, path: string): unknown {
   try {

@@ -1,4 +1,6 @@
 import { UserError } from '../domain/errors.js';
+import { parseInfluxUrl } from './influx-connection.js';
+import { InfluxStore } from './influx-store.js';
 import { SqliteStore } from './sqlite-store.js';
 import type { Store } from './store.js';
 
@@ -16,6 +18,8 @@ export async function openStore(url: string): Promise<Store> {
     if (path === '') throw new UserError('usage', `the store URL ${redactUrl(url)} names no file; ${HOW}`);
     return SqliteStore.open(path);
   }
+  const address = parseInfluxUrl(url, redactUrl(url));
+  if (address !== undefined) return InfluxStore.open(address);
   throw new UserError('usage', `${redactUrl(url)} is not the URL of a store; ${HOW}`);
 }
 
@@ -32,8 +36,7 @@ function sqlitePath(url: string): string {
  * redactUrl('influx://me:secret@db:8086/moves') === 'influx://me:***@db:8086/moves'
  */
 export function redactUrl(url: string): string {
-  // eslint-disable-next-line no-control-regex
-  const printable = url.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, '?');
+  const printable = url.replace(/[\p{Cc}\u2028\u2029]/gu, '?');
   const at = printable.lastIndexOf('@');
   if (at < 0) return printable;
   const scheme = /^[a-z][a-z0-9+.-]*:(\/\/)?/i.exec(printable)?.[0] ?? '';

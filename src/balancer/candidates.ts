@@ -1,0 +1,61 @@
+import { MIRROR_INTERNAL, MIRROR_NONE, type GroupModel } from './group-model.js';
+import {
+  FAILOVER_AND_REPLACE,
+  FAILOVER_TO_ANY,
+  REPLACE_AND_FAILOVER,
+  REPLACE_PRIMARY,
+  REPLACE_SECONDARY,
+  type MoveKind,
+} from './moves.js';
+import type { SearchOptions } from './search-options.js';
+
+/** Which instances may be moved at all, in index order. */
+export function movableInstances(model: GroupModel, options: SearchOptions): number[] {
+  const movable: number[] = [];
+  for (let i = 0; i < model.instanceCount; i++) {
+    const instance = model.instances[i]!;
+    const mirror = model.mirror[i]!;
+    const secondary = model.secondary[i]!;
+    if (mirror === MIRROR_NONE || !instance.autoBalance) continue;
+    if (options.excluded.has(instance.name)) continue;
+    if (options.selected !== undefined && !options.selected.has(instance.name)) continue;
+    if (secondary >= model.nodeCount) continue; // split over two groups: hbal does not move it
+    if (mirror === MIRROR_INTERNAL && secondary < 0) continue; // a mirror without a second node
+    if (options.evacuate && !standsOnOffline(model, i)) continue;
+    movable.push(i);
+  }
+  return movable;
+}
+
+const standsOnOffline = (model: GroupModel, i: number): boolean =>
+  model.online[model.primary[i]!] === 0 ||
+  (model.mirror[i] === MIRROR_INTERNAL && model.online[model.secondary[i]!] === 0);
+
+const NONE: readonly MoveKind[] = [];
+const SHARED: readonly MoveKind[] = [FAILOVER_TO_ANY];
+const MIRROR_ONLY: readonly MoveKind[] = [REPLACE_SECONDARY];
+const AROUND_SECONDARY: readonly MoveKind[] = [REPLACE_SECONDARY, REPLACE_AND_FAILOVER];
+const OFF_PRIMARY: readonly MoveKind[] = [REPLACE_SECONDARY, REPLACE_AND_FAILOVER, FAILOVER_AND_REPLACE];
+const ALL: readonly MoveKind[] = [
+  REPLACE_SECONDARY,
+  REPLACE_AND_FAILOVER,
+  REPLACE_PRIMARY,
+  FAILOVER_AND_REPLACE,
+];
+
+/** The kinds of move that an instance tries for each target, in hbal's order. */
+export function kindsForTargets(model: GroupModel, i: number, options: SearchOptions): readonly MoveKind[] {
+  if (model.mirror[i] !== MIRROR_INTERNAL) return options.instanceMoves ? SHARED : NONE;
+  if (!options.diskMoves) return NONE;
+  if (!options.instanceMoves) return MIRROR_ONLY;
+  const primaryOnline = model.online[model.primary[i]!] === 1;
+  if (options.restrictedMigration && primaryOnline) return MIRROR_ONLY;
+  if (!secondaryUsable(model, i)) return AROUND_SECONDARY;
+  return options.restrictedMigration ? OFF_PRIMARY : ALL;
+}
+
+/** True when the instance may swap its two nodes. */
+export const mayFailOver = (model: GroupModel, i: number, options: SearchOptions): boolean =>
+  model.mirror[i] === MIRROR_INTERNAL && options.instanceMoves && secondaryUsable(model, i);
+
+const secondaryUsable = (model: GroupModel, i: number): boolean => model.online[model.secondary[i]!] === 1;

@@ -1,0 +1,460 @@
+import {
+  COUNTS_CPU,
+  F_DSK,
+  F_DSK_FORTH,
+  F_MEM_FORTH,
+  F_SPIN,
+  F_SPIN_FORTH,
+  FAILS_N1,
+  FORTHCOMING,
+  I_SPIN,
+  I_SPIN_FORTH,
+  LOAD_CPU,
+  LOAD_DSK,
+  LOCAL_DISK,
+  LOCATION_SCORE,
+  MIRROR_INTERNAL,
+  PRIMARIES,
+  R_MEM,
+  RESERVES,
+  ROW,
+  SECONDARIES,
+  TAG_SCORE,
+  U_CPU,
+  U_CPU_FORTH,
+  U_MEM,
+  USES_MEMORY,
+  type GroupModel,
+} from './group-model.js';
+import { moveFrom, placementAfter, type Move, type MoveKind } from './moves.js';
+import {
+  FAILOVER,
+  FAILOVER_AND_REPLACE,
+  FAILOVER_TO_ANY,
+  REPLACE_AND_FAILOVER,
+  REPLACE_PRIMARY,
+  REPLACE_SECONDARY,
+} from './moves.js';
+import { METRIC_COUNT, nodeMetrics, pairExcess, type ScoreBoard } from './score.js';
+
+/**
+ * Tries a move on copies of the rows that it touches: may it be made, and what would the score be? The checks and
+ * their order of operations are hbal's: a move is built from taking an instance off a node and adding it to one, as
+ * primary or secondary, and the first check that fails drops it.
+ */
+
+const HERE = 0; // the row of the old primary
+const THERE = 1; // of the old secondary
+const TARGET = 2; // of the target
+const TEMPORARY = 3; // of a node that only runs the instance for a moment
+
+export class MoveTrial {
+  readonly model: GroupModel;
+  readonly board: ScoreBoard;
+  readonly #ignoreSoftErrors: boolean;
+  /** Row copies: what the move makes of the old primary, old secondary and target; and a scratch row. */
+  readonly #rows = new Float64Array(4 * ROW);
+  /** The old primary and secondary without the instance, the same for all its candidates. */
+  readonly #without = new Float64Array(2 * ROW);
+  readonly #metrics = new Float64Array(3 * METRIC_COUNT);
+  readonly #touched = new Int32Array(3);
+  readonly #touchedRows = new Int32Array(3);
+  #touchedCount = 0;
+  #instance = -1;
+  #p = -1;
+  #s = -1;
+  #need = 0;
+  #location = 0;
+  #kind: MoveKind = FAILOVER;
+  #target = -1;
+
+  constructor(board: ScoreBoard, { ignoreSoftErrors = false }: { ignoreSoftErrors?: boolean } = {}) {
+    this.model = board.model;
+    this.board = board;
+    this.#ignoreSoftErrors = ignoreSoftErrors;
+  }
+
+  /** Takes an instance up: its nodes without it. Call again after every move made. O(nodes) at worst. */
+  begin(instance: number): void {
+    const { model } = this;
+    this.#instance = instance;
+    const p = model.primary[instance]!;
+    const s = model.secondary[instance]!;
+    this.#p = p;
+    this.#s = s;
+    this.#need = model.has(instance, RESERVES) ? model.memory[instance]! : 0;
+    copyRow(model.rows, p * ROW, this.#without, HERE * ROW);
+    this.#removePrimary(this.#without, HERE * ROW, p);
+    if (s >= 0 && s < model.nodeCount && model.mirror[instance] === MIRROR_INTERNAL) {
+      copyRow(model.rows, s * ROW, this.#without, THERE * ROW);
+      this.#removeSecondary(this.#without, THERE * ROW, s, p);
+    }
+  }
+
+  /** True when the instance that was taken up may make this move. `target` is -1 for a failover. */
+  allows(kind: MoveKind, target: number): boolean {
+    const { model } = this;
+    const p = this.#p;
+    const s = this.#s;
+    const rows = this.#rows;
+    const ignore = this.#ignoreSoftErrors;
+    const forcePrimary = ignore || model.online[p] === 0;
+    this.#kind = kind;
+    this.#target = target;
+    this.#touchedCount = 0;
+    if (model.hasLocations) {
+      const [toPrimary, toSecondary] = placementAfter(kind, p, s, target);
+      this.#location = model.locationScoreAt(this.#instance, toPrimary, toSecondary);
+    } else this.#location = 0;
+
+    if (kind === FAILOVER) {
+      if (!this.#mayMigrate(p, s)) return false;
+      this.#takeWithout(HERE, p);
+      this.#takeWithout(THERE, s);
+      return (
+        this.#addPrimary(rows, THERE * ROW, s, forcePrimary) &&
+        this.#addSecondary(rows, HERE * ROW, p, s, forcePrimary, model.online[p] === 0)
+      );
+    }
+    if (kind === FAILOVER_TO_ANY) {
+      if (!this.#mayMigrate(p, target)) return false;
+      this.#takeWithout(HERE, p);
+      this.#takeWhole(TARGET, target);
+      return this.#addPrimary(rows, TARGET * ROW, target, forcePrimary);
+    }
+    const forceSecondary = ignore || s >= model.nodeCount || model.online[s] === 0;
+    this.#takeWithout(HERE, p);
+    this.#takeWithout(THERE, s);
+    this.#takeWhole(TARGET, target);
+    switch (kind) {
+      case REPLACE_SECONDARY:
+        return (
+          this.#addSecondary(rows, TARGET * ROW, target, p, forceSecondary, false) &&
+          this.#addPrimary(rows, HERE * ROW, p, true)
+        );
+      case REPLACE_AND_FAILOVER:
+        return (
+          this.#mayMigrate(p, target) &&
+          this.#addPrimary(rows, TARGET * ROW, target, ignore) &&
+          this.#addSecondary(rows, HERE * ROW, p, target, forceSecondary, false)
+        );
+      case FAILOVER_AND_REPLACE:
+        return (
+          this.#mayMigrate(p, s) &&
+          this.#addPrimary(rows, THERE * ROW, s, forcePrimary) &&
+          this.#addSecondary(rows, TARGET * ROW, target, s, forcePrimary, false)
+        );
+      case REPLACE_PRIMARY:
+        if (!this.#mayMigrate(p, s) || !this.#mayMigrate(s, target)) return false;
+        copyRow(rows, THERE * ROW, rows, TEMPORARY * ROW);
+        return (
+          this.#addPrimary(rows, TEMPORARY * ROW, s, forcePrimary) &&
+          this.#addPrimary(rows, TARGET * ROW, target, forcePrimary) &&
+          this.#addSecondary(rows, THERE * ROW, s, target, forcePrimary, false)
+        );
+    }
+  }
+
+  /** The score after the move last allowed, to about 1e-10 of it. O(1). */
+  approximateScore(): number {
+    this.#measure();
+    return this.board.approximateWith(this.#touched, this.#touchedCount, this.#metrics, this.#pairChange());
+  }
+
+  /** The same as hbal computes it, to the last bit. O(nodes). */
+  exactScore(): number {
+    this.#measure();
+    return this.board.exactWith(this.#touched, this.#touchedCount, this.#metrics, this.#pairChange());
+  }
+
+  /** Makes the move last allowed: model and board change. O(nodes). */
+  commit(): Move {
+    const { model, board } = this;
+    const i = this.#instance;
+    const move = moveFrom(model, i, this.#kind, this.#target);
+    for (let t = 0; t < this.#touchedCount; t++)
+      copyRow(this.#rows, this.#touchedRows[t]!, model.rows, this.#touched[t]! * ROW);
+    const columns = model.peerColumns;
+    const { fromPrimary, fromSecondary, toPrimary, toSecondary } = move;
+    if (!model.has(i, FORTHCOMING) && model.mirror[i] === MIRROR_INTERNAL) {
+      if (fromSecondary >= 0 && fromSecondary < model.nodeCount)
+        model.peers[fromSecondary * columns + fromPrimary]! -= this.#need;
+      if (toSecondary >= 0) model.peers[toSecondary * columns + toPrimary]! += this.#need;
+    }
+    if (fromPrimary !== toPrimary) {
+      const tags = model.exclusionTags[i]!;
+      for (let t = 0; t < tags.length; t++) {
+        model.tagCounts[fromPrimary * model.exclusionTagCount + tags[t]!]! -= model.exclusionTimes[i]![t]!;
+        model.tagCounts[toPrimary * model.exclusionTagCount + tags[t]!]! += model.exclusionTimes[i]![t]!;
+      }
+      if (model.pairCounts.length > 0 && !model.has(i, FORTHCOMING)) {
+        if (model.online[fromPrimary] === 1) model.countPairs(i, fromPrimary, -1);
+        if (model.online[toPrimary] === 1) model.countPairs(i, toPrimary, 1);
+      }
+    }
+    model.primary[i] = toPrimary;
+    model.secondary[i] = toSecondary;
+    model.locationScore[i] = this.#location;
+    for (let t = 0; t < this.#touchedCount; t++) board.takeNode(this.#touched[t]!);
+    board.refresh();
+    return move;
+  }
+
+  #measure(): void {
+    for (let t = 0; t < this.#touchedCount; t++)
+      nodeMetrics(
+        this.model,
+        this.#touched[t]!,
+        this.#rows,
+        this.#touchedRows[t]!,
+        this.#metrics,
+        t * METRIC_COUNT,
+      );
+  }
+
+  #pairChange(): number {
+    const { model } = this;
+    const i = this.#instance;
+    if (model.pairCounts.length === 0 || model.has(i, FORTHCOMING)) return 0;
+    const [toPrimary] = placementAfter(this.#kind, this.#p, this.#s, this.#target);
+    if (toPrimary === this.#p) return 0;
+    const before = pairExcess(model.pairCounts);
+    if (model.online[this.#p] === 1) model.countPairs(i, this.#p, -1);
+    if (model.online[toPrimary] === 1) model.countPairs(i, toPrimary, 1);
+    const after = pairExcess(model.pairCounts);
+    if (model.online[this.#p] === 1) model.countPairs(i, this.#p, 1);
+    if (model.online[toPrimary] === 1) model.countPairs(i, toPrimary, -1);
+    return after - before;
+  }
+
+  #takeWithout(slot: 0 | 1, node: number): void {
+    if (node >= this.model.nodeCount) return;
+    copyRow(this.#without, slot * ROW, this.#rows, slot * ROW);
+    this.#touch(node, slot);
+  }
+
+  #takeWhole(slot: 2, node: number): void {
+    copyRow(this.model.rows, node * ROW, this.#rows, slot * ROW);
+    this.#touch(node, slot);
+  }
+
+  #touch(node: number, slot: number): void {
+    this.#touched[this.#touchedCount] = node;
+    this.#touchedRows[this.#touchedCount] = slot * ROW;
+    this.#touchedCount += 1;
+  }
+
+  #mayMigrate(from: number, to: number): boolean {
+    const { migration, nodeCount } = this.model;
+    return migration.length === 0 || migration[from * nodeCount + to] === 1;
+  }
+
+  #removePrimary(rows: Float64Array, at: number, node: number): void {
+    const { model } = this;
+    const i = this.#instance;
+    const flags = model.flags[i]!;
+    const local = (flags & LOCAL_DISK) !== 0;
+    rows[at + F_MEM_FORTH]! += model.memory[i]!;
+    if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU_FORTH]! -= model.vcpus[i]!;
+    this.#takeTags(rows, at, node);
+    if (local) this.#releaseDiskForth(rows, at, node);
+    if ((flags & FORTHCOMING) !== 0) return;
+    if ((flags & USES_MEMORY) !== 0) rows[at + U_MEM]! += model.memory[i]!;
+    if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU]! -= model.vcpus[i]!;
+    if (local) this.#releaseDisk(rows, at, node);
+    for (let c = 0; c < 4; c++) rows[at + LOAD_CPU + c]! -= model.loads[i * 4 + c]!;
+    rows[at + LOCATION_SCORE]! -= model.locationScore[i]!;
+    rows[at + PRIMARIES]! -= 1;
+    rows[at + FAILS_N1] = rows[at + U_MEM]! <= rows[at + R_MEM]! ? 1 : 0;
+  }
+
+  #removeSecondary(rows: Float64Array, at: number, node: number, peer: number): void {
+    const { model } = this;
+    const i = this.#instance;
+    const flags = model.flags[i]!;
+    const local = (flags & LOCAL_DISK) !== 0;
+    if (local) this.#releaseDiskForth(rows, at, node);
+    if ((flags & FORTHCOMING) !== 0) return;
+    if (local) this.#releaseDisk(rows, at, node);
+    rows[at + LOAD_DSK]! -= model.loads[i * 4 + 2]!;
+    rows[at + SECONDARIES]! -= 1;
+    const columns = model.peerColumns;
+    const reserved = model.peers[node * columns + peer]!;
+    if (this.#need > 0 && reserved >= rows[at + R_MEM]!) {
+      let most = 0;
+      for (let k = node * columns; k < (node + 1) * columns; k++)
+        if (model.peers[k]! > most && k !== node * columns + peer) most = model.peers[k]!;
+      rows[at + R_MEM] = Math.max(most, reserved - this.#need);
+    }
+    rows[at + FAILS_N1] = rows[at + U_MEM]! <= rows[at + R_MEM]! ? 1 : 0;
+  }
+
+  #addPrimary(rows: Float64Array, at: number, node: number, force: boolean): boolean {
+    const { model } = this;
+    const i = this.#instance;
+    const flags = model.flags[i]!;
+    const local = (flags & LOCAL_DISK) !== 0;
+    const exclusive = model.exclusive[node] === 1;
+    const forthcoming = (flags & FORTHCOMING) !== 0;
+    const disk = model.disk[i]!;
+    const memoryForth = rows[at + F_MEM_FORTH]! - model.memory[i]!;
+    const cpuForth = rows[at + U_CPU_FORTH]! + ((flags & COUNTS_CPU) !== 0 ? model.vcpus[i]! : 0);
+    if (!forthcoming) {
+      const memory = rows[at + U_MEM]! - ((flags & USES_MEMORY) !== 0 ? model.memory[i]! : 0);
+      const cpu = rows[at + U_CPU]! + ((flags & COUNTS_CPU) !== 0 ? model.vcpus[i]! : 0);
+      const failsN1 = memory <= rows[at + R_MEM]!;
+      if (memory <= 0) return false;
+      if (local) {
+        const free = rows[at + F_DSK]! - disk;
+        if (free <= 0) return false;
+        if (!force && free < model.lowDisk[node]!) return false;
+        if (exclusive && !(rows[at + F_SPIN]! - model.diskSpindles[i]! >= 0)) return false;
+        if (!force && !exclusive && rows[at + I_SPIN]! + model.spindleUse[i]! > model.highSpindles[node]!)
+          return false;
+      }
+      if (!force) {
+        if (failsN1 && rows[at + FAILS_N1] === 0) return false;
+        if (model.vcpuRatio >= 0 && cpu / model.totalCpu[node]! > model.vcpuRatio) return false;
+        if (this.#tagsClash(node)) return false;
+      }
+      if (!force && !this.#forthFits(rows, at, node, memoryForth, cpuForth)) return false;
+      rows[at + U_MEM] = memory;
+      rows[at + U_CPU] = cpu;
+      if (local) this.#takeDisk(rows, at, node);
+      for (let c = 0; c < 4; c++) rows[at + LOAD_CPU + c]! += model.loads[i * 4 + c]!;
+      rows[at + LOCATION_SCORE]! += this.#location;
+      rows[at + PRIMARIES]! += 1;
+      rows[at + FAILS_N1] = failsN1 ? 1 : 0;
+    } else if (!force && !this.#forthFits(rows, at, node, memoryForth, cpuForth)) return false;
+    rows[at + F_MEM_FORTH] = memoryForth;
+    rows[at + U_CPU_FORTH] = cpuForth;
+    if (local) this.#takeDiskForth(rows, at, node);
+    this.#addTags(rows, at, node);
+    return true;
+  }
+
+  /** The checks on figures that count forthcoming instances in. */
+  #forthFits(rows: Float64Array, at: number, node: number, memory: number, cpu: number): boolean {
+    const { model } = this;
+    const i = this.#instance;
+    if (memory <= 0) return false;
+    if (model.has(i, LOCAL_DISK) && !this.#forthDiskFits(rows, at, node)) return false;
+    return !(model.vcpuRatio >= 0 && cpu / model.totalCpu[node]! > model.vcpuRatio);
+  }
+
+  #forthDiskFits(rows: Float64Array, at: number, node: number): boolean {
+    const { model } = this;
+    const i = this.#instance;
+    const free = rows[at + F_DSK_FORTH]! - model.disk[i]!;
+    if (free <= 0 || free < model.lowDisk[node]!) return false;
+    if (model.exclusive[node] === 1) return rows[at + F_SPIN_FORTH]! - model.diskSpindles[i]! >= 0;
+    return !(rows[at + I_SPIN_FORTH]! + model.spindleUse[i]! > model.highSpindles[node]!);
+  }
+
+  #addSecondary(
+    rows: Float64Array,
+    at: number,
+    node: number,
+    peer: number,
+    force: boolean,
+    ignoreDisks: boolean,
+  ): boolean {
+    const { model } = this;
+    const i = this.#instance;
+    const flags = model.flags[i]!;
+    const exclusive = model.exclusive[node] === 1;
+    const forthcoming = (flags & FORTHCOMING) !== 0;
+    const need = this.#need;
+    if (model.mirror[i] !== MIRROR_INTERNAL) return false;
+    if (!forthcoming) {
+      const free = rows[at + F_DSK]! - model.disk[i]!;
+      if (free <= 0 && !ignoreDisks) return false;
+      if (!force && free < model.lowDisk[node]!) return false;
+      if (exclusive && !(rows[at + F_SPIN]! - model.diskSpindles[i]! >= 0)) return false;
+      if (!force && !exclusive && rows[at + I_SPIN]! + model.spindleUse[i]! > model.highSpindles[node]!)
+        return false;
+      if (!force && need >= rows[at + U_MEM]!) return false;
+      const reserved = Math.max(rows[at + R_MEM]!, model.peers[node * model.peerColumns + peer]! + need);
+      const failsN1 = rows[at + U_MEM]! <= reserved;
+      if (!force && failsN1 && rows[at + FAILS_N1] === 0) return false;
+      if (!force && (!this.#forthDiskFits(rows, at, node) || need >= rows[at + F_MEM_FORTH]!)) return false;
+      this.#takeDisk(rows, at, node);
+      rows[at + LOAD_DSK]! += model.loads[i * 4 + 2]!;
+      rows[at + SECONDARIES]! += 1;
+      rows[at + R_MEM] = reserved;
+      rows[at + FAILS_N1] = failsN1 ? 1 : 0;
+    } else if (!force && (!this.#forthDiskFits(rows, at, node) || need >= rows[at + F_MEM_FORTH]!))
+      return false;
+    this.#takeDiskForth(rows, at, node);
+    return true;
+  }
+
+  #takeDisk(rows: Float64Array, at: number, node: number): void {
+    const i = this.#instance;
+    rows[at + F_DSK]! -= this.model.disk[i]!;
+    if (this.model.exclusive[node] === 1) rows[at + F_SPIN]! -= this.model.diskSpindles[i]!;
+    else rows[at + I_SPIN]! += this.model.spindleUse[i]!;
+  }
+
+  #takeDiskForth(rows: Float64Array, at: number, node: number): void {
+    const i = this.#instance;
+    rows[at + F_DSK_FORTH]! -= this.model.disk[i]!;
+    if (this.model.exclusive[node] === 1) rows[at + F_SPIN_FORTH]! -= this.model.diskSpindles[i]!;
+    else rows[at + I_SPIN_FORTH]! += this.model.spindleUse[i]!;
+  }
+
+  #releaseDisk(rows: Float64Array, at: number, node: number): void {
+    const i = this.#instance;
+    rows[at + F_DSK]! += this.model.disk[i]!;
+    if (this.model.exclusive[node] === 1) rows[at + F_SPIN]! += spindlesOrNone(this.model.diskSpindles[i]!);
+    else rows[at + I_SPIN]! -= this.model.spindleUse[i]!;
+  }
+
+  #releaseDiskForth(rows: Float64Array, at: number, node: number): void {
+    const i = this.#instance;
+    rows[at + F_DSK_FORTH]! += this.model.disk[i]!;
+    if (this.model.exclusive[node] === 1)
+      rows[at + F_SPIN_FORTH]! += spindlesOrNone(this.model.diskSpindles[i]!);
+    else rows[at + I_SPIN_FORTH]! -= this.model.spindleUse[i]!;
+  }
+
+  /** Exclusion tags of the instance leave a node: each that others there have as well was one in excess. */
+  #takeTags(rows: Float64Array, at: number, node: number): void {
+    const { model } = this;
+    const tags = model.exclusionTags[this.#instance]!;
+    for (let t = 0; t < tags.length; t++) {
+      const times = model.exclusionTimes[this.#instance]![t]!;
+      const left = model.tagCounts[node * model.exclusionTagCount + tags[t]!]! - times;
+      rows[at + TAG_SCORE]! -= left > 0 ? times : times - 1;
+    }
+  }
+
+  #addTags(rows: Float64Array, at: number, node: number): void {
+    const tags = this.model.exclusionTags[this.#instance]!;
+    for (let t = 0; t < tags.length; t++) {
+      const times = this.model.exclusionTimes[this.#instance]![t]!;
+      rows[at + TAG_SCORE]! += this.#tagTimesElsewhere(node, t) > 0 ? times : times - 1;
+    }
+  }
+
+  #tagsClash(node: number): boolean {
+    const tags = this.model.exclusionTags[this.#instance]!;
+    for (let t = 0; t < tags.length; t++) if (this.#tagTimesElsewhere(node, t) > 0) return true;
+    return false;
+  }
+
+  /** How often a node's other primaries have the instance's t-th exclusion tag. */
+  #tagTimesElsewhere(node: number, t: number): number {
+    const { model } = this;
+    const i = this.#instance;
+    const all = model.tagCounts[node * model.exclusionTagCount + model.exclusionTags[i]![t]!]!;
+    return node === this.#p ? all - model.exclusionTimes[i]![t]! : all;
+  }
+}
+
+const spindlesOrNone = (spindles: number): number => (Number.isNaN(spindles) ? 0 : spindles);
+
+/** A plain loop: for 20 numbers it is faster than `set` with a subarray, which allocates. */
+function copyRow(from: Float64Array, fromAt: number, to: Float64Array, toAt: number): void {
+  for (let f = 0; f < ROW; f++) to[toAt + f] = from[fromAt + f]!;
+}

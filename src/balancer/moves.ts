@@ -1,0 +1,151 @@
+import type { Operation } from '../domain/move-record.js';
+import { FORTHCOMING, RUNNING, USES_MEMORY, type GroupModel } from './group-model.js';
+
+/** The kinds of one instance's move, in the order in which hbal tries them for one target. */
+export const FAILOVER = 0; // f: swap primary and secondary
+export const FAILOVER_TO_ANY = 1; // fa:x: shared storage, run on x
+export const REPLACE_SECONDARY = 2; // r:x: a new mirror on x
+export const REPLACE_AND_FAILOVER = 3; // r:x f: a new mirror on x, then run there
+export const REPLACE_PRIMARY = 4; // f r:x f: to the secondary, a new mirror on x, then run there
+export const FAILOVER_AND_REPLACE = 5; // f r:x: to the secondary, a new mirror on x
+export type MoveKind = 0 | 1 | 2 | 3 | 4 | 5;
+
+/** One move of one instance; `target` is -1 for a failover. Numbers are those of the group model. */
+export interface Move {
+  instance: number;
+  kind: MoveKind;
+  target: number;
+  fromPrimary: number;
+  fromSecondary: number;
+  toPrimary: number;
+  toSecondary: number;
+}
+
+/** The move of an instance from where it stands in `model`. */
+export function moveFrom(model: GroupModel, instance: number, kind: MoveKind, target: number): Move {
+  const p = model.primary[instance]!;
+  const s = model.secondary[instance]!;
+  const [toPrimary, toSecondary] = placementAfter(kind, p, s, target);
+  return { instance, kind, target, fromPrimary: p, fromSecondary: s, toPrimary, toSecondary };
+}
+
+/** (primary, secondary) after a move. */
+export function placementAfter(kind: MoveKind, p: number, s: number, x: number): [number, number] {
+  switch (kind) {
+    case FAILOVER:
+      return [s, p];
+    case FAILOVER_TO_ANY:
+      return [x, -1];
+    case REPLACE_SECONDARY:
+      return [p, x];
+    case REPLACE_AND_FAILOVER:
+      return [x, p];
+    case REPLACE_PRIMARY:
+      return [x, s];
+    case FAILOVER_AND_REPLACE:
+      return [s, x];
+  }
+}
+
+/** The kind and target that lead from one placement to another, or undefined where no single move does. */
+export function kindBetween(
+  p: number,
+  s: number,
+  newP: number,
+  newS: number,
+  shared: boolean,
+): { kind: MoveKind; target: number } | undefined {
+  if (shared) return newP === p ? undefined : { kind: FAILOVER_TO_ANY, target: newP };
+  if (newP === p) return newS === s ? undefined : { kind: REPLACE_SECONDARY, target: newS };
+  if (newP === s) {
+    if (newS === p) return { kind: FAILOVER, target: -1 };
+    return { kind: FAILOVER_AND_REPLACE, target: newS };
+  }
+  if (newS === p) return { kind: REPLACE_AND_FAILOVER, target: newP };
+  if (newS === s) return { kind: REPLACE_PRIMARY, target: newP };
+  return undefined;
+}
+
+/** The move in hbal's letters, such as `f r:node4`. `nameOf` gives a node's name. */
+export function moveLetters(move: Pick<Move, 'kind' | 'target'>, nameOf: (node: number) => string): string {
+  const x = move.target < 0 ? '' : nameOf(move.target);
+  switch (move.kind) {
+    case FAILOVER:
+      return 'f';
+    case FAILOVER_TO_ANY:
+      return `fa:${x}`;
+    case REPLACE_SECONDARY:
+      return `r:${x}`;
+    case REPLACE_AND_FAILOVER:
+      return `r:${x} f`;
+    case REPLACE_PRIMARY:
+      return `f r:${x} f`;
+    case FAILOVER_AND_REPLACE:
+      return `f r:${x}`;
+  }
+}
+
+/** One operation of a move. */
+export interface MoveStep {
+  operation: Operation;
+  source: number;
+  target: number;
+}
+
+/**
+ * The operations of a move, one after another: each RAM copy and each disk copy with the nodes it really joins. A
+ * stopped instance is failed over instead of migrated.
+ */
+export function moveSteps(model: GroupModel, move: Move): MoveStep[] {
+  const { kind, fromPrimary: p, fromSecondary: s, target: x, instance } = move;
+  const live = model.has(instance, USES_MEMORY) && !model.has(instance, FORTHCOMING);
+  const online = model.online[p] === 1;
+  const go = (source: number, target: number): MoveStep => ({
+    operation: live && online ? 'live_migration' : 'failover',
+    source,
+    target,
+  });
+  const copy = (source: number, target: number): MoveStep => ({
+    operation: 'disk_replication',
+    source,
+    target,
+  });
+  switch (kind) {
+    case FAILOVER:
+      return [go(p, s)];
+    case FAILOVER_TO_ANY:
+      return [go(p, x)];
+    case REPLACE_SECONDARY:
+      return [copy(p, x)];
+    case REPLACE_AND_FAILOVER:
+      return [copy(p, x), go(p, x)];
+    case REPLACE_PRIMARY:
+      return [go(p, s), copy(s, x), { ...go(s, x), operation: live ? 'live_migration' : 'failover' }];
+    case FAILOVER_AND_REPLACE:
+      return [go(p, s), copy(s, x)];
+  }
+}
+
+/** Ganeti's commands for a move, as hbal prints them. Full names. */
+export function moveCommands(model: GroupModel, move: Move): string[] {
+  const name = model.instances[move.instance]!.name;
+  const x = move.target < 0 ? '' : model.nodes[move.target]!.name;
+  const verb = model.has(move.instance, RUNNING) ? 'migrate' : 'failover';
+  const go = `gnt-instance ${verb} -f ${name}`;
+  const goTo = `gnt-instance ${verb} -f -n ${x} ${name}`;
+  const replace = `gnt-instance replace-disks -n ${x} ${name}`;
+  switch (move.kind) {
+    case FAILOVER:
+      return [go];
+    case FAILOVER_TO_ANY:
+      return [goTo];
+    case REPLACE_SECONDARY:
+      return [replace];
+    case REPLACE_AND_FAILOVER:
+      return [replace, go];
+    case REPLACE_PRIMARY:
+      return [go, replace, go];
+    case FAILOVER_AND_REPLACE:
+      return [go, replace];
+  }
+}

@@ -1,0 +1,330 @@
+import {
+  F_DSK,
+  F_DSK_FORTH,
+  F_MEM_FORTH,
+  F_SPIN,
+  F_SPIN_FORTH,
+  FAILS_N1,
+  I_SPIN,
+  I_SPIN_FORTH,
+  LOAD_CPU,
+  LOAD_DSK,
+  LOAD_MEM,
+  LOAD_NET,
+  LOCATION_SCORE,
+  PRIMARIES,
+  R_MEM,
+  ROW,
+  SECONDARIES,
+  TAG_SCORE,
+  U_CPU,
+  U_CPU_FORTH,
+  U_MEM,
+  type GroupModel,
+} from './group-model.js';
+
+/**
+ * hbal's cluster score: 20 components, each an aggregate over nodes times a weight, summed in this order. Lower is
+ * better. `spread` is the population standard deviation over online nodes, `sum` a plain sum; `pairs` counts pairs
+ * of location and exclusion tags over the whole group.
+ */
+export const METRICS = [
+  { name: 'free_mem_cv', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'free_disk_cv', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'n1_cnt', weight: 1, aggregate: 'sum', over: 'online' },
+  { name: 'reserved_mem_cv', weight: 1, aggregate: 'spread', over: 'online' },
+  { name: 'offline_all_cnt', weight: 4, aggregate: 'sum', over: 'offline' },
+  { name: 'offline_pri_cnt', weight: 16, aggregate: 'sum', over: 'offline' },
+  { name: 'vcpu_ratio_cv', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'cpu_load_cv', weight: 1, aggregate: 'spread', over: 'online' },
+  { name: 'mem_load_cv', weight: 1, aggregate: 'spread', over: 'online' },
+  { name: 'disk_load_cv', weight: 1, aggregate: 'spread', over: 'online' },
+  { name: 'net_load_cv', weight: 1, aggregate: 'spread', over: 'online' },
+  { name: 'pri_tags_score', weight: 2, aggregate: 'sum', over: 'online' },
+  { name: 'spindles_cv', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'free_mem_cv_forth', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'free_disk_cv_forth', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'vcpu_ratio_cv_forth', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'spindles_cv_forth', weight: 0.5, aggregate: 'spread', over: 'online' },
+  { name: 'location_score', weight: 1, aggregate: 'sum', over: 'online' },
+  { name: 'location_exclusion_score', weight: 1, aggregate: 'pairs', over: 'online' },
+  { name: 'reserved_mem_rtotal', weight: 0.25, aggregate: 'sum', over: 'online' },
+] as const;
+
+export const METRIC_COUNT = METRICS.length;
+
+/** Row of the table by name, so that nothing below counts positions by hand. */
+const at = (name: (typeof METRICS)[number]['name']): number =>
+  METRICS.findIndex((metric) => metric.name === name);
+
+const FREE_MEM = at('free_mem_cv');
+const FREE_DISK = at('free_disk_cv');
+const N1_COUNT = at('n1_cnt');
+const RESERVED_MEM = at('reserved_mem_cv');
+const OFFLINE_ALL = at('offline_all_cnt');
+const OFFLINE_PRIMARIES = at('offline_pri_cnt');
+const VCPU_RATIO = at('vcpu_ratio_cv');
+const CPU_LOAD = at('cpu_load_cv');
+const MEM_LOAD = at('mem_load_cv');
+const DISK_LOAD = at('disk_load_cv');
+const NET_LOAD = at('net_load_cv');
+const PRIMARY_TAGS = at('pri_tags_score');
+const SPINDLES = at('spindles_cv');
+const FREE_MEM_FORTH = at('free_mem_cv_forth');
+const FREE_DISK_FORTH = at('free_disk_cv_forth');
+const VCPU_RATIO_FORTH = at('vcpu_ratio_cv_forth');
+const SPINDLES_FORTH = at('spindles_cv_forth');
+const LOCATION = at('location_score');
+export const LOCATION_EXCLUSION = at('location_exclusion_score');
+const RESERVED_MEM_TOTAL = at('reserved_mem_rtotal');
+
+export const WEIGHTS = Float64Array.from(METRICS, (metric) => metric.weight);
+/** Components that are spreads, and those that are plain sums, by number. */
+export const SPREADS = Int32Array.from(
+  METRICS.flatMap((metric, c) => (metric.aggregate === 'spread' ? [c] : [])),
+);
+export const SUMS = Int32Array.from(METRICS.flatMap((metric, c) => (metric.aggregate === 'sum' ? [c] : [])));
+const IS_SPREAD = Uint8Array.from(METRICS, (metric) => (metric.aggregate === 'spread' ? 1 : 0));
+
+/**
+ * What one node adds to each component: METRIC_COUNT values from `out[outAt]`, out of the row at `rows[rowAt]`. A
+ * node that a component does not look at adds 0.
+ */
+export function nodeMetrics(
+  model: GroupModel,
+  node: number,
+  rows: Float64Array,
+  rowAt: number,
+  out: Float64Array,
+  outAt: number,
+): void {
+  const primaries = rows[rowAt + PRIMARIES]!;
+  const all = primaries + rows[rowAt + SECONDARIES]!;
+  if (model.online[node] === 0) {
+    for (let c = 0; c < METRIC_COUNT; c++) out[outAt + c] = 0;
+    out[outAt + OFFLINE_ALL] = all;
+    out[outAt + OFFLINE_PRIMARIES] = primaries;
+    return;
+  }
+  const totalMemory = model.totalMemory[node]!;
+  const totalDisk = model.totalDisk[node]!;
+  const totalCpu = model.totalCpu[node]!;
+  const speed = model.cpuSpeed[node]!;
+  const highSpindles = model.highSpindles[node]!;
+  const reserved = rows[rowAt + R_MEM]! / totalMemory;
+  out[outAt + FREE_MEM] = rows[rowAt + U_MEM]! / totalMemory;
+  if (model.exclusive[node] === 1) {
+    out[outAt + FREE_DISK] = rows[rowAt + F_SPIN]! / model.spindles[node]!;
+    out[outAt + FREE_DISK_FORTH] = rows[rowAt + F_SPIN_FORTH]! / model.spindles[node]!;
+  } else {
+    out[outAt + FREE_DISK] = totalDisk === 0 ? 1 : rows[rowAt + F_DSK]! / totalDisk;
+    out[outAt + FREE_DISK_FORTH] = totalDisk === 0 ? 1 : rows[rowAt + F_DSK_FORTH]! / totalDisk;
+  }
+  out[outAt + N1_COUNT] = rows[rowAt + FAILS_N1] === 1 ? all : 0;
+  out[outAt + RESERVED_MEM] = reserved;
+  out[outAt + OFFLINE_ALL] = 0;
+  out[outAt + OFFLINE_PRIMARIES] = 0;
+  out[outAt + VCPU_RATIO] = rows[rowAt + U_CPU]! / totalCpu / speed;
+  out[outAt + CPU_LOAD] = rows[rowAt + LOAD_CPU]!;
+  out[outAt + MEM_LOAD] = rows[rowAt + LOAD_MEM]!;
+  out[outAt + DISK_LOAD] = rows[rowAt + LOAD_DSK]!;
+  out[outAt + NET_LOAD] = rows[rowAt + LOAD_NET]!;
+  out[outAt + PRIMARY_TAGS] = rows[rowAt + TAG_SCORE]!;
+  out[outAt + SPINDLES] = rows[rowAt + I_SPIN]! / highSpindles;
+  out[outAt + FREE_MEM_FORTH] = rows[rowAt + F_MEM_FORTH]! / totalMemory;
+  out[outAt + VCPU_RATIO_FORTH] = rows[rowAt + U_CPU_FORTH]! / totalCpu / speed;
+  out[outAt + SPINDLES_FORTH] = rows[rowAt + I_SPIN_FORTH]! / highSpindles;
+  out[outAt + LOCATION] = rows[rowAt + LOCATION_SCORE]!;
+  out[outAt + LOCATION_EXCLUSION] = 0;
+  out[outAt + RESERVED_MEM_TOTAL] = reserved;
+}
+
+/** Excess of pairs of location and exclusion tags: sum of counts less the number of distinct pairs. */
+export function pairExcess(pairCounts: Int32Array): number {
+  let excess = 0;
+  for (const count of pairCounts) if (count > 0) excess += count - 1;
+  return excess;
+}
+
+/**
+ * The score's components and their sum, kept beside a group model. `exact` walks all nodes in hbal's order of
+ * additions, so that the last bit is hbal's; `approximate` needs only the nodes that a move touches, from running
+ * sums about the mean.
+ */
+export class ScoreBoard {
+  readonly model: GroupModel;
+  /** nodeCount × METRIC_COUNT. */
+  readonly values: Float64Array;
+  readonly #online: Int32Array;
+  /** Per component: the mean at the last refresh, and the sums of v - mean and its square over online nodes. */
+  readonly #centre = new Float64Array(METRIC_COUNT);
+  readonly #sum = new Float64Array(METRIC_COUNT);
+  readonly #squares = new Float64Array(METRIC_COUNT);
+  #pairs = 0;
+  /** The 20 components before their weights, as of the last refresh. */
+  readonly components = new Float64Array(METRIC_COUNT);
+  #score = 0;
+
+  constructor(model: GroupModel) {
+    this.model = model;
+    this.values = new Float64Array(model.nodeCount * METRIC_COUNT);
+    this.#online = Int32Array.from(
+      Array.from(model.online, (flag, k) => (flag === 1 ? k : -1)).filter((k) => k >= 0),
+    );
+    for (let k = 0; k < model.nodeCount; k++) this.takeNode(k);
+    this.refresh();
+  }
+
+  /** The score as of the last refresh. */
+  get score(): number {
+    return this.#score;
+  }
+
+  /** Reads one node's row anew; call `refresh` after the last of them. */
+  takeNode(node: number): void {
+    nodeMetrics(this.model, node, this.model.rows, node * ROW, this.values, node * METRIC_COUNT);
+  }
+
+  /** Score, components and running sums from the values. O(nodes). */
+  refresh(): void {
+    this.#pairs = pairExcess(this.model.pairCounts);
+    this.#score = this.#walk(this.#pairs, this.components);
+    const { values } = this;
+    for (const c of SPREADS) {
+      let mean = 0;
+      for (const k of this.#online) mean += values[k * METRIC_COUNT + c]!;
+      mean /= this.#online.length;
+      let sum = 0;
+      let squares = 0;
+      for (const k of this.#online) {
+        const d = values[k * METRIC_COUNT + c]! - mean;
+        sum += d;
+        squares += d * d;
+      }
+      this.#centre[c] = mean;
+      this.#sum[c] = sum;
+      this.#squares[c] = squares;
+    }
+  }
+
+  /**
+   * The exact score with some nodes' values replaced: `count` nodes in `nodes`, their values in `changed`.
+   * `pairChange` is what the replacement adds to the excess of tag pairs. O(nodes).
+   */
+  exactWith(nodes: Int32Array, count: number, changed: Float64Array, pairChange: number): number {
+    const { values } = this;
+    const kept = this.#kept;
+    for (let t = 0; t < count; t++) {
+      const from = nodes[t]! * METRIC_COUNT;
+      for (let c = 0; c < METRIC_COUNT; c++) {
+        kept[t * METRIC_COUNT + c] = values[from + c]!;
+        values[from + c] = changed[t * METRIC_COUNT + c]!;
+      }
+    }
+    const score = this.#walk(this.#pairs + pairChange, undefined);
+    for (let t = 0; t < count; t++) {
+      const from = nodes[t]! * METRIC_COUNT;
+      for (let c = 0; c < METRIC_COUNT; c++) values[from + c] = kept[t * METRIC_COUNT + c]!;
+    }
+    return score;
+  }
+
+  readonly #kept = new Float64Array(4 * METRIC_COUNT);
+
+  /**
+   * The same score from the running sums, to about 1e-10 of it. O(1): 13 square roots. Where a spread nearly
+   * vanishes, so that the sums have lost their digits, that component is walked.
+   */
+  approximateWith(nodes: Int32Array, count: number, changed: Float64Array, pairChange: number): number {
+    const { values, model } = this;
+    const n = this.#online.length;
+    if (n === 0) return 0;
+    let score = WEIGHTS[LOCATION_EXCLUSION]! * (this.#pairs + pairChange);
+    for (let j = 0; j < SUMS.length; j++) {
+      const c = SUMS[j]!;
+      let value = this.components[c]!;
+      for (let t = 0; t < count; t++)
+        value += changed[t * METRIC_COUNT + c]! - values[nodes[t]! * METRIC_COUNT + c]!;
+      score += WEIGHTS[c]! * value;
+    }
+    for (let j = 0; j < SPREADS.length; j++) {
+      const c = SPREADS[j]!;
+      const centre = this.#centre[c]!;
+      let sum = this.#sum[c]!;
+      let squares = this.#squares[c]!;
+      let moved = 0;
+      for (let t = 0; t < count; t++) {
+        const k = nodes[t]!;
+        if (model.online[k] === 0) continue;
+        const before = values[k * METRIC_COUNT + c]! - centre;
+        const after = changed[t * METRIC_COUNT + c]! - centre;
+        sum += after - before;
+        const gone = before * before;
+        const come = after * after;
+        squares += come - gone;
+        moved += come + gone;
+      }
+      const variance = (squares - (sum * sum) / n) / n;
+      if (moved === 0) score += WEIGHTS[c]! * this.components[c]!;
+      else if (variance * n > LOST_DIGITS * (this.#squares[c]! + moved))
+        score += WEIGHTS[c]! * Math.sqrt(variance);
+      else score += WEIGHTS[c]! * this.#walkSpreadWith(c, nodes, count, changed);
+    }
+    return score;
+  }
+
+  #walkSpreadWith(c: number, nodes: Int32Array, count: number, changed: Float64Array): number {
+    const { values } = this;
+    for (let t = 0; t < count; t++) {
+      const at = nodes[t]! * METRIC_COUNT + c;
+      this.#kept[t] = values[at]!;
+      values[at] = changed[t * METRIC_COUNT + c]!;
+    }
+    const value = this.#spread(c);
+    for (let t = 0; t < count; t++) values[nodes[t]! * METRIC_COUNT + c] = this.#kept[t]!;
+    return value;
+  }
+
+  #walk(pairs: number, out: Float64Array | undefined): number {
+    if (this.#online.length === 0) {
+      out?.fill(0);
+      return 0;
+    }
+    let score = 0;
+    for (let c = 0; c < METRIC_COUNT; c++) {
+      const value =
+        IS_SPREAD[c] === 1 ? this.#spread(c) : c === LOCATION_EXCLUSION ? pairs : this.#plainSum(c);
+      if (out !== undefined) out[c] = value;
+      score += WEIGHTS[c]! * value;
+    }
+    return score;
+  }
+
+  /** Population standard deviation over online nodes in index order: mean first, then squared distances. */
+  #spread(c: number): number {
+    const { values } = this;
+    const online = this.#online;
+    const n = online.length;
+    let mean = 0;
+    for (let j = 0; j < n; j++) mean += values[online[j]! * METRIC_COUNT + c]!;
+    mean /= n;
+    let squares = 0;
+    for (let j = 0; j < n; j++) {
+      const d = values[online[j]! * METRIC_COUNT + c]! - mean;
+      squares += d * d;
+    }
+    return Math.sqrt(squares / n);
+  }
+
+  #plainSum(c: number): number {
+    let sum = 0;
+    for (let i = c; i < this.values.length; i += METRIC_COUNT) sum += this.values[i]!;
+    return sum;
+  }
+}
+
+/**
+ * Below this share of what was added up, a variance from running sums has lost so many digits (of 16) that its root
+ * could be off by more than 1e-11: walk instead.
+ */
+const LOST_DIGITS = 1e-8;

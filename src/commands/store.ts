@@ -1,0 +1,334 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { Command, Option } from 'commander';
+import { findInputs } from '../collector/input-files.js';
+import { Collection } from '../collector/pipeline.js';
+import { RejectsFile } from '../collector/rejects.js';
+import { storeSink } from '../collector/sinks.js';
+import { recordsSource } from '../collector/sources/records.js';
+import { instanceSamplesSource, linkSamplesSource } from '../collector/sources/samples.js';
+import type { LogSource } from '../collector/sources/source.js';
+import { openText } from '../collector/text-input.js';
+import { UserError, systemErrorSentence } from '../domain/errors.js';
+import { MS_PER_DAY, fromIsoTime, toIsoTime } from '../domain/units.js';
+import { csvHeader, csvRow, tableColumns, type TableItems, type TableKind } from '../store/csv-table.js';
+import { openStore } from '../store/open-store.js';
+import type { SampleFilter, Store } from '../store/store.js';
+import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { startProgress } from './progress.js';
+
+const STANDARD_STREAM = '-';
+const kinds = Object.keys(tableColumns) as TableKind[];
+const formats = ['jsonl', 'csv'] as const;
+type Format = (typeof formats)[number];
+
+/** So many reasons for rejected rows are named on standard error. */
+const NAMED_REASONS = 5;
+/** Rows written at once. */
+const ROWS_PER_WRITE = 500;
+
+interface ExportOptions extends CommonOptions {
+  what: TableKind;
+  format?: Format;
+  from?: string;
+  to?: string;
+  out: string;
+}
+interface ImportOptions extends CommonOptions {
+  what?: TableKind;
+  rejects?: string;
+}
+interface PruneOptions extends CommonOptions {
+  before?: string;
+  olderThan?: string;
+}
+
+/** `store`: what is in the store; export, import, prune. */
+export function storeCommand(context: Context): Command {
+  const command = withCommonOptions(new Command('store'), context, {
+    store: true,
+    examples: [
+      'movecast store',
+      'movecast store export --out moves.csv',
+      'movecast store import moves.csv --store sqlite:copy.db',
+      'movecast store prune --older-than 400d',
+    ],
+  });
+  const add = (name: string, summary: string, examples: readonly string[]): Command =>
+    withCommonOptions(command.command(name, { isDefault: name === 'info' }).summary(summary), context, {
+      store: true,
+      examples,
+    });
+
+  add('info', 'where the store is and what it holds', ['movecast store info --json']).action(
+    async (_own: unknown, self: Command) => info(context, self.optsWithGlobals<CommonOptions>()),
+  );
+
+  add('export', 'writes what is in the store as JSONL or CSV', [
+    'movecast store export > moves.jsonl',
+    'movecast store export --what link-samples --from 2026-01-01 --out links.csv',
+  ])
+    .addOption(new Option('--what <kind>', 'which data').choices(kinds).default('moves'))
+    .addOption(new Option('--format <format>', "default: by the file's ending, else jsonl").choices(formats))
+    .option('--from <time>', 'only what started, or was measured, at this time or later')
+    .option('--to <time>', 'only what started, or was measured, before this time')
+    .option('--out <file>', 'the file to write', STANDARD_STREAM)
+    .action(async (_own: unknown, self: Command) =>
+      exportTable(context, self.optsWithGlobals<ExportOptions>()),
+    );
+
+  add('import', 'reads JSONL or CSV files that an export (or a spreadsheet) wrote', [
+    'movecast store import moves.jsonl links.csv.gz',
+  ])
+    .argument('<file...>', 'files, packed with gzip or not; - reads standard input')
+    .addOption(
+      new Option('--what <kind>', 'what the files hold; default: seen by their columns').choices(kinds),
+    )
+    .option('--rejects <file>', 'append rows that cannot be read to this file')
+    .action(async (files: string[], _own: unknown, self: Command) =>
+      importFiles(context, files, self.optsWithGlobals<ImportOptions>()),
+    );
+
+  add('prune', 'removes moves, samples and kept predictions older than a time', [
+    'movecast store prune --older-than 400d',
+    'movecast store prune --before 2026-01-01',
+  ])
+    .option('--before <time>', 'everything before this time')
+    .option('--older-than <days>', 'everything older than so many days, such as 400d')
+    .action(async (_own: unknown, self: Command) => prune(context, self.optsWithGlobals<PruneOptions>()));
+  return command;
+}
+
+async function info(context: Context, options: CommonOptions): Promise<void> {
+  const found = await withStore(options.store, (store) => store.info());
+  if (options.json === true) {
+    context.stdout.write(`${JSON.stringify(found)}\n`);
+    return;
+  }
+  const range =
+    found.first_started_at === undefined
+      ? ''
+      : `, started ${found.first_started_at} to ${found.last_started_at}`;
+  const lines = [
+    ['store', `${found.url} (format ${found.format})`],
+    ['moves', `${found.moves}${range}`],
+    ['link samples', String(found.link_samples)],
+    ['instance samples', String(found.instance_samples)],
+    ['kept predictions', String(found.kept_predictions)],
+  ];
+  for (const [name, value] of lines) context.stdout.write(`${name!.padEnd(18)}${value}\n`);
+}
+
+async function exportTable(context: Context, options: ExportOptions): Promise<void> {
+  const { what, out } = options;
+  const format: Format = options.format ?? (/\.csv$/i.test(out) ? 'csv' : 'jsonl');
+  const range: SampleFilter = {};
+  const fromMs = optionTime(options.from, '--from');
+  const toMs = optionTime(options.to, '--to');
+  if (fromMs !== undefined) range.fromMs = fromMs;
+  if (toMs !== undefined) range.toMs = toMs;
+  const progress = startProgress(context, 'Exporting', { quiet: options.quiet });
+  let rows = 0;
+  try {
+    rows = await withStore(options.store, async (store) => {
+      const target = await openTarget(context, out);
+      try {
+        return await writeTable(target, format, what, itemsOf(store, what, range), (done) =>
+          progress.update(done),
+        );
+      } finally {
+        await target.close();
+      }
+    });
+  } finally {
+    progress.finish();
+  }
+  if (out !== STANDARD_STREAM && options.json === true)
+    context.stdout.write(`${JSON.stringify({ file: out, rows })}\n`);
+  else if (out !== STANDARD_STREAM) context.stdout.write(`wrote ${rows} ${what} to ${out}\n`);
+}
+
+function itemsOf<K extends TableKind>(
+  store: Store,
+  what: K,
+  range: SampleFilter,
+): AsyncIterable<TableItems[K]> {
+  const items: { [kind in TableKind]: () => AsyncIterable<TableItems[kind]> } = {
+    moves: () => store.moves(range),
+    'link-samples': () => store.linkSamples(range),
+    'instance-samples': () => store.instanceSamples(range),
+  };
+  return items[what]();
+}
+
+async function writeTable<K extends TableKind>(
+  target: Target,
+  format: Format,
+  what: K,
+  items: AsyncIterable<TableItems[K]>,
+  onProgress: (rows: number) => void,
+): Promise<number> {
+  let rows = 0;
+  let text = format === 'csv' ? `${csvHeader(what)}\n` : '';
+  for await (const item of items) {
+    text += `${format === 'csv' ? csvRow(what, item) : JSON.stringify(item)}\n`;
+    rows += 1;
+    if (rows % ROWS_PER_WRITE === 0) {
+      await target.write(text);
+      text = '';
+      onProgress(rows);
+    }
+  }
+  await target.write(text);
+  return rows;
+}
+
+const sources: { readonly [K in TableKind]: LogSource } = {
+  moves: recordsSource,
+  'link-samples': linkSamplesSource,
+  'instance-samples': instanceSamplesSource,
+};
+
+async function importFiles(
+  context: Context,
+  paths: readonly string[],
+  options: ImportOptions,
+): Promise<void> {
+  const { files } = await findInputs(paths, recordsSource.ownsFile);
+  const rejects = new RejectsFile(options.rejects);
+  const progress = startProgress(context, 'Importing', { quiet: options.quiet });
+  const collection = await withStore(options.store, async (store) => {
+    const running = new Collection({
+      sink: storeSink(store),
+      rejects,
+      onProgress: () => progress.update(running.counts.read),
+    });
+    try {
+      for (const file of files) {
+        const input = await openText(file, context.stdin as AsyncIterable<Buffer | string>);
+        try {
+          await running.collectText(input, sourceOf(input.head, file.path, options.what), {
+            fileName: file.path,
+            nowMs: context.now(),
+          });
+        } finally {
+          await input.close();
+        }
+      }
+    } finally {
+      progress.finish();
+      await rejects.close();
+    }
+    return running;
+  });
+  const { counts } = collection;
+  if (counts.rejected > 0 && options.quiet !== true) {
+    const named = collection
+      .reasons()
+      .slice(0, NAMED_REASONS)
+      .map(({ reason, count }) => `${reason} (${count})`);
+    const where =
+      rejects.path === undefined ? '--rejects FILE keeps the rows' : `the rows are in ${rejects.path}`;
+    context.stderr.write(`movecast: ${counts.rejected} rejected: ${named.join('; ')}; ${where}\n`);
+  }
+  context.stdout.write(
+    options.json === true
+      ? `${JSON.stringify(counts)}\n`
+      : `read ${counts.read}: ${counts.new} new, ${counts.known} known, ${counts.rejected} rejected\n`,
+  );
+}
+
+/** Which table a file is: what was asked for, else what its columns look like. */
+function sourceOf(head: string, path: string, what: TableKind | undefined): LogSource {
+  if (what !== undefined) return sources[what];
+  let best: LogSource | undefined;
+  for (const source of Object.values(sources)) {
+    if (source.detect(head, path) > (best?.detect(head, path) ?? 0)) best = source;
+  }
+  if (best === undefined)
+    throw new UserError(
+      'input-invalid',
+      `${path}: is no table of ${kinds.join(', ')}; say with --what which one it is meant to be`,
+    );
+  return best;
+}
+
+async function prune(context: Context, options: PruneOptions): Promise<void> {
+  const beforeMs = pruneTime(context, options);
+  const counts = await withStore(options.store, (store) => store.prune(beforeMs));
+  const text = Object.entries(counts)
+    .map(([name, count]) => `${count} ${name.replaceAll('_', ' ')}`)
+    .join(', ');
+  context.stdout.write(
+    options.json === true
+      ? `${JSON.stringify({ before: toIsoTime(beforeMs), ...counts })}\n`
+      : `removed what was before ${toIsoTime(beforeMs)}: ${text}\n`,
+  );
+}
+
+function pruneTime(context: Context, { before, olderThan }: PruneOptions): number {
+  if ((before === undefined) === (olderThan === undefined))
+    throw new UserError('usage', 'store prune needs either --before TIME or --older-than DAYS, such as 400d');
+  if (olderThan === undefined) return optionTime(before, '--before')!;
+  const days = /^(\d{1,6})d?$/.exec(olderThan);
+  if (days === null)
+    throw new UserError('usage', `--older-than ${olderThan}: is not a number of days; write it as 400d`);
+  return context.now() - Number(days[1]) * MS_PER_DAY;
+}
+
+function optionTime(text: string | undefined, option: string): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = fromIsoTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+  if (Number.isNaN(ms))
+    throw new UserError(
+      'usage',
+      `${option} ${text}: is not a time; write it as 2026-11-22T10:56:05Z, or as the day alone`,
+    );
+  return ms;
+}
+
+async function withStore<T>(url: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const store = await openStore(url);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** Where rows go, with back-pressure. */
+interface Target {
+  write(text: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function openTarget(context: Context, out: string): Promise<Target> {
+  if (out === STANDARD_STREAM) {
+    return {
+      write: async (text) => {
+        if (!context.stdout.write(text)) await once(context.stdout, 'drain');
+      },
+      close: async () => undefined,
+    };
+  }
+  const cannotWrite = (error: unknown): UserError =>
+    new UserError('cannot-write', `${systemErrorSentence(error, out)}; name another file with --out`);
+  const file = createWriteStream(out);
+  let failed: unknown;
+  file.on('error', (error) => {
+    failed = error;
+  });
+  await once(file, 'open').catch((error: unknown) => {
+    throw cannotWrite(error);
+  });
+  return {
+    write: async (text) => {
+      if (!file.write(text)) await once(file, 'drain').catch(() => undefined);
+      if (failed !== undefined) throw cannotWrite(failed);
+    },
+    close: () =>
+      new Promise<void>((resolve, reject) => {
+        file.end((error?: Error | null) => (error ? reject(cannotWrite(error)) : resolve()));
+      }),
+  };
+}

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
-import { readFileSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { packageFolder, processContext, type Context } from './commands/context.js';
+import { packageVersion, processContext, type Context } from './commands/context.js';
 import { UserError } from './domain/errors.js';
 
 /** Every command by its name, loaded only when it is called, so that `movecast --help` and `predict` start at once. */
@@ -48,9 +48,6 @@ const commands: Record<string, { summary: string; load: () => Promise<(context: 
     load: async () => (await import('./commands/store.js')).storeCommand,
   },
 };
-
-export const packageVersion = (): string =>
-  (JSON.parse(readFileSync(packageFolder('package.json'), 'utf8')) as { version: string }).version;
 
 /** Runs the program and gives its exit code: 0 done, 1 could not do it, 2 wrong usage or unreadable input. */
 export async function main(args: readonly string[], context: Context): Promise<number> {

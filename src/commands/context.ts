@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { DEFAULT_STORE_URL } from '../store/store.js';
@@ -76,3 +76,7 @@ export function packageFolder(name: string): string {
   }
   return fileURLToPath(new URL(name, url));
 }
+
+/** The version in package.json. */
+export const packageVersion = (): string =>
+  (JSON.parse(readFileSync(packageFolder('package.json'), 'utf8')) as { version: string }).version;

@@ -1,7 +1,8 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
 import type { Context } from '../../src/commands/context.js';
-import { main, packageVersion } from '../../src/main.js';
+import { packageVersion } from '../../src/commands/context.js';
+import { main } from '../../src/main.js';
 
 const commands = [
   'collect',

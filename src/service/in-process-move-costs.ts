@@ -1,0 +1,28 @@
+import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
+import type { MoveRequest } from '../domain/move-request.js';
+import type { ModelReference } from '../domain/prediction.js';
+import type { Predictor } from '../predictor/predictor.js';
+
+/** Prices of moves from a predictor in this process. Moves without a time of their own start at `nowMs`. */
+export class InProcessMoveCosts implements MoveCosts {
+  readonly #predictor: Predictor;
+  readonly #nowMs: number;
+
+  constructor(predictor: Predictor, nowMs: number) {
+    this.#predictor = predictor;
+    this.#nowMs = nowMs;
+  }
+
+  get model(): ModelReference {
+    return this.#predictor.model;
+  }
+
+  durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+    const { p10, p50, p90 } = this.#predictor.durations(requests, this.#nowMs);
+    return Promise.resolve({ p10, p50, p90 });
+  }
+
+  warnings(): readonly string[] {
+    return [];
+  }
+}

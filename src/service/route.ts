@@ -1,0 +1,76 @@
+import type { Request, Response } from 'express';
+import type { Logger } from 'pino';
+import type { z } from 'zod';
+import { firstIssue } from '../domain/fields.js';
+import type { ModelRegistry } from '../store/model-registry.js';
+import type { Store } from '../store/store.js';
+import type { LearningModel } from './learning-model.js';
+import type { ServiceMetrics } from './metrics.js';
+import type { ServiceOptions } from './options.js';
+import { HttpError } from './problem.js';
+import type { ScoreBook } from './score-book.js';
+import type { Role } from './tokens.js';
+
+/** What the routes work with. */
+export interface ServiceParts {
+  model: LearningModel;
+  store: Store;
+  registry: ModelRegistry;
+  /** Name of the model served. */
+  modelName: string;
+  scores: ScoreBook;
+  metrics: ServiceMetrics;
+  options: ServiceOptions;
+  version: string;
+  log: Logger;
+  /** Epoch milliseconds. */
+  now: () => number;
+  /** True once the process has been told to stop. */
+  stopping: () => boolean;
+}
+
+/** One kind of answer: JSON of a schema, or another media type. */
+export interface Answer {
+  description: string;
+  json?: z.ZodType;
+  other?: readonly string[];
+}
+
+/** One route: how it is mounted, what the document says of it, and what it does. */
+export interface Route {
+  method: 'get' | 'post';
+  /** As in OpenAPI, with `{name}` for a part of the path. */
+  path: string;
+  /** Which role it takes; undefined: open to everyone. */
+  role: Role | undefined;
+  summary: string;
+  description?: string;
+  /** The body as documented; a route without it reads none. */
+  body?: z.ZodType;
+  /** A body that can be sent as it stands. */
+  example?: unknown;
+  query?: z.ZodObject;
+  pathParameters?: Readonly<Record<string, string>>;
+  answers: Readonly<Record<number, Answer>>;
+  handle(request: Request, response: Response): Promise<void> | void;
+}
+
+/** Outside value → what the schema gives, or 422 with the path of the wrong field. `at` is the path of the value itself. */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, at = ''): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const { field, message } = firstIssue(result.error);
+  const path = at === '' ? field : field === '' || field.startsWith('[') ? `${at}${field}` : `${at}.${field}`;
+  throw new HttpError(422, 'input-invalid', `${path === '' ? 'the body' : path} ${message}`, path);
+}
+
+export function sendJson(response: Response, value: unknown, status = 200): void {
+  sendJsonText(response, JSON.stringify(value), status);
+}
+
+export function sendJsonText(response: Response, text: string, status = 200): void {
+  response.statusCode = status;
+  response.setHeader('content-type', 'application/json; charset=utf-8');
+  response.setHeader('cache-control', 'no-store');
+  response.end(text);
+}

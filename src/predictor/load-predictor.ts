@@ -156,7 +156,7 @@ export const rangeInputs: readonly (readonly [string, keyof MoveInputs])[] = [
   ['dirty_rate_mib_s', 'dirtyMibS'],
 ];
 
-const basisOf = (e: DurationEstimate): Basis =>
+export const basisOf = (e: DurationEstimate): Basis =>
   e.pairCount > 0 ? 'link' : e.nodeCount > 0 ? 'node' : e.clusterCount > 0 ? 'cluster' : 'prior';
 
 const round = (value: number): string => String(Math.round(value * 10) / 10);

@@ -1,0 +1,299 @@
+import type { MoveRecord, MoveStatus } from '../src/domain/move-record.js';
+import { QUANTILE_NAMES, type Basis, type DurationQuantiles } from '../src/domain/prediction.js';
+import type { InstanceSample, LinkSample } from '../src/domain/samples.js';
+import { toIsoTime } from '../src/domain/units.js';
+import { inputsOfRecord } from '../src/predictor/move-inputs.js';
+import type { Candidate, Forecaster, History } from './forecaster.js';
+import { moveTable, type MoveTable } from './move-table.js';
+
+/** How a backtest divides the past from what is to be predicted. */
+export const protocols = {
+  rolling: 'in order of time, as in service',
+  'new-instance': 'as rolling, on moves of instances that were left out whole',
+  'new-link': 'as rolling, on moves between node pairs that were left out whole',
+  'new-node': 'as rolling, on moves to nodes that were left out whole',
+  'new-size': 'the largest size left out whole, and each other size in turn; leaves time aside',
+  'cold-start': 'the first 0, 1, 3 and 10 moves of each cluster, when only others were known',
+  shift: 'as rolling, with durations a quarter longer from the middle on (a bandwidth that drops by 20 %)',
+} as const;
+export type Protocol = keyof typeof protocols;
+
+/** What a backtest is run on. */
+export interface BacktestData {
+  records: readonly MoveRecord[];
+  linkSamples?: readonly LinkSample[];
+  instanceSamples?: readonly InstanceSample[];
+}
+
+/** One predicted move: a line of `backtest --out`. */
+export interface BacktestRow {
+  id: string;
+  candidate: string;
+  /** The moment or the group for which the candidate was fitted. */
+  origin: string;
+  actual_seconds: number;
+  status: MoveStatus;
+  duration_seconds: DurationQuantiles;
+  basis: Basis;
+  completion_probability?: number;
+}
+
+/** The first origin comes when so many moves have finished. */
+export const FIRST_ORIGIN_MOVES = 100;
+/** A new origin comes whenever the history has grown by this factor since the last. */
+const ORIGIN_GROWTH = 1.1;
+/** Left-out groups are dealt into so many folds, in the order in which they first appear. */
+const FOLDS = 5;
+/** A cold start is looked at for so many moves of a cluster. */
+const COLD_MOVES = 30;
+const COLD_STAGES = [0, 1, 3, 10] as const;
+/** A bandwidth 20 % lower: bytes take 1/0.8 of the time. */
+export const SHIFT_FACTOR = 1 / 0.8;
+
+export interface BacktestOptions {
+  protocol: Protocol;
+  seed: number;
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Predictions of every candidate for every move that the protocol asks for, by candidate, then in order of start. A
+ * prediction depends on nothing but what had finished when its move started (`new-size` leaves time aside).
+ */
+export function backtest(
+  data: BacktestData,
+  candidates: readonly Candidate[],
+  { protocol, seed, onProgress = () => undefined }: BacktestOptions,
+): BacktestRow[] {
+  const table = moveTable(data.records);
+  const samples = {
+    linkSamples: [...(data.linkSamples ?? [])].sort(byTime),
+    instanceSamples: [...(data.instanceSamples ?? [])].sort(byTime),
+  };
+  const rows: BacktestRow[] = [];
+  candidates.forEach((candidate, c) => {
+    const run: Run = {
+      table,
+      samples,
+      candidate,
+      seed,
+      rows,
+      step: (share) => onProgress(c + share, candidates.length),
+    };
+    switch (protocol) {
+      case 'rolling':
+        return rolling(run, { inHistory: everything, isAsked: everything });
+      case 'shift':
+        return rolling({ ...run, table: shifted(table) }, { inHistory: everything, isAsked: everything });
+      case 'new-instance':
+        return folds(run, (record) => [`${record.cluster ?? ''} ${record.instance}`]);
+      case 'new-link':
+        return folds(run, (record) => [
+          `${record.cluster ?? ''} ${record.source_node} ${record.target_node}`,
+        ]);
+      case 'new-node':
+        return folds(run, (record) => [
+          `${record.cluster ?? ''} ${record.target_node}`,
+          `${record.cluster ?? ''} ${record.source_node}`,
+        ]);
+      case 'new-size':
+        return newSize(run);
+      case 'cold-start':
+        return coldStart(run);
+    }
+  });
+  return rows;
+}
+
+interface Run {
+  table: MoveTable;
+  samples: Omit<History, 'moves'>;
+  candidate: Candidate;
+  seed: number;
+  rows: BacktestRow[];
+  step: (share: number) => void;
+}
+
+const everything = (): boolean => true;
+const byTime = (a: { at: string }, b: { at: string }): number => Date.parse(a.at) - Date.parse(b.at);
+
+/** Origins in time: fitted to what had finished, then learning move by move as they finish. O(origins · fit). */
+function rolling(
+  run: Run,
+  { inHistory, isAsked }: { inHistory: (i: number) => boolean; isAsked: (i: number) => boolean },
+): void {
+  const { table, samples, candidate } = run;
+  const { records, startMs, finishMs, byFinish } = table;
+  const history: MoveRecord[] = [];
+  const learnt = { link: 0, instance: 0 };
+  let finished = 0;
+  let fittedAt = 0;
+  let origin = '';
+  let forecaster: Forecaster | undefined;
+  for (let i = 0; i < records.length; i++) {
+    const nowMs = startMs[i]!;
+    while (finished < byFinish.length && finishMs[byFinish[finished]!]! <= nowMs) {
+      const f = byFinish[finished++]!;
+      if (!inHistory(f)) continue;
+      if (forecaster !== undefined) learnSamples(run, forecaster, learnt, finishMs[f]!);
+      forecaster?.learn(records[f]!);
+      history.push(records[f]!);
+    }
+    if (!isAsked(i)) continue;
+    if (history.length < FIRST_ORIGIN_MOVES) continue;
+    if (forecaster === undefined || history.length >= fittedAt * ORIGIN_GROWTH) {
+      fittedAt = history.length;
+      origin = toIsoTime(nowMs);
+      learnt.link = countUntil(samples.linkSamples, nowMs);
+      learnt.instance = countUntil(samples.instanceSamples, nowMs);
+      forecaster = candidate.fit(
+        {
+          moves: history.slice(),
+          linkSamples: samples.linkSamples.slice(0, learnt.link),
+          instanceSamples: samples.instanceSamples.slice(0, learnt.instance),
+        },
+        run.seed,
+      );
+    }
+    learnSamples(run, forecaster, learnt, nowMs);
+    run.rows.push(rowOf(candidate, origin, records[i]!, forecaster));
+    run.step(i / records.length);
+  }
+}
+
+/** Shows the forecaster the samples measured up to a moment. */
+function learnSamples(
+  { samples }: Run,
+  forecaster: Forecaster,
+  learnt: { link: number; instance: number },
+  untilMs: number,
+): void {
+  const { linkSamples, instanceSamples } = samples;
+  while (learnt.link < linkSamples.length && Date.parse(linkSamples[learnt.link]!.at) <= untilMs)
+    forecaster.learnLinkSample?.(linkSamples[learnt.link++]!);
+  while (
+    learnt.instance < instanceSamples.length &&
+    Date.parse(instanceSamples[learnt.instance]!.at) <= untilMs
+  )
+    forecaster.learnInstanceSample?.(instanceSamples[learnt.instance++]!);
+}
+
+function countUntil(samples: readonly { at: string }[], untilMs: number): number {
+  let low = 0;
+  let high = samples.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (Date.parse(samples[middle]!.at) <= untilMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Leaves groups out whole, a fold at a time. A move is asked for in the fold of its first group. */
+function folds(run: Run, groupsOf: (record: MoveRecord) => string[]): void {
+  const { records } = run.table;
+  const foldOfGroup = new Map<string, number>();
+  const foldsOf = records.map((record) =>
+    groupsOf(record).map((group) => {
+      let fold = foldOfGroup.get(group);
+      if (fold === undefined) foldOfGroup.set(group, (fold = foldOfGroup.size % FOLDS));
+      return fold;
+    }),
+  );
+  const rows: BacktestRow[] = [];
+  for (let fold = 0; fold < FOLDS; fold++) {
+    rolling(
+      { ...run, rows, step: (share) => run.step((fold + share) / FOLDS) },
+      {
+        inHistory: (i) => !foldsOf[i]!.includes(fold),
+        isAsked: (i) => foldsOf[i]![0] === fold,
+      },
+    );
+  }
+  const order = new Map(records.map((record, i) => [record.id, i]));
+  run.rows.push(...rows.sort((a, b) => order.get(a.id)! - order.get(b.id)!));
+}
+
+/** Size classes are powers of two of the memory: each but the smallest number left out in turn. Leaves time aside. */
+function newSize(run: Run): void {
+  const { records, byFinish } = run.table;
+  const classOf = (record: MoveRecord): number => Math.round(Math.log2(record.memory_mib ?? 0));
+  const classes = [...new Set(records.map(classOf).filter(Number.isFinite))].sort((a, b) => b - a);
+  classes.forEach((size, k) => {
+    const history = Array.from(byFinish, (i) => records[i]!).filter(
+      (record) => Number.isFinite(classOf(record)) && classOf(record) !== size,
+    );
+    if (history.length < FIRST_ORIGIN_MOVES) return;
+    const forecaster = run.candidate.fit({ moves: history, ...run.samples }, run.seed);
+    for (const record of records)
+      if (classOf(record) === size)
+        run.rows.push(rowOf(run.candidate, `without ${2 ** size} MiB`, record, forecaster));
+    run.step((k + 1) / classes.length);
+  });
+}
+
+/** Each cluster is met by a model that knows only what others had finished, and learns it move by move. */
+function coldStart(run: Run): void {
+  const { records, startMs, finishMs, byFinish } = run.table;
+  const clusters = [...new Set(records.map((record) => record.cluster ?? ''))];
+  clusters.forEach((cluster, c) => {
+    const own = records.flatMap((record, i) => ((record.cluster ?? '') === cluster ? [i] : []));
+    const firstMs = startMs[own[0]!]!;
+    const history = Array.from(byFinish)
+      .filter((i) => (records[i]!.cluster ?? '') !== cluster && finishMs[i]! <= firstMs)
+      .map((i) => records[i]!);
+    const known = {
+      moves: history,
+      linkSamples: run.samples.linkSamples.slice(0, countUntil(run.samples.linkSamples, firstMs)),
+      instanceSamples: run.samples.instanceSamples.slice(0, countUntil(run.samples.instanceSamples, firstMs)),
+    };
+    const forecaster = run.candidate.fit(known, run.seed);
+    const finishes = own.slice(0, COLD_MOVES).sort((a, b) => finishMs[a]! - finishMs[b]!);
+    let finished = 0;
+    for (const i of own.slice(0, COLD_MOVES)) {
+      while (finished < finishes.length && finishMs[finishes[finished]!]! <= startMs[i]!)
+        forecaster.learn(records[finishes[finished++]!]!);
+      const stage = COLD_STAGES.findLast((n) => n <= finished)!;
+      run.rows.push(rowOf(run.candidate, `after ${stage} moves`, records[i]!, forecaster));
+    }
+    run.step((c + 1) / clusters.length);
+  });
+}
+
+/** The same moves, with longer durations from the middle on: measured moves, altered to test the reaction. */
+function shifted(table: MoveTable): MoveTable {
+  const from = table.records.length >> 1;
+  return moveTable(
+    table.records.map((record, i) =>
+      i < from ? record : { ...record, duration_seconds: record.duration_seconds * SHIFT_FACTOR },
+    ),
+  );
+}
+
+function rowOf(
+  candidate: Candidate,
+  origin: string,
+  record: MoveRecord,
+  forecaster: Forecaster,
+): BacktestRow {
+  const forecast = forecaster.predict(inputsOfRecord(record));
+  const quantiles = { mean: forecast.mean } as DurationQuantiles;
+  QUANTILE_NAMES.forEach((name, j) => (quantiles[name] = forecast.seconds[j]!));
+  const { p05, p10, p50, p90, p95, mean } = quantiles;
+  return {
+    id: record.id,
+    candidate: candidate.name,
+    origin,
+    actual_seconds: record.duration_seconds,
+    status: record.status ?? 'completed',
+    duration_seconds: { p05, p10, p50, p90, p95, mean },
+    basis: forecast.basis,
+    ...(forecast.completionProbability === undefined
+      ? {}
+      : { completion_probability: forecast.completionProbability }),
+  };
+}
+
+/** Rows of moves that finished: the only ones whose duration is known. */
+export const completedRows = (rows: readonly BacktestRow[]): BacktestRow[] =>
+  rows.filter((row) => row.status === 'completed');

@@ -1,0 +1,19 @@
+import type { Candidate } from '../forecaster.js';
+import { bytesOverBandwidth } from './bytes-over-bandwidth.js';
+import { linearRegression } from './linear-regression.js';
+import { meanOfPast } from './mean-of-past.js';
+import { physicsAlone } from './physics-alone.js';
+import { medianOfFlavour, medianOfInstance, medianOfPair } from './rolling-median.js';
+import { wholeModel } from './whole-model.js';
+
+/** Every candidate, naive marks first, in the order of the accuracy table. A new one is a file and a row here. */
+export const candidates: readonly Candidate[] = [
+  bytesOverBandwidth,
+  meanOfPast,
+  medianOfInstance,
+  medianOfPair,
+  medianOfFlavour,
+  linearRegression,
+  physicsAlone,
+  wholeModel,
+];

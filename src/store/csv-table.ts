@@ -35,10 +35,15 @@ export function csvRow<K extends TableKind>(kind: K, item: TableItems[K]): strin
   return tableColumns[kind].map((column) => csvField(item[column])).join(',');
 }
 
+/** "None" is not "not known": an empty list is a separator alone, an absent one is nothing. */
+const EMPTY_LIST = '+';
+
 function csvField(value: unknown): string {
   if (value === undefined || value === null) return '';
   const text = Array.isArray(value)
-    ? value.join('+')
+    ? value.length === 0
+      ? EMPTY_LIST
+      : value.join('+')
     : typeof value === 'object'
       ? JSON.stringify(value)
       : String(value);

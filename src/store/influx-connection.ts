@@ -277,6 +277,8 @@ export class InfluxConnection {
     }
     const code = (error as { code?: unknown } | null)?.code;
     const what = `the store ${this.address.url} cannot be reached`;
+    if (error instanceof Error && error.constructor.name === 'ServiceNotAvailableError')
+      return this.said(error.message, 500);
     return new UserError(
       'store-unavailable',
       typeof code === 'string'

@@ -499,7 +499,7 @@ function sqliteSentence(error: unknown, url: string): unknown {
     return unavailable(
       `the store ${url} is read-only; make its file and its folder writable, or give another with --store`,
     );
-  if (code.startsWith('SQLITE_CANTOPEN') || words.includes('unable to open database file'))
+  if (code.startsWith('SQLITE_CANTOPEN') || /unable to open (database file|connection)/i.test(words))
     return unavailable(
       `the store ${url} cannot be opened; its folder must exist and be writable, and it must be a file`,
     );

@@ -1,0 +1,163 @@
+import {
+  existsSync,
+  mkdtempSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { ModelRegistry, type ModelFiles } from '../../src/store/model-registry.js';
+
+const files: ModelFiles = { model: { format: 1, a: [1, 2] }, card: '# A card\n', metrics: { mae: 0.5 } };
+
+describe('the model registry', () => {
+  let root: string;
+  let registry: ModelRegistry;
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'movecast-models-'));
+    registry = new ModelRegistry(join(root, 'models'));
+  });
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  it('holds nothing while its folder does not exist', async () => {
+    expect(await registry.list()).toEqual([]);
+    expect(await registry.currentVersion('default')).toBeUndefined();
+    await expect(registry.resolve('default')).rejects.toMatchObject({
+      code: 'not-found',
+      message: expect.stringMatching(/no model default in .+ none is registered: train one/),
+    });
+  });
+
+  it('gives back what was registered, and does not put it in service', async () => {
+    const model = await registry.register('default', '1-abc', files);
+    expect(model).toMatchObject({ name: 'default', version: '1-abc', current: false });
+    expect(await registry.read(model)).toEqual(files);
+    expect(await registry.currentVersion('default')).toBeUndefined();
+    await expect(registry.resolve('default')).rejects.toThrow(/no version in service; promote one of: 1-abc/);
+  });
+
+  it('resolves a name to the version in service, a name with a version, and a folder', async () => {
+    await registry.register('default', '1', files);
+    await registry.register('default', '2', files);
+    await registry.promote('default', '2');
+    expect(await registry.resolve('default')).toMatchObject({ version: '2', current: true });
+    expect(await registry.resolve('default@1')).toMatchObject({ version: '1', current: false });
+    const folder = join(root, 'models', 'default', '2');
+    expect(await registry.resolve(folder)).toEqual({
+      name: 'default',
+      version: '2',
+      current: true,
+      folder,
+    });
+    const elsewhere = new ModelRegistry(join(root, 'other'));
+    expect(await elsewhere.resolve(folder)).toMatchObject({ version: '2', current: false, folder });
+  });
+
+  it('lists every version in natural order and marks the one in service', async () => {
+    for (const version of ['10', '9', '1']) await registry.register('default', version, files);
+    await registry.register('night', 'a', files);
+    await registry.promote('default', '9');
+    const listed = await registry.list();
+    expect(listed.map(({ name, version, current }) => [name, version, current])).toEqual([
+      ['default', '1', false],
+      ['default', '9', true],
+      ['default', '10', false],
+      ['night', 'a', false],
+    ]);
+  });
+
+  it('says which versions there are when one is asked for that is not', async () => {
+    await registry.register('default', '1', files);
+    await registry.register('default', '2', files);
+    await expect(registry.resolve('default@3')).rejects.toMatchObject({
+      code: 'not-found',
+      message: expect.stringMatching(/no version 3 of model default in .+; there is: 1, 2$/),
+    });
+    await expect(registry.promote('default', '3')).rejects.toMatchObject({ code: 'not-found' });
+    await expect(registry.resolve('other')).rejects.toThrow(/there is: default$/);
+  });
+
+  it('refuses to write over a version that exists', async () => {
+    await registry.register('default', '1', files);
+    await expect(registry.register('default', '1', { ...files, card: 'other' })).rejects.toMatchObject({
+      code: 'usage',
+    });
+    expect((await registry.read(await registry.resolve('default@1'))).card).toBe(files.card);
+  });
+
+  it('lets exactly one of several that register the same version at once succeed, and leaves no half model', async () => {
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 6 }, (_, i) => registry.register('default', '1', { ...files, card: String(i) })),
+    );
+    expect(outcomes.filter((outcome) => outcome.status === 'fulfilled')).toHaveLength(1);
+    expect(readdirSync(join(root, 'models', 'default'))).toEqual(['1']);
+  });
+
+  it('steps back through the versions that were in service', async () => {
+    for (const version of ['1', '2', '3']) {
+      await registry.register('default', version, files);
+      await registry.promote('default', version);
+    }
+    await registry.promote('default', '3');
+    expect(await registry.rollback('default')).toMatchObject({ version: '2', current: true });
+    rmSync(join(root, 'models', 'default', '1'), { recursive: true });
+    await expect(registry.rollback('default')).rejects.toMatchObject({
+      code: 'not-found',
+      message: expect.stringMatching(/no earlier version/),
+    });
+    expect(await registry.currentVersion('default')).toBe('2');
+    await expect(registry.rollback('nobody')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it.each(['..', '.', '', 'a/b', '../x', '.hidden', 'a\nb', 'a\\b', 'x'.repeat(101)])(
+    'refuses %j as a name and as a version',
+    async (bad) => {
+      await expect(registry.register(bad, '1', files)).rejects.toMatchObject({ code: 'usage' });
+      await expect(registry.register('default', bad, files)).rejects.toMatchObject({ code: 'usage' });
+      await expect(registry.promote('default', bad)).rejects.toMatchObject({ code: 'not-found' });
+      expect(await registry.currentVersion(bad)).toBeUndefined();
+      expect(readdirSync(root)).toEqual(existsSync(join(root, 'models')) ? ['models'] : []);
+    },
+  );
+
+  it('does not follow what stands in `current` out of the registry', async () => {
+    await registry.register('default', '1', files);
+    writeFileSync(join(root, 'models', 'default', 'current'), '../../../etc\n');
+    expect(await registry.currentVersion('default')).toBeUndefined();
+    await expect(registry.resolve('default')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('says when a model file is not JSON or not there', async () => {
+    const model = await registry.register('default', '1', files);
+    writeFileSync(join(model.folder, 'model.json'), '{"half":');
+    await expect(registry.read(model)).rejects.toMatchObject({
+      code: 'model-unusable',
+      message: expect.stringMatching(/model\.json is not valid JSON/),
+    });
+    rmSync(join(model.folder, 'model.json'));
+    await expect(registry.read(model)).rejects.toMatchObject({ code: 'model-unusable' });
+  });
+
+  it('shows no folder that is no model', async () => {
+    await registry.register('default', '1', files);
+    mkdirSync(join(root, 'models', 'default', 'notes'));
+    mkdirSync(join(root, 'models', 'default', '.unfinished-x'));
+    expect(await registry.list()).toHaveLength(1);
+  });
+
+  it('copies a model out and in again', async () => {
+    const model = await registry.register('default', '1', files);
+    const copy = join(root, 'copies', 'default', '1');
+    await registry.export(model, copy);
+    expect(JSON.parse(readFileSync(join(copy, 'model.json'), 'utf8'))).toEqual(files.model);
+    await expect(registry.export(model, copy)).rejects.toMatchObject({ code: 'cannot-write' });
+    const other = new ModelRegistry(join(root, 'other'));
+    expect(await other.import(copy)).toMatchObject({ name: 'default', version: '1' });
+    expect(await other.import(copy, { name: 'night', version: 'v2' })).toMatchObject({ name: 'night' });
+    expect(await other.read(await other.resolve('night@v2'))).toEqual(files);
+  });
+});

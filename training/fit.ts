@@ -5,6 +5,7 @@ import { rangeInputs } from '../src/predictor/load-predictor.js';
 import { MODEL_FORMAT, type ModelFile } from '../src/predictor/model-file.js';
 import { inputsOfRecord } from '../src/predictor/move-inputs.js';
 import type { EffectLevel } from '../src/predictor/pooled-effects.js';
+import { dataHash } from './data-hash.js';
 import { moveTable } from './move-table.js';
 import { fitPhysicsByCluster } from './physics-fit.js';
 
@@ -59,13 +60,6 @@ export function fitModel(
   };
   file.version = versionOf(file);
   return file;
-}
-
-/** Hash of the records, in order of start: what a model was trained on. */
-export function dataHash(records: readonly MoveRecord[]): string {
-  const hash = createHash('sha256');
-  for (const record of records) hash.update(`${JSON.stringify(record)}\n`);
-  return hash.digest('hex').slice(0, 16);
 }
 
 /** A version is named by what it holds, not by the clock: the same data, seed and program give the same name. */

@@ -1,22 +1,18 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { UserError } from '../domain/errors.js';
-import { startMs, type MoveRecord } from '../domain/move-record.js';
-import { fromIsoTime } from '../domain/units.js';
+import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
 import { ModelRegistry } from '../store/model-registry.js';
-import { openStore } from '../store/open-store.js';
-import { fitModel } from '../../training/fit.js';
+import { trainModel } from '../../training/train-model.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { readRecords, remarkRejected, type Rejected } from './table-input.js';
+import { startProgress } from './progress.js';
+import { seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, TrainingDataOptions {
   name: string;
-  from?: number;
-  to?: number;
-  records?: string[];
   seed: number;
 }
 
-/** `train`: fits, backtests, registers, promotes when better. */
+/** `train`: fits, backtests, registers, and promotes what is not worse than the version in service. */
 export function trainCommand(context: Context): Command {
   const command = new Command('train')
     .option('--name <name>', 'name of the model', 'default')
@@ -25,7 +21,7 @@ export function trainCommand(context: Context): Command {
     .option('--records <file...>', 'move records (JSONL, CSV) instead of the store')
     .option('--link-samples <file...>', 'link samples instead of those of the store')
     .option('--instance-samples <file...>', 'instance samples instead of those of the store')
-    .option('--seed <n>', 'the same seed and data give the same bytes', seedOf, 1);
+    .addOption(seedOption());
   withCommonOptions(command, context, {
     store: true,
     models: true,
@@ -35,49 +31,58 @@ export function trainCommand(context: Context): Command {
 }
 
 async function run(options: Options, context: Context): Promise<void> {
-  const rejected: Rejected = { count: 0, first: undefined };
-  let records: MoveRecord[];
-  if (options.records !== undefined) records = await readRecords(options.records, context, rejected);
-  else {
-    records = [];
-    const store = await openStore(options.store);
-    try {
-      for await (const record of store.moves()) records.push(record);
-    } finally {
-      await store.close();
-    }
-  }
-  remarkRejected(rejected, context, options.quiet);
-  const { from = -Infinity, to = Infinity } = options;
-  records = records.filter((record) => startMs(record) >= from && startMs(record) < to);
-  if (records.length === 0)
+  const data = await trainingData(options, context);
+  if (data.records.length === 0)
     throw new UserError(
       'nothing-to-train-on',
       'there are no finished moves to train on; collect some first, or name files with --records',
     );
-  const file = fitModel(records, { name: options.name, seed: options.seed });
   const registry = new ModelRegistry(options.models);
-  const known = (await registry.list()).some((m) => m.name === options.name && m.version === file.version);
-  const card = `# ${file.name}@${file.version}\n\n${file.trained_on.moves} moves, data ${file.trained_on.data_hash}, seed ${file.trained_on.seed}.\n`;
-  if (!known) await registry.register(options.name, file.version, { model: file, card, metrics: {} });
-  await registry.promote(options.name, file.version);
-  const result = { name: options.name, version: file.version, moves: file.trained_on.moves, promoted: true };
-  context.stdout.write(
-    options.json === true
-      ? `${JSON.stringify(result)}\n`
-      : `${result.name}@${result.version}: trained on ${result.moves} moves, in service\n`,
+  const current = await registry.currentVersion(options.name);
+  const champion = current === undefined ? undefined : await loaded(registry, `${options.name}@${current}`);
+  const progress = startProgress(context, 'Training', { quiet: options.quiet });
+  const { file, card, metrics, verdict } = trainModel(data, {
+    name: options.name,
+    seed: options.seed,
+    champion,
+    onProgress: (done, total) => progress.update(done, total),
+  });
+  progress.finish();
+  const { version } = file;
+  const isKnown = (await registry.list()).some((m) => m.name === options.name && m.version === version);
+  if (!isKnown) await registry.register(options.name, version, { model: file, card, metrics });
+  const promoted = verdict.promote && current !== version;
+  if (promoted) await registry.promote(options.name, version);
+  const inService = promoted || current === version;
+  const accuracy = metrics.candidates['movecast'];
+  if (options.json === true) {
+    const moves = file.trained_on.moves;
+    context.stdout.write(
+      `${JSON.stringify({ name: options.name, version, moves, new: !isKnown, promoted, in_service: inService, reason: verdict.reason, accuracy })}\n`,
+    );
+    return;
+  }
+  const said = [
+    `${options.name}@${version}: trained on ${file.trained_on.moves} moves${isKnown ? '; the same version is registered already' : ''}`,
+  ];
+  if (accuracy !== undefined)
+    said.push(
+      `rolling backtest: MAPE ${accuracy.mape.toFixed(1)} %, median ${accuracy.median_ape.toFixed(1)} %, 90 % interval holds ${accuracy.coverage_90.toFixed(1)} %`,
+    );
+  said.push(
+    inService
+      ? `in service${promoted ? `: ${verdict.reason}` : ''}`
+      : `not promoted: ${verdict.reason} (movecast models promote ${options.name} ${version} does it all the same)`,
   );
+  context.stdout.write(`${said.join('\n')}\n`);
 }
 
-function timeOf(text: string): number {
-  const ms = fromIsoTime(text);
-  if (Number.isNaN(ms))
-    throw new InvalidArgumentError('It must be an RFC 3339 time, such as 2026-11-22T00:00:00Z.');
-  return ms;
-}
-
-function seedOf(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('It must be a whole number.');
-  return value;
+/** The version in service, when it can be loaded: an unreadable one does not stop the training of its successor. */
+async function loaded(registry: ModelRegistry, reference: string): Promise<ModelFile | undefined> {
+  try {
+    return parseModelFile((await registry.read(await registry.resolve(reference))).model);
+  } catch (error) {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  }
 }

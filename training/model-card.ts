@@ -1,0 +1,69 @@
+import { moveTable } from './move-table.js';
+import type { MoveRecord } from '../src/domain/move-record.js';
+import type { ModelFile } from '../src/predictor/model-file.js';
+import type { Accuracy } from './accuracy.js';
+import { accuracyMarkdown } from './accuracy-table.js';
+import { protocols, type Protocol } from './backtest.js';
+import type { Verdict } from './promotion.js';
+
+/** What metrics.json holds. */
+export interface ModelMetrics {
+  /** Accuracy of every candidate under the rolling protocol. */
+  candidates: Record<string, Accuracy>;
+  /** Accuracy of the model itself by cluster, alone or in parallel. */
+  groups: Record<string, Accuracy>;
+  /** Accuracy of the model itself under the other protocols. */
+  protocols: Partial<Record<Protocol, Accuracy>>;
+  verdict: Verdict;
+}
+
+/** The model card: data, seed, accuracy, coverage, limits. */
+export function modelCard(file: ModelFile, records: readonly MoveRecord[], metrics: ModelMetrics): string {
+  const table = moveTable(records).records;
+  const broken = table.filter((record) => (record.status ?? 'completed') !== 'completed').length;
+  const clusters = new Map<string, number>();
+  for (const { cluster = 'default' } of table) clusters.set(cluster, (clusters.get(cluster) ?? 0) + 1);
+  const origins = [...new Set(table.map((record) => record.origin ?? 'unknown'))].sort();
+  const others = Object.entries(metrics.protocols);
+  const sections = [
+    `# Model card: ${file.name}@${file.version}`,
+    'Predicts how long a move of a virtual machine takes, with 80 and 90 % intervals, from what is known before it starts. Layers: pre-copy physics with constants fitted to each cluster, pooled effects that learn from every reported move, and intervals from the quantiles of its own last errors.',
+    `## Data`,
+    [
+      `- ${table.length} moves, ${broken} of them broken off (they count as lower bounds), from ${table[0]?.started_at ?? '-'} to ${table.at(-1)?.started_at ?? '-'}`,
+      `- origins: ${origins.join(', ')}`,
+      `- hash of the records: \`${file.trained_on.data_hash}\`, seed ${file.trained_on.seed}`,
+      `- clusters: ${[...clusters].map(([name, count]) => `${name} (${count})`).join(', ')}`,
+      `- trained ranges: ${Object.entries(file.ranges)
+        .map(([field, [low, high]]) => `${field} ${low} to ${high}`)
+        .join(', ')}`,
+    ].join('\n'),
+    `## Accuracy, rolling in time`,
+    'Each origin is fitted to what had finished before it, and predicts what starts until the next; between origins the online layers learn. Percent, bias in log(predicted ÷ actual); `in 80` and `in 90` are the shares of moves inside of the intervals.',
+    Object.keys(metrics.candidates).length === 0
+      ? 'Too few moves for a backtest.'
+      : accuracyMarkdown('candidate', new Map(Object.entries(metrics.candidates))),
+    Object.keys(metrics.groups).length === 0
+      ? undefined
+      : accuracyMarkdown('this model, of which', new Map(Object.entries(metrics.groups))),
+    others.length === 0 ? undefined : '## Accuracy, the model itself under other protocols',
+    others.length === 0
+      ? undefined
+      : accuracyMarkdown(
+          'protocol',
+          new Map(others.map(([name, a]) => [`${name}: ${protocols[name as Protocol]}`, a])),
+        ),
+    '## Promotion',
+    `${metrics.verdict.promote ? 'Promoted' : 'Not promoted'}: ${metrics.verdict.reason}.`,
+    '## Limits',
+    [
+      '- Where a manager works through parallel moves one by one, the place of a move in its queue can not be known: the interval spans all places.',
+      '- A cluster without history is answered by physics with priors and wide intervals (`basis` is `prior`).',
+      '- What the guest does after the start (a sudden load) is not known before it.',
+    ].join('\n'),
+  ];
+  return `${sections
+    .filter((section) => section !== undefined)
+    .map((section) => section.trimEnd())
+    .join('\n\n')}\n`;
+}

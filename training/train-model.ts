@@ -1,0 +1,81 @@
+import type { ModelFile } from '../src/predictor/model-file.js';
+import { accuracyBy, accuracyOf, type Accuracy } from './accuracy.js';
+import { backtest, type BacktestData, type BacktestRow, type Protocol } from './backtest.js';
+import { candidates } from './candidates/candidates.js';
+import { wholeModel } from './candidates/whole-model.js';
+import { fitModel } from './fit.js';
+import { modelCard, type ModelMetrics } from './model-card.js';
+import { judge, type Verdict } from './promotion.js';
+
+/** A trained model with all that the registry keeps of it. */
+export interface TrainedModel {
+  file: ModelFile;
+  card: string;
+  metrics: ModelMetrics;
+  verdict: Verdict;
+}
+
+export interface TrainingOptions {
+  name: string;
+  seed: number;
+  /** The version in service under this name. */
+  champion?: ModelFile | undefined;
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** Protocols under which the model itself is judged besides the rolling one. */
+const otherProtocols: readonly Protocol[] = [
+  'new-instance',
+  'new-link',
+  'new-node',
+  'new-size',
+  'cold-start',
+];
+
+/** Fits, backtests every candidate, judges against the version in service, and writes the card. */
+export function trainModel(data: BacktestData, options: TrainingOptions): TrainedModel {
+  const { name, seed, champion, onProgress = () => undefined } = options;
+  const parts = 2 + otherProtocols.length;
+  const rows = backtest(data, candidates, {
+    protocol: 'rolling',
+    seed,
+    onProgress: (done, total) => onProgress(done / total, parts),
+  });
+  const protocols: Partial<Record<Protocol, Accuracy>> = {};
+  otherProtocols.forEach((protocol, k) => {
+    const accuracy = accuracyOf(
+      backtest(data, [wholeModel], {
+        protocol,
+        seed,
+        onProgress: (done) => onProgress(1 + k + done, parts),
+      }),
+    );
+    if (accuracy !== undefined) protocols[protocol] = accuracy;
+  });
+  const verdict = judge(data, rows, wholeModel, champion, seed);
+  onProgress(parts, parts);
+  const file = fitModel(data.records, { name, seed });
+  const metrics: ModelMetrics = {
+    candidates: Object.fromEntries(accuracyBy(rows, (row) => row.candidate)),
+    groups: Object.fromEntries(
+      accuracyBy(
+        rows.filter((row) => row.candidate === wholeModel.name),
+        clusterGroups(data),
+      ),
+    ),
+    protocols,
+    verdict,
+  };
+  return { file, card: modelCard(file, data.records, metrics), metrics, verdict };
+}
+
+/** Rows by cluster, alone or in parallel. */
+export function clusterGroups(data: BacktestData): (row: BacktestRow) => string {
+  const groups = new Map(
+    data.records.map((record) => [
+      record.id,
+      `${record.cluster ?? 'default'}, ${(record.concurrent_moves ?? 0) > 0 ? 'in parallel' : 'alone'}`,
+    ]),
+  );
+  return (row) => groups.get(row.id) ?? '';
+}

@@ -40,8 +40,8 @@ export function blindSearch(model: GroupModel, options: SearchOptions): SearchRe
   const floor = model.optimum + options.minScore;
   const alreadyBalanced = scoreBefore - model.optimum < options.minScore;
   const near = new CandidateList();
-  while (!alreadyBalanced && board.score > floor) {
-    if (options.maxLength >= 0 && steps.length >= options.maxLength) break;
+  const mostSteps = alreadyBalanced ? 0 : options.maxLength < 0 ? Infinity : options.maxLength;
+  while (steps.length < mostSteps && board.score > floor) {
     const best = bestMove(model, board, trial, options, near);
     if (best === undefined) break;
     const { score } = best;

@@ -67,6 +67,8 @@ export class MoveTrial {
   #location = 0;
   #kind: MoveKind = FAILOVER;
   #target = -1;
+  /** False while a move is made although a check fails. */
+  #checked = true;
 
   constructor(board: ScoreBoard, { ignoreSoftErrors = false }: { ignoreSoftErrors?: boolean } = {}) {
     this.model = board.model;
@@ -153,6 +155,15 @@ export class MoveTrial {
           this.#addSecondary(rows, THERE * ROW, s, target, forcePrimary, false)
         );
     }
+  }
+
+  /** Makes the rows of a move whatever the checks say, for a plan that someone else made. True when all would hold. */
+  insist(kind: MoveKind, target: number): boolean {
+    if (this.allows(kind, target)) return true;
+    this.#checked = false;
+    this.allows(kind, target);
+    this.#checked = true;
+    return false;
   }
 
   /** The score after the move last allowed, to about 1e-10 of it. O(1). */
@@ -246,7 +257,7 @@ export class MoveTrial {
 
   #mayMigrate(from: number, to: number): boolean {
     const { migration, nodeCount } = this.model;
-    return migration.length === 0 || migration[from * nodeCount + to] === 1;
+    return migration.length === 0 || migration[from * nodeCount + to] === 1 || !this.#checked;
   }
 
   #removePrimary(rows: Float64Array, at: number, node: number): void {
@@ -289,68 +300,51 @@ export class MoveTrial {
     rows[at + FAILS_N1] = rows[at + U_MEM]! <= rows[at + R_MEM]! ? 1 : 0;
   }
 
+  /** Puts the instance on a node as its primary, if the checks allow it. `force` leaves only the physical ones. */
   #addPrimary(rows: Float64Array, at: number, node: number, force: boolean): boolean {
     const { model } = this;
     const i = this.#instance;
     const flags = model.flags[i]!;
+    if (this.#checked && !this.#primaryFits(rows, at, node, force)) return false;
     const local = (flags & LOCAL_DISK) !== 0;
-    const exclusive = model.exclusive[node] === 1;
-    const forthcoming = (flags & FORTHCOMING) !== 0;
-    const disk = model.disk[i]!;
-    const memoryForth = rows[at + F_MEM_FORTH]! - model.memory[i]!;
-    const cpuForth = rows[at + U_CPU_FORTH]! + ((flags & COUNTS_CPU) !== 0 ? model.vcpus[i]! : 0);
-    if (!forthcoming) {
-      const memory = rows[at + U_MEM]! - ((flags & USES_MEMORY) !== 0 ? model.memory[i]! : 0);
-      const cpu = rows[at + U_CPU]! + ((flags & COUNTS_CPU) !== 0 ? model.vcpus[i]! : 0);
-      const failsN1 = memory <= rows[at + R_MEM]!;
-      if (memory <= 0) return false;
-      if (local) {
-        const free = rows[at + F_DSK]! - disk;
-        if (free <= 0) return false;
-        if (!force && free < model.lowDisk[node]!) return false;
-        if (exclusive && !(rows[at + F_SPIN]! - model.diskSpindles[i]! >= 0)) return false;
-        if (!force && !exclusive && rows[at + I_SPIN]! + model.spindleUse[i]! > model.highSpindles[node]!)
-          return false;
-      }
-      if (!force) {
-        if (failsN1 && rows[at + FAILS_N1] === 0) return false;
-        if (model.vcpuRatio >= 0 && cpu / model.totalCpu[node]! > model.vcpuRatio) return false;
-        if (this.#tagsClash(node)) return false;
-      }
-      if (!force && !this.#forthFits(rows, at, node, memoryForth, cpuForth)) return false;
-      rows[at + U_MEM] = memory;
-      rows[at + U_CPU] = cpu;
+    if ((flags & FORTHCOMING) === 0) {
+      if ((flags & USES_MEMORY) !== 0) rows[at + U_MEM]! -= model.memory[i]!;
+      if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU]! += model.vcpus[i]!;
       if (local) this.#takeDisk(rows, at, node);
       for (let c = 0; c < 4; c++) rows[at + LOAD_CPU + c]! += model.loads[i * 4 + c]!;
       rows[at + LOCATION_SCORE]! += this.#location;
       rows[at + PRIMARIES]! += 1;
-      rows[at + FAILS_N1] = failsN1 ? 1 : 0;
-    } else if (!force && !this.#forthFits(rows, at, node, memoryForth, cpuForth)) return false;
-    rows[at + F_MEM_FORTH] = memoryForth;
-    rows[at + U_CPU_FORTH] = cpuForth;
+      rows[at + FAILS_N1] = rows[at + U_MEM]! <= rows[at + R_MEM]! ? 1 : 0;
+    }
+    rows[at + F_MEM_FORTH]! -= model.memory[i]!;
+    if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU_FORTH]! += model.vcpus[i]!;
     if (local) this.#takeDiskForth(rows, at, node);
     this.#addTags(rows, at, node);
     return true;
   }
 
-  /** The checks on figures that count forthcoming instances in. */
-  #forthFits(rows: Float64Array, at: number, node: number, memory: number, cpu: number): boolean {
+  #primaryFits(rows: Float64Array, at: number, node: number, force: boolean): boolean {
     const { model } = this;
     const i = this.#instance;
-    if (memory <= 0) return false;
-    if (model.has(i, LOCAL_DISK) && !this.#forthDiskFits(rows, at, node)) return false;
-    return !(model.vcpuRatio >= 0 && cpu / model.totalCpu[node]! > model.vcpuRatio);
+    const flags = model.flags[i]!;
+    const vcpus = (flags & COUNTS_CPU) !== 0 ? model.vcpus[i]! : 0;
+    if ((flags & FORTHCOMING) === 0) {
+      const memory = rows[at + U_MEM]! - ((flags & USES_MEMORY) !== 0 ? model.memory[i]! : 0);
+      if (memory <= 0) return false;
+      if ((flags & LOCAL_DISK) !== 0 && !this.#diskFits(rows, at, node, force, false)) return false;
+      if (!force) {
+        if (memory <= rows[at + R_MEM]! && rows[at + FAILS_N1] === 0) return false;
+        if (this.#overCpuRatio(node, rows[at + U_CPU]! + vcpus)) return false;
+        if (this.#tagsClash(node)) return false;
+      }
+    }
+    if (force) return true;
+    if (rows[at + F_MEM_FORTH]! - model.memory[i]! <= 0) return false;
+    if ((flags & LOCAL_DISK) !== 0 && !this.#diskFitsForth(rows, at, node)) return false;
+    return !this.#overCpuRatio(node, rows[at + U_CPU_FORTH]! + vcpus);
   }
 
-  #forthDiskFits(rows: Float64Array, at: number, node: number): boolean {
-    const { model } = this;
-    const i = this.#instance;
-    const free = rows[at + F_DSK_FORTH]! - model.disk[i]!;
-    if (free <= 0 || free < model.lowDisk[node]!) return false;
-    if (model.exclusive[node] === 1) return rows[at + F_SPIN_FORTH]! - model.diskSpindles[i]! >= 0;
-    return !(rows[at + I_SPIN_FORTH]! + model.spindleUse[i]! > model.highSpindles[node]!);
-  }
-
+  /** Puts the instance's mirror on a node, whose primary is `peer`, if the checks allow it. */
   #addSecondary(
     rows: Float64Array,
     at: number,
@@ -361,32 +355,56 @@ export class MoveTrial {
   ): boolean {
     const { model } = this;
     const i = this.#instance;
-    const flags = model.flags[i]!;
-    const exclusive = model.exclusive[node] === 1;
-    const forthcoming = (flags & FORTHCOMING) !== 0;
-    const need = this.#need;
     if (model.mirror[i] !== MIRROR_INTERNAL) return false;
+    const forthcoming = model.has(i, FORTHCOMING);
+    const reserved = Math.max(rows[at + R_MEM]!, model.peers[node * model.peerColumns + peer]! + this.#need);
+    if (this.#checked) {
+      if (!forthcoming) {
+        if (!this.#diskFits(rows, at, node, force, ignoreDisks)) return false;
+        if (!force) {
+          if (this.#need >= rows[at + U_MEM]!) return false;
+          if (rows[at + U_MEM]! <= reserved && rows[at + FAILS_N1] === 0) return false;
+        }
+      }
+      if (!force) {
+        if (!this.#diskFitsForth(rows, at, node)) return false;
+        if (this.#need >= rows[at + F_MEM_FORTH]!) return false;
+      }
+    }
     if (!forthcoming) {
-      const free = rows[at + F_DSK]! - model.disk[i]!;
-      if (free <= 0 && !ignoreDisks) return false;
-      if (!force && free < model.lowDisk[node]!) return false;
-      if (exclusive && !(rows[at + F_SPIN]! - model.diskSpindles[i]! >= 0)) return false;
-      if (!force && !exclusive && rows[at + I_SPIN]! + model.spindleUse[i]! > model.highSpindles[node]!)
-        return false;
-      if (!force && need >= rows[at + U_MEM]!) return false;
-      const reserved = Math.max(rows[at + R_MEM]!, model.peers[node * model.peerColumns + peer]! + need);
-      const failsN1 = rows[at + U_MEM]! <= reserved;
-      if (!force && failsN1 && rows[at + FAILS_N1] === 0) return false;
-      if (!force && (!this.#forthDiskFits(rows, at, node) || need >= rows[at + F_MEM_FORTH]!)) return false;
       this.#takeDisk(rows, at, node);
       rows[at + LOAD_DSK]! += model.loads[i * 4 + 2]!;
       rows[at + SECONDARIES]! += 1;
       rows[at + R_MEM] = reserved;
-      rows[at + FAILS_N1] = failsN1 ? 1 : 0;
-    } else if (!force && (!this.#forthDiskFits(rows, at, node) || need >= rows[at + F_MEM_FORTH]!))
-      return false;
+      rows[at + FAILS_N1] = rows[at + U_MEM]! <= reserved ? 1 : 0;
+    }
     this.#takeDiskForth(rows, at, node);
     return true;
+  }
+
+  #overCpuRatio(node: number, cpus: number): boolean {
+    const { vcpuRatio, totalCpu } = this.model;
+    return vcpuRatio >= 0 && cpus / totalCpu[node]! > vcpuRatio;
+  }
+
+  #diskFits(rows: Float64Array, at: number, node: number, force: boolean, ignoreDisks: boolean): boolean {
+    const { model } = this;
+    const i = this.#instance;
+    const free = rows[at + F_DSK]! - model.disk[i]!;
+    if (free <= 0 && !ignoreDisks) return false;
+    if (!force && free < model.lowDisk[node]!) return false;
+    if (model.exclusive[node] === 1) return rows[at + F_SPIN]! - model.diskSpindles[i]! >= 0;
+    return force || rows[at + I_SPIN]! + model.spindleUse[i]! <= model.highSpindles[node]!;
+  }
+
+  /** The same with forthcoming instances counted in. */
+  #diskFitsForth(rows: Float64Array, at: number, node: number): boolean {
+    const { model } = this;
+    const i = this.#instance;
+    const free = rows[at + F_DSK_FORTH]! - model.disk[i]!;
+    if (free <= 0 || free < model.lowDisk[node]!) return false;
+    if (model.exclusive[node] === 1) return rows[at + F_SPIN_FORTH]! - model.diskSpindles[i]! >= 0;
+    return rows[at + I_SPIN_FORTH]! + model.spindleUse[i]! <= model.highSpindles[node]!;
   }
 
   #takeDisk(rows: Float64Array, at: number, node: number): void {

@@ -126,10 +126,17 @@ export function moveSteps(model: GroupModel, move: Move): MoveStep[] {
   }
 }
 
-/** Ganeti's commands for a move, as hbal prints them. Full names. */
-export function moveCommands(model: GroupModel, move: Move): string[] {
-  const name = model.instances[move.instance]!.name;
-  const x = move.target < 0 ? '' : model.nodes[move.target]!.name;
+/** Ganeti's commands for a move, as hbal prints them; with full names unless short ones are given. */
+export function moveCommands(
+  model: GroupModel,
+  move: Move,
+  names: { instance: (index: number) => string; node: (index: number) => string } = {
+    instance: (index) => model.instances[index]!.name,
+    node: (index) => model.nodes[index]!.name,
+  },
+): string[] {
+  const name = names.instance(move.instance);
+  const x = move.target < 0 ? '' : names.node(move.target);
   const verb = model.has(move.instance, RUNNING) ? 'migrate' : 'failover';
   const go = `gnt-instance ${verb} -f ${name}`;
   const goTo = `gnt-instance ${verb} -f -n ${x} ${name}`;

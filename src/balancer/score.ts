@@ -54,29 +54,29 @@ export const METRICS = [
 export const METRIC_COUNT = METRICS.length;
 
 /** Row of the table by name, so that nothing below counts positions by hand. */
-const at = (name: (typeof METRICS)[number]['name']): number =>
+const numberOf = (name: (typeof METRICS)[number]['name']): number =>
   METRICS.findIndex((metric) => metric.name === name);
 
-const FREE_MEM = at('free_mem_cv');
-const FREE_DISK = at('free_disk_cv');
-const N1_COUNT = at('n1_cnt');
-const RESERVED_MEM = at('reserved_mem_cv');
-const OFFLINE_ALL = at('offline_all_cnt');
-const OFFLINE_PRIMARIES = at('offline_pri_cnt');
-const VCPU_RATIO = at('vcpu_ratio_cv');
-const CPU_LOAD = at('cpu_load_cv');
-const MEM_LOAD = at('mem_load_cv');
-const DISK_LOAD = at('disk_load_cv');
-const NET_LOAD = at('net_load_cv');
-const PRIMARY_TAGS = at('pri_tags_score');
-const SPINDLES = at('spindles_cv');
-const FREE_MEM_FORTH = at('free_mem_cv_forth');
-const FREE_DISK_FORTH = at('free_disk_cv_forth');
-const VCPU_RATIO_FORTH = at('vcpu_ratio_cv_forth');
-const SPINDLES_FORTH = at('spindles_cv_forth');
-const LOCATION = at('location_score');
-export const LOCATION_EXCLUSION = at('location_exclusion_score');
-const RESERVED_MEM_TOTAL = at('reserved_mem_rtotal');
+const FREE_MEM = numberOf('free_mem_cv');
+const FREE_DISK = numberOf('free_disk_cv');
+const N1_COUNT = numberOf('n1_cnt');
+const RESERVED_MEM = numberOf('reserved_mem_cv');
+const OFFLINE_ALL = numberOf('offline_all_cnt');
+const OFFLINE_PRIMARIES = numberOf('offline_pri_cnt');
+const VCPU_RATIO = numberOf('vcpu_ratio_cv');
+const CPU_LOAD = numberOf('cpu_load_cv');
+const MEM_LOAD = numberOf('mem_load_cv');
+const DISK_LOAD = numberOf('disk_load_cv');
+const NET_LOAD = numberOf('net_load_cv');
+const PRIMARY_TAGS = numberOf('pri_tags_score');
+const SPINDLES = numberOf('spindles_cv');
+const FREE_MEM_FORTH = numberOf('free_mem_cv_forth');
+const FREE_DISK_FORTH = numberOf('free_disk_cv_forth');
+const VCPU_RATIO_FORTH = numberOf('vcpu_ratio_cv_forth');
+const SPINDLES_FORTH = numberOf('spindles_cv_forth');
+const LOCATION = numberOf('location_score');
+export const LOCATION_EXCLUSION = numberOf('location_exclusion_score');
+const RESERVED_MEM_TOTAL = numberOf('reserved_mem_rtotal');
 
 export const WEIGHTS = Float64Array.from(METRICS, (metric) => metric.weight);
 /** Components that are spreads, and those that are plain sums, by number. */

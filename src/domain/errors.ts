@@ -32,6 +32,11 @@ export const errorCodes = {
   },
   'nothing-to-train-on': { exitCode: 1, httpStatus: 409, meaning: 'too few finished moves' },
   'cannot-write': { exitCode: 1, httpStatus: 500, meaning: 'a file or folder cannot be written' },
+  'hbal-refused': {
+    exitCode: 1,
+    httpStatus: 422,
+    meaning: 'balance --blind where hbal ends with 1',
+  },
   'cannot-listen': { exitCode: 1, httpStatus: 500, meaning: 'the address is in use or not ours' },
   'service-unavailable': { exitCode: 1, httpStatus: 503, meaning: 'a service asked for does not answer' },
 } as const;

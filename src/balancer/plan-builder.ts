@@ -1,0 +1,117 @@
+import type { Plan } from '../domain/plan.js';
+import type { GroupModel } from './group-model.js';
+import { jobsetsOf } from './jobsets.js';
+import type { MoveCosts } from './move-costs.js';
+import { MoveTrial } from './move-trial.js';
+import { moveCommands, moveLetters, type Move } from './moves.js';
+import { simulateSchedule, type SimulatedTimes } from './plan-simulation.js';
+import { seededRandom } from './random.js';
+import { movesBefore } from './schedule.js';
+import { ScoreBoard } from './score.js';
+import { askStepTimes, type StepTimes } from './step-times.js';
+
+/** Everything about a plan: the contract's document and the numbers it was made from. */
+export interface BuiltPlan {
+  document: Plan;
+  moves: readonly Move[];
+  before: number[][];
+  times: StepTimes;
+  simulated: SimulatedTimes;
+}
+
+export interface PlanBuilderOptions {
+  ignoreSoftErrors?: boolean;
+  seed?: number;
+  /** Sentences to add to the plan's own. */
+  warnings?: readonly string[];
+}
+
+/** Draws of a schedule: enough for a p90 that is steady to about 1 %, fewer for very long plans. */
+const DRAWS = 1000;
+const MOST_DRAWN_MOVES = 400_000;
+
+/**
+ * Part of the deviation from prediction that all steps of a plan share. A plan's steps run within hours of each other
+ * over the same network, so that they are late together; none shared would promise too narrow a finish.
+ */
+const SHARED_DEVIATION = 0.2;
+
+const roundTo = (value: number, digits: number): number => Number(value.toFixed(digits));
+const seconds = (value: number): number => roundTo(value, 3);
+
+/**
+ * Moves in the order in which they are to be made, from the placement of `model` (which is left as it is) → a plan
+ * with predicted times. A move that breaks a hard rule on the way is named in a warning.
+ */
+export async function buildPlan(
+  model: GroupModel,
+  moves: readonly Move[],
+  costs: MoveCosts,
+  { ignoreSoftErrors = false, seed = 1, warnings = [] }: PlanBuilderOptions = {},
+): Promise<BuiltPlan> {
+  const times = await askStepTimes(model, moves, costs);
+  const before = movesBefore(moves);
+  const draws = Math.max(100, Math.min(DRAWS, Math.floor(MOST_DRAWN_MOVES / Math.max(1, moves.length))));
+  const simulated = simulateSchedule(before, times, {
+    draws,
+    shared: SHARED_DEVIATION,
+    random: seededRandom(seed),
+  });
+  const nameOf = (node: number): string => model.nodes[node]!.name;
+  const placement = (primary: number, secondary: number): { primary: string; secondary?: string } =>
+    secondary < 0 ? { primary: nameOf(primary) } : { primary: nameOf(primary), secondary: nameOf(secondary) };
+
+  const board = new ScoreBoard(model.copy());
+  const trial = new MoveTrial(board, { ignoreSoftErrors });
+  const scoreBefore = board.score;
+  const said: string[] = [...warnings];
+  let mib = 0;
+  const planMoves: Plan['moves'] = moves.map((move, m) => {
+    const { name, memory, disk } = model.instances[move.instance]!;
+    trial.begin(move.instance);
+    if (!trial.insist(move.kind, move.target))
+      said.push(`move ${m} (${name}) breaks a hard rule where it stands in the plan`);
+    trial.commit();
+    const steps = [];
+    for (let j = times.firstStep[m]!; j < times.firstStep[m + 1]!; j++) {
+      const step = times.steps[j]!;
+      if (step.operation === 'disk_replication') mib += disk;
+      else if (step.operation === 'live_migration') mib += memory;
+      steps.push({
+        operation: step.operation,
+        source_node: nameOf(step.source),
+        target_node: nameOf(step.target),
+        duration_seconds: {
+          p10: seconds(times.p10[j]!),
+          p50: seconds(times.p50[j]!),
+          p90: seconds(times.p90[j]!),
+        },
+      });
+    }
+    return {
+      index: m,
+      instance: name,
+      letters: moveLetters(move, nameOf),
+      from: placement(move.fromPrimary, move.fromSecondary),
+      to: placement(move.toPrimary, move.toSecondary),
+      after: before[m]!,
+      start_seconds: seconds(simulated.startP50[m]!),
+      end_seconds: { p50: seconds(simulated.endP50[m]!), p90: seconds(simulated.endP90[m]!) },
+      score_after: board.score,
+      steps,
+      commands: moveCommands(model, move),
+    };
+  });
+  said.push(...costs.warnings());
+  const document: Plan = {
+    score_before: scoreBefore,
+    score_after: board.score,
+    duration_seconds: { p50: seconds(simulated.doneP50), p90: seconds(simulated.doneP90) },
+    bytes_mib: mib,
+    moves: planMoves,
+    jobsets: jobsetsOf(moves),
+    ...(costs.model === undefined ? {} : { model: costs.model }),
+    ...(said.length === 0 ? {} : { warnings: said }),
+  };
+  return { document, moves, before, times, simulated };
+}

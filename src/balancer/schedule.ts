@@ -1,0 +1,53 @@
+import { nodesOfMove } from './jobsets.js';
+import type { Move } from './moves.js';
+
+/**
+ * A schedule is an order of moves: a move starts as soon as the earlier ones that share a node with it are done. That
+ * is what Ganeti's locks enforce, and it fixes on each node the order in which moves change it; moves without a common
+ * node change different figures. So every order that respects `after` keeps the hard rules if the order itself does.
+ */
+
+/**
+ * For each move, the earlier moves that it must wait for: the last one on each of its nodes. Waiting for them means
+ * waiting for all earlier ones there. O(moves).
+ */
+export function movesBefore(moves: readonly Move[]): number[][] {
+  const lastOnNode = new Map<number, number>();
+  return moves.map((move, m) => {
+    const nodes = nodesOfMove(move);
+    const before = new Set<number>();
+    for (const node of nodes) {
+      const last = lastOnNode.get(node);
+      if (last !== undefined) before.add(last);
+      lastOnNode.set(node, m);
+    }
+    return [...before].sort((a, b) => a - b);
+  });
+}
+
+/** Times when moves end, each as soon as what it waits for has ended. `into` takes the ends. Returns the last end. */
+export function playOrder(
+  before: readonly (readonly number[])[],
+  seconds: ArrayLike<number>,
+  into: Float64Array,
+): number {
+  let last = 0;
+  for (let m = 0; m < before.length; m++) {
+    let start = 0;
+    for (const b of before[m]!) if (into[b]! > start) start = into[b]!;
+    into[m] = start + seconds[m]!;
+    if (into[m]! > last) last = into[m]!;
+  }
+  return last;
+}
+
+/** How long the same moves take as hbal runs them: set after set, each as long as its slowest move. */
+export function playJobsets(jobsets: readonly (readonly number[])[], seconds: ArrayLike<number>): number {
+  let total = 0;
+  for (const set of jobsets) {
+    let slowest = 0;
+    for (const m of set) slowest = Math.max(slowest, seconds[m]!);
+    total += slowest;
+  }
+  return total;
+}

@@ -1,0 +1,332 @@
+import { writeFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError } from 'commander';
+import { blindSearch, type SearchResult } from '../balancer/blind-search.js';
+import type { Cluster } from '../balancer/cluster.js';
+import { GroupModel } from '../balancer/group-model.js';
+import {
+  ShortNames,
+  commandLines,
+  commandScript,
+  componentLines,
+  countBad,
+  countPolicyViolations,
+  instanceTable,
+  nodeTable,
+  policyRecord,
+  showGeneral,
+  solutionLines,
+} from '../balancer/hbal-report.js';
+import { formatHtoolsText } from '../balancer/htools-text.js';
+import { askInstancePrices } from '../balancer/instance-prices.js';
+import { jobsetsOf } from '../balancer/jobsets.js';
+import { buildPlan } from '../balancer/plan-builder.js';
+import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
+import { timedSearch } from '../balancer/timed-search.js';
+import { parseUtilisation } from '../balancer/utilisation.js';
+import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { chooseGroup, fullNames, readCluster, readTextFile } from './cluster-input.js';
+import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { moveCostsOf, refuseTwoSources } from './cost-source.js';
+import { planText } from './plan-text.js';
+
+interface Options extends CommonOptions {
+  blind?: boolean;
+  textData?: string;
+  costs?: string;
+  model?: string;
+  seed: number;
+  quantile: number;
+  maxLength: number;
+  minScore: number;
+  minGain: number;
+  minGainLimit: number;
+  offline: string[];
+  dynuFile?: string;
+  ignoreDynu?: boolean;
+  diskMoves: boolean;
+  instanceMoves: boolean;
+  evacMode?: boolean;
+  restrictedMigration?: boolean;
+  selectInstances?: string[];
+  excludeInstances?: string[];
+  maxCpu?: number;
+  minDisk?: number;
+  group?: string;
+  ignoreSoftErrors?: boolean;
+  exclusionTags?: string[];
+  printCommands?: string;
+  printNodes?: string;
+  printInstances?: boolean;
+  save?: string;
+  verbose: number;
+}
+
+/** Options whose value may be left out and then must not swallow the next word, as in hbal. */
+const LOOSE_OPTIONS: Record<string, string> = {
+  '-C': '--print-commands=',
+  '--print-commands': '--print-commands=',
+  '-p': '--print-nodes=',
+  '--print-nodes': '--print-nodes=',
+  '-q': '--quiet',
+};
+
+class BalanceCommand extends Command {
+  override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
+    return super.parseOptions(argv.map((word) => LOOSE_OPTIONS[word] ?? word));
+  }
+}
+
+export function balanceCommand(context: Context): Command {
+  const command = new BalanceCommand('balance')
+    .argument('[cluster]', 'a Ganeti htools text file (as hscan and hbal -S write it)')
+    .option('--blind', "hbal's own search: time plays no part, output and exit codes as hbal's")
+    .option('-t, --text-data <file>', 'the cluster, in place of the argument, as in hbal')
+    .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
+    .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
+    .option('--quantile <q>', 'which predicted duration the search counts with', share, 0.5)
+    .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1)
+    .option('-G, --group <group>', 'node group, by name or uuid')
+    .option('-l, --max-length <n>', 'stop after so many moves', integer, defaultSearchOptions.maxLength)
+    .option(
+      '-e, --min-score <x>',
+      'balanced within so much of the least',
+      number,
+      defaultSearchOptions.minScore,
+    )
+    .option('-g, --min-gain <x>', 'least gain of a move', number, defaultSearchOptions.minGain)
+    .option('--min-gain-limit <x>', 'score below which -g counts', number, defaultSearchOptions.minGainLimit)
+    .option('-O, --offline <node>', 'treat the node as offline (repeatable)', collect, [])
+    .option('-U, --dynu-file <file>', 'dynamic utilisation: lines of name cpu mem disk net')
+    .option('--ignore-dynu', 'count no utilisation at all')
+    .option('--no-disk-moves', 'only moves that copy no disks')
+    .option('--no-instance-moves', 'only new secondaries')
+    .option('-E, --evac-mode', 'only instances on offline nodes')
+    .option('--restricted-migration', 'migrate only off offline nodes, but for plain failovers')
+    .option('--select-instances <names>', 'move only these (comma list)', list)
+    .option('--exclude-instances <names>', 'never move these (comma list)', list)
+    .option('--max-cpu <ratio>', 'virtual to physical CPUs at most', number)
+    .option('--min-disk <share>', 'share of disk to keep free', number)
+    .option('--ignore-soft-errors', 'ignore limits that are policy, not physics')
+    .option('--exclusion-tags <tags>', 'prefixes of exclusion tags (comma list)', list)
+    .option('-C, --print-commands [file]', 'print the Ganeti commands, or write them as a script (-CFILE)')
+    .option('-p, --print-nodes [fields]', 'print the nodes before and after (-pFIELDS, -p+FIELDS)')
+    .option('--print-instances', 'print the instances before and after')
+    .option('-S, --save <file>', 'write FILE.original and FILE.balanced')
+    .option('-v, --verbose', 'say more (repeatable)', (_value, before: number) => before + 1, 0);
+  withCommonOptions(command, context, {
+    models: true,
+    examples: [
+      'movecast balance cluster.data',
+      'movecast balance cluster.data --no-disk-moves -C',
+      'movecast balance -t cluster.data --blind -v -v -C',
+      'movecast balance cluster.data --costs costs.json --json > plan.json',
+    ],
+  });
+  return command.action((path: string | undefined, options: Options) => run(path, options, context));
+}
+
+async function run(path: string | undefined, options: Options, context: Context): Promise<void> {
+  refuseTwoSources({ '--costs': options.costs, '--model': options.model });
+  if (path !== undefined && options.textData !== undefined)
+    throw new UserError('usage', 'CLUSTER and -t name the same thing: give one of them');
+  const file = path ?? options.textData;
+  if (file === undefined)
+    throw new UserError('usage', 'no cluster given; name a Ganeti htools text file, such as hscan writes');
+  try {
+    await balance(file, options, context);
+  } catch (error) {
+    if (options.blind === true && error instanceof UserError && error.code !== 'usage')
+      throw new UserError('hbal-refused', error.message, error.field); // hbal ends every refusal with 1
+    throw error;
+  }
+}
+
+async function balance(file: string, options: Options, context: Context): Promise<void> {
+  const blind = options.blind === true;
+  const asHbal = blind && options.json !== true;
+  const say = (line = ''): void => void (asHbal && context.stdout.write(`${line}\n`));
+  const remark = (line: string): void => void (options.quiet !== true && context.stderr.write(`${line}\n`));
+
+  const { cluster, remarks } = await readCluster(file, blind ? 'later-wins' : 'refuse');
+  const settings = await modelSettings(cluster, options);
+  const search = searchOptions(cluster, options);
+  for (const line of remarks) remark(`movecast: ${line}`);
+  if (options.verbose > 0) {
+    say(`Loaded cluster tags: ${cluster.tags.join(',')}`);
+    say(`Loaded cluster ipolicy: ${policyRecord(cluster.policy)}`);
+  }
+  if (cluster.instances.length === 0) {
+    say('Cluster is empty, exiting.');
+    if (asHbal) return;
+  }
+  if (options.save !== undefined) await save(`${options.save}.original`, formatHtoolsText(cluster));
+  say(`Loaded ${cluster.nodes.length} nodes, ${cluster.instances.length} instances`);
+  const group = chooseGroup(cluster, options.group, { emptyAllowed: blind });
+  const model = new GroupModel(cluster, { ...settings, group });
+  const start = model.copy();
+  const names = new ShortNames(model);
+  if (names.suffix !== '' && options.verbose > 0)
+    say(`Note: Stripping common suffix of '${names.suffix}' from names`);
+  say(`Group size ${model.nodeCount} nodes, ${model.instanceCount} instances`);
+  say(`Selected node group: ${cluster.groups[group]?.name ?? ''}`);
+  sayChecks(model, say);
+
+  const costs = asHbal ? undefined : await moveCostsOf(options, context);
+  if (options.printInstances === true) printTable('Initial instance map', instanceTable(model), context);
+  if (options.printNodes !== undefined)
+    printTable('Initial cluster status', nodeTable(model, names, options.printNodes), context);
+  const result =
+    blind || costs === undefined
+      ? blindSearch(model, search)
+      : timedSearch(model, search, await askInstancePrices(model, costs, options.quantile));
+  const moves = result.steps.map(({ move }) => move);
+  sayResult(result, start, names, options, say);
+  if (options.printInstances === true) printTable('Final instance map', instanceTable(model), context);
+  if (options.printNodes !== undefined)
+    printTable('Final cluster status', nodeTable(model, names, options.printNodes), context);
+  if (options.save !== undefined)
+    await save(`${options.save}.balanced`, formatHtoolsText(model.currentGroup()));
+
+  if (costs !== undefined) {
+    const { document } = await buildPlan(start, moves, costs, {
+      seed: options.seed,
+      ignoreSoftErrors: search.ignoreSoftErrors,
+    });
+    for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
+    context.stdout.write(options.json === true ? `${JSON.stringify(document)}\n` : planText(document));
+  }
+  if (options.printCommands !== undefined && !(result.alreadyBalanced && asHbal))
+    await printCommands(options.printCommands, start, result, options, context);
+}
+
+async function modelSettings(
+  cluster: Cluster,
+  options: Options,
+): Promise<Omit<ConstructorParameters<typeof GroupModel>[1], 'group'>> {
+  const { dynuFile } = options;
+  return {
+    offline: fullNames(
+      options.offline,
+      cluster.nodes.map(({ name }) => name),
+      'node',
+    ),
+    ...(dynuFile === undefined ? {} : { loads: parseUtilisation(await readTextFile(dynuFile), dynuFile) }),
+    ignoreLoads: options.ignoreDynu === true,
+    ...(options.maxCpu === undefined ? {} : { maxCpuRatio: options.maxCpu }),
+    ...(options.minDisk === undefined ? {} : { minDiskRatio: options.minDisk }),
+    exclusionTags: options.exclusionTags ?? [],
+  };
+}
+
+function searchOptions(cluster: Cluster, options: Options): SearchOptions {
+  const all = cluster.instances.map(({ name }) => name);
+  return {
+    maxLength: options.maxLength,
+    minScore: options.minScore,
+    minGain: options.minGain,
+    minGainLimit: options.minGainLimit,
+    diskMoves: options.diskMoves,
+    instanceMoves: options.instanceMoves,
+    evacuate: options.evacMode === true,
+    restrictedMigration: options.restrictedMigration === true,
+    ignoreSoftErrors: options.ignoreSoftErrors === true,
+    selected:
+      options.selectInstances === undefined ? undefined : fullNames(options.selectInstances, all, 'instance'),
+    excluded: fullNames(options.excludeInstances ?? [], all, 'instance'),
+  };
+}
+
+function sayChecks(model: GroupModel, say: (line?: string) => void): void {
+  const bad = countBad(model);
+  say(`Initial check done: ${bad.nodes} bad nodes, ${bad.instances} bad instances.`);
+  if (bad.nodes > 0)
+    say('Cluster is not N+1 happy, continuing but no guarantee that the cluster will end N+1 happy.');
+  const violations = countPolicyViolations(model);
+  if (violations === 0) return;
+  say(`The cluster contains ${violations} policy-violating nodes.`);
+  say(
+    'Continuing, but the set of moves might be too restricted; consider using the --ignore-soft-errors option.',
+  );
+}
+
+function sayResult(
+  result: SearchResult,
+  start: GroupModel,
+  names: ShortNames,
+  options: Options,
+  say: (line?: string) => void,
+): void {
+  const before = result.scoreBefore.toFixed(8);
+  const detailed = options.verbose > 1;
+  if (detailed) {
+    say(`Initial coefficients: overall ${before}`);
+    for (const line of componentLines(result.componentsBefore)) say(line);
+  } else say(`Initial score: ${before}`);
+  if (result.alreadyBalanced) {
+    say(`Cluster is already well balanced (initial score ${showGeneral(result.scoreBefore)},`);
+    say(`optimum score due to N+1 reservations ${showGeneral(start.optimum)},`);
+    say(`minimum score ${showGeneral(options.minScore)}).`);
+    say('Nothing to do, exiting');
+    return;
+  }
+  say('Trying to minimize the CV...');
+  for (const line of solutionLines(result.steps, start, names)) say(line);
+  if (result.steps.length === 0) say('No solution found');
+  else if (detailed) {
+    say(`Final coefficients:   overall ${result.scoreAfter.toFixed(8)}`);
+    for (const line of componentLines(result.componentsAfter)) say(line);
+  } else say(`Cluster score improved from ${before} to ${result.scoreAfter.toFixed(8)}`);
+  say(`Solution length=${result.steps.length}`);
+}
+
+function printTable(title: string, lines: readonly string[], context: Context): void {
+  context.stderr.write(`\n${title}:\n${lines.map((line) => `${line}\n`).join('')}\n`);
+}
+
+async function printCommands(
+  file: string,
+  start: GroupModel,
+  result: SearchResult,
+  options: Options,
+  context: Context,
+): Promise<void> {
+  const moves = result.steps.map(({ move }) => move);
+  const names = options.blind === true ? new ShortNames(start) : undefined;
+  const lines = commandLines(start, moves, jobsetsOf(moves), { checks: file !== '', names });
+  if (file !== '') {
+    await save(file, commandScript(lines));
+    if (options.json !== true) context.stdout.write(`The commands have been written to file '${file}'\n`);
+  } else if (options.json !== true)
+    context.stdout.write(
+      `\nCommands to run to reach the above solution:\n${lines.map((line) => `  ${line}\n`).join('')}`,
+    );
+}
+
+async function save(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (error) {
+    throw new UserError('cannot-write', systemErrorSentence(error, file));
+  }
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.');
+  return value;
+}
+
+function integer(text: string): number {
+  const value = number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+function share(text: string): number {
+  const value = number(text);
+  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('It must lie between 0 and 1.');
+  return value;
+}
+
+const list = (text: string): string[] => text.split(',').filter((word) => word !== '');
+const collect = (value: string, before: string[]): string[] => [...before, value];

@@ -1,0 +1,35 @@
+import { ConstantMoveCosts, parseCostsFile } from '../balancer/constant-move-costs.js';
+import type { MoveCosts } from '../balancer/move-costs.js';
+import { UserError } from '../domain/errors.js';
+import { loadPredictor } from '../predictor/load-predictor.js';
+import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
+import { ModelRegistry } from '../store/model-registry.js';
+import { readJsonFile } from './cluster-input.js';
+import type { Context } from './context.js';
+
+export interface CostOptions {
+  costs?: string;
+  model?: string;
+  models: string;
+}
+
+const PLAIN_FIGURES =
+  'no model is registered: durations are plain figures (8 s + RAM at 100 MiB/s, 10 s + disk at 60 MiB/s); train a model or give --costs';
+
+/** Whoever answers for durations: a file of constants, else a registered model in this process. */
+export async function moveCostsOf(options: CostOptions, context: Context): Promise<MoveCosts> {
+  if (options.costs !== undefined)
+    return new ConstantMoveCosts(parseCostsFile(await readJsonFile(options.costs), options.costs));
+  const registry = new ModelRegistry(options.models);
+  if (options.model === undefined && (await registry.list()).length === 0)
+    return new ConstantMoveCosts({}, [PLAIN_FIGURES]);
+  const { model } = await registry.read(await registry.resolve(options.model ?? 'default'));
+  return new InProcessMoveCosts(loadPredictor(model), context.now());
+}
+
+/** Refuses two sources of durations at once. */
+export function refuseTwoSources(given: Record<string, string | undefined>): void {
+  const named = Object.entries(given).filter(([, value]) => value !== undefined);
+  if (named.length > 1)
+    throw new UserError('usage', `${named.map(([flag]) => flag).join(' and ')} exclude each other: give one`);
+}

@@ -98,40 +98,44 @@ export class ServiceMetrics {
         },
       }),
     );
+    // Metrics are collected in the order of registration: the first of these works out the others.
+    const labelNames = ['level'] as const;
     const coverage = new Gauge({
       name: 'movecast_interval_coverage_ratio',
       help: `Share of the newest ${RECENT_SCORES} scored moves whose duration lay inside the predicted interval`,
-      labelNames: ['level'] as const,
-      registers: [registry],
+      labelNames,
+      registers: [],
     });
     const low = new Gauge({
       name: 'movecast_interval_coverage_band_low_ratio',
       help: 'Lower end of the 95 % binomial band of that share',
-      labelNames: ['level'] as const,
-      registers: [registry],
+      labelNames,
+      registers: [],
     });
     const mape = new Gauge({
       name: 'movecast_mape_ratio',
       help: `Mean absolute error of the newest ${RECENT_SCORES} scored moves as a share of the actual duration`,
-      registers: [registry],
+      registers: [],
     });
-    registry.registerMetric(
-      new Gauge({
-        name: 'movecast_bias_ratio',
-        help: `Bias of the newest ${RECENT_SCORES} scored moves: above 0 predictions are too long`,
-        registers: [],
-        collect() {
-          const figures = accuracyOf(scores.newest(RECENT_SCORES));
-          if (figures === undefined) return;
-          this.set(figures.bias_percent / 100);
-          mape.set(figures.mape_percent / 100);
-          for (const item of figures.coverage) {
-            coverage.set({ level: String(item.level) }, item.share);
-            low.set({ level: String(item.level) }, item.low);
-          }
-        },
-      }),
-    );
+    const bias = new Gauge({
+      name: 'movecast_bias_ratio',
+      help: `Bias of the newest ${RECENT_SCORES} scored moves: above 0 predictions are too long`,
+      registers: [],
+      collect() {
+        const figures = accuracyOf(scores.newest(RECENT_SCORES));
+        if (figures === undefined) return;
+        this.set(figures.bias_percent / 100);
+        mape.set(figures.mape_percent / 100);
+        for (const item of figures.coverage) {
+          coverage.set({ level: String(item.level) }, item.share);
+          low.set({ level: String(item.level) }, item.low);
+        }
+      },
+    });
+    registry.registerMetric(bias);
+    registry.registerMetric(mape);
+    registry.registerMetric(coverage);
+    registry.registerMetric(low);
   }
 
   /** Memory, CPU, event loop and garbage collection of the process: once a process. */

@@ -1,0 +1,77 @@
+// Takes the pictures in docs/images/ from the built service: `npm run screenshots [OUT]`. Needs Debian's chromium.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { fail } from './installed.mjs';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const out = resolve(process.argv[2] ?? join(root, 'docs', 'images'));
+const movecast = join(root, 'dist', 'src', 'main.js');
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+
+/** Name of the picture, page, colour scheme and size. */
+const pictures = [
+  ['overview', '/', 'light', { width: 1280, height: 900 }],
+  ['overview-dark', '/', 'dark', { width: 1280, height: 900 }],
+  ['overview-phone', '/', 'light', { width: 390, height: 844 }],
+];
+
+const folder = mkdtempSync(join(tmpdir(), 'movecast-screenshots-'));
+const store = `sqlite:${join(folder, 'moves.db')}`;
+let service;
+try {
+  for (const set of ['osic', 'qemu-lab']) {
+    const loaded = spawnSync(
+      process.execPath,
+      [movecast, 'collect', 'records', join(root, 'data', set, 'records.jsonl'), '--store', store, '--quiet'],
+      { stdio: ['ignore', 'ignore', 'inherit'] },
+    );
+    if (loaded.status !== 0) fail(`data/${set} could not be loaded; run npm run build first`);
+  }
+  service = spawn(
+    process.execPath,
+    [movecast, 'serve', '--port', '0', '--json', '--store', store, '--models', join(root, 'models')],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const url = await new Promise((found, failed) => {
+    service.stdout.once('data', (line) => found(JSON.parse(String(line)).url));
+    service.once('exit', (code) => failed(new Error(`the service ended with ${code}`)));
+  });
+  mkdirSync(out, { recursive: true });
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  for (const [name, page, colorScheme, viewport] of pictures) {
+    const context = await browser.newContext({ colorScheme, viewport, timezoneId: 'UTC' });
+    const tab = await context.newPage();
+    await tab.goto(url + page);
+    await tab.locator('main[aria-busy=false]').waitFor();
+    const form = tab.locator('form.fields button[type=submit]').first();
+    if (await form.count()) {
+      await form.click();
+      await tab.locator('.answer .figure').waitFor();
+    }
+    await tab.evaluate(() =>
+      document.fonts.ready.then(() => new Promise((shown) => requestAnimationFrame(shown))),
+    );
+    await tab.screenshot({ path: join(out, `${name}.png`), fullPage: true });
+    console.error(`wrote ${join(out, `${name}.png`)}`);
+    await context.close();
+  }
+  await browser.close();
+} finally {
+  service?.kill('SIGTERM');
+  rmSync(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,307 @@
+import uPlot from 'uplot';
+import { h, svg } from './elements.js';
+import * as format from './format.js';
+import type { ListedMove } from './api.js';
+
+/** A move with the prediction that it had. */
+export type PredictedMove = ListedMove & { predicted: NonNullable<ListedMove['predicted']> };
+
+export const isPredicted = (move: ListedMove): move is PredictedMove => move.predicted !== null;
+
+const CHART_HEIGHT = 280;
+const ERROR_HEIGHT = 210;
+/** Moves whose median error is drawn as the line. */
+const ROLLING = 25;
+/** Errors beyond are drawn at the edge. */
+const MOST_ERROR_PERCENT = 100;
+
+const colour = (name: string): string =>
+  getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+const axisFont = '12px system-ui, "Liberation Sans", sans-serif';
+
+function axis(extra: uPlot.Axis): uPlot.Axis {
+  return {
+    stroke: colour('--ink-2'),
+    font: axisFont,
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { show: false },
+    ...extra,
+  };
+}
+
+/** Redraws on a change of width or of the colour scheme; frees everything when its place leaves the page. */
+function plotted(place: HTMLElement, make: (width: number) => uPlot): void {
+  let plot: uPlot | undefined;
+  const draw = (): void => {
+    const width = Math.floor(place.clientWidth);
+    if (width === 0) return;
+    if (!place.isConnected) return;
+    plot?.destroy();
+    plot = make(width);
+  };
+  const observer = new ResizeObserver(() => {
+    if (!place.isConnected) {
+      observer.disconnect();
+      scheme.removeEventListener('change', draw);
+      plot?.destroy();
+      plot = undefined;
+    } else if (plot === undefined) draw();
+    else if (plot.width !== Math.floor(place.clientWidth) && place.clientWidth > 0)
+      plot.setSize({ width: Math.floor(place.clientWidth), height: plot.height });
+  });
+  const scheme = matchMedia('(prefers-color-scheme: dark)');
+  scheme.addEventListener('change', draw);
+  observer.observe(place);
+}
+
+const describe = (move: PredictedMove): string => {
+  const { p10, p50, p90 } = move.predicted.duration_seconds;
+  return `${move.instance}, ${move.source_node} → ${move.target_node}, ${format.when(move.started_at)}: predicted ${format.seconds(p50)} (80 % between ${format.seconds(p10)} and ${format.seconds(p90)}), took ${format.seconds(move.duration_seconds)}`;
+};
+
+/** Ticks of a duration, in seconds, that a person would choose. */
+const durationTicks = [
+  0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 18000,
+  36000, 86400, 172800, 432000, 864000,
+];
+/** Least distance between two ticks on the vertical axis, in pixels. */
+const TICK_SPACE = 26;
+
+function durationSplits(low: number, high: number, height: number): number[] {
+  const inside = durationTicks.filter((tick) => tick >= low && tick <= high);
+  const pixelsPerUnit = height / Math.log(high / low);
+  const kept: number[] = [];
+  for (const tick of inside)
+    if (kept.length === 0 || Math.log(tick / kept.at(-1)!) * pixelsPerUnit >= TICK_SPACE) kept.push(tick);
+  return kept;
+}
+
+const tickText = (tick: number): string =>
+  tick < 1
+    ? `${tick}\u202fs`
+    : format
+        .seconds(tick)
+        .replace(/\.0(\D)/, '$1')
+        .replace(/ 0\D*$/, '');
+
+/** Each move as the bar of its 80 % interval with the predicted median, and a dot where it really ended. `moves` oldest first. */
+export function predictedAndActual(moves: readonly PredictedMove[]): HTMLElement {
+  const place = h('div', { class: 'chart', role: 'img', 'aria-label': summary(moves) });
+  const hint = 'Point at a move to read its figures.';
+  const readout = h('p', { class: 'readout' }, hint);
+  const data: uPlot.AlignedData = [
+    moves.map((_, i) => i + 1),
+    moves.map((move) => move.predicted.duration_seconds.p10),
+    moves.map((move) => move.predicted.duration_seconds.p90),
+    moves.map((move) => move.duration_seconds),
+  ];
+  plotted(place, (width) => {
+    const series = { stroke: 'transparent', width: 0, points: { show: false } };
+    return new uPlot(
+      {
+        width,
+        height: CHART_HEIGHT,
+        cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
+        scales: {
+          x: { time: false, range: () => [0.4, moves.length + 0.6] },
+          y: { distr: 3, log: 10, range: (_plot, low, high) => [(low ?? 1) * 0.85, (high ?? 10) * 1.15] },
+        },
+        axes: [
+          axis({ size: 30, grid: { show: false }, values: (_plot, ticks) => ticks.map(wholeTick) }),
+          axis({
+            size: 62,
+            splits: (plot, _axis, low, high) =>
+              durationSplits(low, high, plot.bbox.height / devicePixelRatio),
+            filter: (_plot, splits) => splits,
+            values: (_plot, ticks) => ticks.map(tickText),
+          }),
+        ],
+        series: [
+          {},
+          { ...series, label: 'p10' },
+          { ...series, label: 'p90' },
+          { ...series, label: 'actual' },
+        ],
+        legend: { show: false },
+        hooks: {
+          draw: [(plot) => drawIntervals(plot, moves)],
+          setCursor: [
+            (plot) => {
+              const move = moves[plot.cursor.idx ?? -1];
+              readout.textContent = move === undefined ? hint : describe(move);
+            },
+          ],
+        },
+      },
+      data,
+      place,
+    );
+  });
+  return h(
+    'div',
+    {},
+    place,
+    readout,
+    h(
+      'ul',
+      { class: 'chart-key' },
+      h('li', {}, h('span', { class: 'swatch band' }), '80 % interval'),
+      h('li', {}, h('span', { class: 'swatch predicted' }), 'predicted median'),
+      h('li', {}, h('span', { class: 'swatch inside' }), 'actual, inside'),
+      h('li', {}, h('span', { class: 'swatch actual' }), 'actual, outside'),
+    ),
+  );
+}
+
+function drawIntervals(plot: uPlot, moves: readonly PredictedMove[]): void {
+  const { ctx } = plot;
+  const pixel = devicePixelRatio;
+  const pitch = plot.bbox.width / moves.length;
+  const half = Math.max(0.75 * pixel, Math.min(7 * pixel, pitch * 0.36));
+  const dot = Math.max(1.6 * pixel, Math.min(3.6 * pixel, pitch * 0.34));
+  const band = withAlpha(colour('--accent'), 0.26);
+  const accent = colour('--accent');
+  const inside = colour('--ink');
+  const outside = colour('--actual');
+  const y = (value: number): number => plot.valToPos(value, 'y', true);
+  ctx.save();
+  for (const [i, { duration_seconds: actual, predicted }] of moves.entries()) {
+    const { p10, p50, p90 } = predicted.duration_seconds;
+    const x = plot.valToPos(i + 1, 'x', true);
+    ctx.fillStyle = band;
+    ctx.fillRect(x - half, y(p90), 2 * half, Math.max(pixel, y(p10) - y(p90)));
+    ctx.fillStyle = accent;
+    ctx.fillRect(x - half, y(p50) - pixel, 2 * half, 2 * pixel);
+    ctx.fillStyle = actual >= p10 && actual <= p90 ? inside : outside;
+    ctx.beginPath();
+    ctx.arc(x, y(actual), dot, 0, 2 * Math.PI);
+    ctx.fill();
+  }
+  ctx.restore();
+}
+
+const wholeTick = (tick: number): string => (Number.isInteger(tick) ? String(tick) : '');
+
+function summary(moves: readonly PredictedMove[]): string {
+  const inside = moves.filter(
+    ({ duration_seconds: actual, predicted: { duration_seconds: p } }) => actual >= p.p10 && actual <= p.p90,
+  ).length;
+  return `Predicted and actual durations of the last ${moves.length} scored moves; ${inside} of them lay inside the 80 % interval.`;
+}
+
+/** Error of each move in percent, and the rolling median of its size. `moves` oldest first. */
+export function errorsOverTime(moves: readonly PredictedMove[]): HTMLElement {
+  const errors = moves.map(
+    ({ duration_seconds: actual, predicted }) => 100 * (predicted.duration_seconds.p50 / actual - 1),
+  );
+  const shown = errors.map((error) => Math.max(-MOST_ERROR_PERCENT, Math.min(MOST_ERROR_PERCENT, error)));
+  const rolling = errors.map((_, i) => {
+    if (i < ROLLING - 1) return null;
+    const window = errors.slice(i - ROLLING + 1, i + 1).sort((a, b) => a - b);
+    return window[ROLLING >> 1]!;
+  });
+  const place = h('div', {
+    class: 'chart',
+    role: 'img',
+    'aria-label': `Error of each of the last ${moves.length} scored moves in percent; above zero the prediction was too long.`,
+  });
+  plotted(place, (width) => {
+    const dots = withAlpha(colour('--actual'), 0.55);
+    return new uPlot(
+      {
+        width,
+        height: ERROR_HEIGHT,
+        cursor: { drag: { x: true, y: false }, y: false },
+        scales: { x: { time: false }, y: { range: (_plot, low, high) => symmetric(low, high) } },
+        axes: [
+          axis({ size: 30, grid: { show: false }, values: (_plot, ticks) => ticks.map(wholeTick) }),
+          axis({
+            size: 62,
+            values: (_plot, ticks) =>
+              ticks.map((tick) => `${tick > 0 ? '+' : tick < 0 ? '−' : ''}${Math.abs(tick)}\u202f%`),
+          }),
+        ],
+        series: [
+          {},
+          {
+            label: 'error',
+            stroke: dots,
+            paths: () => null,
+            points: { show: true, size: 4, fill: dots, stroke: dots, width: 0 },
+          },
+          { label: 'rolling median', stroke: colour('--accent'), width: 2, points: { show: false } },
+        ],
+        legend: { show: false },
+      },
+      [moves.map((_, i) => i + 1), shown, rolling],
+      place,
+    );
+  });
+  return h(
+    'div',
+    {},
+    place,
+    h(
+      'ul',
+      { class: 'chart-key' },
+      h('li', {}, h('span', { class: 'swatch actual' }), 'error of one move'),
+      h('li', {}, h('span', { class: 'swatch predicted' }), `median of the last ${ROLLING}`),
+    ),
+  );
+}
+
+function symmetric(low: number | null, high: number | null): [number, number] {
+  const most = Math.max(10, Math.abs(low ?? 0), Math.abs(high ?? 0)) * 1.05;
+  return [-most, most];
+}
+
+/** `#rrggbb` with an opacity. */
+function withAlpha(hex: string, alpha: number): string {
+  const value = Number.parseInt(hex.slice(1), 16);
+  return `rgb(${value >> 16} ${(value >> 8) & 255} ${value & 255} / ${alpha})`;
+}
+
+/** Where a share lies against its promise: the band that chance allows, and the mark of what happened. */
+export function coverageMeter(level: number, share: number, low: number, high: number): SVGElement {
+  const from = Math.min(0.5, share - 0.02, low - 0.02);
+  const x = (value: number): number => (100 * (value - from)) / (1 - from);
+  return svg(
+    'svg',
+    {
+      class: 'meter',
+      viewBox: '0 0 100 10',
+      preserveAspectRatio: 'none',
+      role: 'img',
+      'aria-label': `Inside: ${format.share(share)}; promised ${100 * level} %, by chance between ${format.share(low)} and ${format.share(high)}`,
+    },
+    svg('rect', { class: 'track', x: 0, y: 4, width: 100, height: 2, rx: 1 }),
+    svg('rect', { class: 'band', x: x(low), y: 2, width: Math.max(0.6, x(high) - x(low)), height: 6 }),
+    svg('rect', { class: 'mark', x: x(share) - 0.5, y: 0, width: 1, height: 10 }),
+  );
+}
+
+/** A predicted distribution as one bar: 90 % light, 80 % darker, the median as a line. */
+export function rangeBar(p: { p05: number; p10: number; p50: number; p90: number; p95: number }): SVGElement {
+  const width = 340;
+  const low = p.p05 * 0.97;
+  const high = p.p95 * 1.03;
+  const x = (value: number): number => (width * Math.log(value / low)) / Math.log(high / low);
+  const label = (value: number, anchor: string): SVGElement =>
+    svg('text', { x: x(value), y: 50, 'text-anchor': anchor }, format.seconds(value));
+  return svg(
+    'svg',
+    {
+      class: 'range',
+      viewBox: `0 0 ${width} 56`,
+      role: 'img',
+      'aria-label': `90 % between ${format.seconds(p.p05)} and ${format.seconds(p.p95)}, 80 % between ${format.seconds(p.p10)} and ${format.seconds(p.p90)}, median ${format.seconds(p.p50)}`,
+    },
+    svg('rect', { class: 'outer', x: x(p.p05), y: 8, width: x(p.p95) - x(p.p05), height: 22, rx: 5 }),
+    svg('rect', { class: 'inner', x: x(p.p10), y: 8, width: x(p.p90) - x(p.p10), height: 22, rx: 3 }),
+    svg('rect', { class: 'median', x: x(p.p50) - 1.5, y: 3, width: 3, height: 32, rx: 1.5 }),
+    label(p.p05, 'start'),
+    label(p.p50, 'middle'),
+    label(p.p95, 'end'),
+  );
+}

@@ -1,8 +1,9 @@
 import { UserError } from '../domain/errors.js';
-import { parseMoveRecord, type Parsed } from '../domain/move-record.js';
+import type { Parsed } from '../domain/move-record.js';
 import { parseInstanceSample, parseLinkSample } from '../domain/samples.js';
 import { LineReader, type LineBlock } from './line-reader.js';
 import { moveIdFor } from './move-id.js';
+import { checkMoveRecord } from './record-check.js';
 import type { RejectsFile } from './rejects.js';
 import { batchSize, emptyBatch, type Batch, type Sink } from './sinks.js';
 import type { Finding, LogParser, LogSource, SourceContext } from './sources/source.js';
@@ -129,7 +130,7 @@ export class Collection {
     switch (finding.kind) {
       case 'move':
         if ((value['id'] ?? '') === '') value['id'] = moveIdFor(value);
-        return this.#keep(parseMoveRecord(value), 'started_at', this.#batch.moves, finding, file);
+        return this.#keep(checkMoveRecord(value), 'started_at', this.#batch.moves, finding, file);
       case 'link-sample':
         return this.#keep(parseLinkSample(value), 'at', this.#batch.linkSamples, finding, file);
       case 'instance-sample':

@@ -258,10 +258,14 @@ function authorised({ tokens }: ServiceOptions, role: Role): RequestHandler {
   };
 }
 
+/** JSON is UTF-8, whether it says so or not. */
+const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
+
 function jsonOnly(request: Request, _response: Response, next: NextFunction): void {
   const type = request.headers['content-type'] ?? '';
-  if (/^application\/json\s*(;|$)/i.test(type)) next();
-  else next(new HttpError(415, 'wrong-media-type', 'send the body as Content-Type: application/json'));
+  if (JSON_TYPE.test(type)) next();
+  else
+    next(new HttpError(415, 'wrong-media-type', 'send the body as Content-Type: application/json, in UTF-8'));
 }
 
 const wrongMethod = (known: readonly string[]): RequestHandler => {

@@ -1,0 +1,200 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { MoveRecord } from '../../src/domain/move-record.js';
+import { historyOf } from '../../src/service/history-stream.js';
+import { ScoreBook } from '../../src/service/score-book.js';
+import type { Score } from '../../src/monitor/score.js';
+import {
+  finishedMove,
+  NOW_MS,
+  serviceFixture,
+  type FixtureSettings,
+  type ServiceFixture,
+} from './service-fixture.js';
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
+  const made = await serviceFixture(settings);
+  closing.push(() => made.close());
+  return made;
+}
+
+/** A runs from 0 to 100, B from 10 to 20 and C from 50 to 60 (seconds): B and C finish while A runs. */
+const a = finishedMove('a', 1000, 100);
+const b = finishedMove('b', 990, 10);
+const c = finishedMove('c', 950, 10);
+
+/** How many moves the predictor had been shown when it predicted: one second each beyond the 4 of 4 GiB. */
+const knownWhen = (service: ServiceFixture, id: string): number | undefined => {
+  const score = service.parts.scores.get(id);
+  return score === undefined ? undefined : score.p50 - 4;
+};
+
+describe('reading the history', () => {
+  it('learns in order of finish and scores each move from what had finished before its start', async () => {
+    const service = await fixture({ moves: [c, a, b] });
+    expect(service.predictors[0]!.learned).toEqual(['b', 'c', 'a']);
+    expect(['a', 'b', 'c'].map((id) => knownWhen(service, id))).toEqual([0, 0, 1]);
+  });
+
+  it('keeps the scores, so that the next start shows the same', async () => {
+    const service = await fixture({ moves: [a, b, c] });
+    const kept: string[] = [];
+    for await (const item of service.store.keptPredictions()) kept.push(item.move_id);
+    expect(kept.sort()).toEqual(['a', 'b', 'c']);
+  });
+
+  it('never judges a model by moves that it was trained on, but shows what the backtest had said of them', async () => {
+    const service = await fixture({
+      moves: [a, b, c, finishedMove('after', 100, 4)],
+      loaded: {
+        trainedUntilMs: () => NOW_MS - 200_000,
+        backtest: new Map([
+          [
+            'b',
+            {
+              basis: 'node',
+              model: { name: 'default', version: '1' },
+              duration_seconds: { p05: 1, p10: 2, p50: 11, p90: 20, p95: 30 },
+            },
+          ],
+        ]),
+      },
+    });
+    expect(service.parts.scores.get('a')).toBeUndefined();
+    expect(service.parts.scores.get('b')).toMatchObject({ how: 'backtest', p50: 11, basis: 'node' });
+    expect(service.parts.scores.get('after')).toMatchObject({ how: 'from_history', p50: 7 });
+  });
+
+  it('streams starts, finishes and samples in order of time, a finish before a start at the same moment', async () => {
+    const service = await fixture({ started: false });
+    const at = (secondsAgo: number): string => new Date(NOW_MS - secondsAgo * 1000).toISOString();
+    await service.store.addMoves([a, b, finishedMove('d', 980, 5)]); // d starts when b ends
+    await service.store.addLinkSamples([{ at: at(985), link: 'l', throughput_mbps: 1 }]);
+    await service.store.addInstanceSamples([
+      { at: at(1100), instance: 'i' },
+      { at: at(500), instance: 'i' },
+    ]);
+    const seen: string[] = [];
+    for await (const event of historyOf(service.store, { movesFromMs: undefined, samplesFromMs: undefined }))
+      seen.push('record' in event ? `${event.kind} ${event.record.id}` : event.kind);
+    expect(seen).toEqual([
+      'instance_sample',
+      'started a',
+      'started b',
+      'link_sample',
+      'finished b',
+      'started d',
+      'finished d',
+      'finished a',
+      'instance_sample',
+    ]);
+  });
+});
+
+describe('reports', () => {
+  it('are scored and learnt at once when they come in order', async () => {
+    const service = await fixture();
+    await service.parts.model.report([b]);
+    await service.parts.model.report([c]);
+    expect(['b', 'c'].map((id) => knownWhen(service, id))).toEqual([0, 1]);
+  });
+
+  it('that overlap what was learnt already are not scored with hindsight, but by reading the history anew', async () => {
+    let nowMs = NOW_MS;
+    const service = await fixture({ now: () => nowMs });
+    for (const record of [b, c, a]) await service.parts.model.report([record]);
+    expect(knownWhen(service, 'a')).toBeUndefined();
+    await service.parts.model.catchUp();
+    expect(service.predictors).toHaveLength(1); // not before its time
+    nowMs += 61_000;
+    await service.parts.model.catchUp();
+    expect(service.predictors).toHaveLength(2);
+    expect(service.predictors[1]!.learned).toEqual(['b', 'c', 'a']);
+    expect(['a', 'b', 'c'].map((id) => knownWhen(service, id))).toEqual([0, 0, 1]);
+  });
+
+  it('that are known already are not learnt twice', async () => {
+    const service = await fixture({ moves: [a] });
+    await service.parts.model.report([a, b, b]);
+    expect(service.predictors[0]!.learned).toEqual(['a', 'b']);
+  });
+
+  it('of the same moves bring two services on one store to the same state, whatever the order', async () => {
+    let nowMs = NOW_MS;
+    const service = await fixture({ now: () => nowMs });
+    for (const record of [c, a, b]) await service.parts.model.report([record]);
+    nowMs += 61_000;
+    await service.parts.model.catchUp();
+    const other = await fixture({ moves: [a, b, c] });
+    expect(service.predictors.at(-1)!.learned).toEqual(other.predictors[0]!.learned);
+  });
+});
+
+describe('catching up', () => {
+  it('learns what another process stored', async () => {
+    const service = await fixture({ moves: [b] });
+    await service.store.addMoves([c]);
+    expect(service.predictors[0]!.learned).toEqual(['b']);
+    await service.parts.model.catchUp();
+    expect(service.predictors[0]!.learned).toEqual(['b', 'c']);
+    expect(knownWhen(service, 'c')).toBe(1);
+  });
+
+  it('scores a move against the prediction that another process kept for it', async () => {
+    let nowMs = NOW_MS - 960_000;
+    const service = await fixture({ now: () => nowMs });
+    const prediction = service.predictors[0]!.predict({ ...request, memory_mib: 7168 });
+    await service.store.keepPredictions([
+      { move_id: 'c', predicted_at: new Date(NOW_MS - 960_000).toISOString(), prediction },
+    ]);
+    nowMs = NOW_MS;
+    await service.store.addMoves([c]);
+    await service.parts.model.catchUp();
+    expect(service.parts.scores.get('c')).toMatchObject({ p50: 7, how: 'asked_before' });
+  });
+
+  it('takes up a version that another process promoted, and misses no report meanwhile', async () => {
+    const service = await fixture({ moves: [b] });
+    await service.parts.registry.promote('default', '2');
+    const caughtUp = service.parts.model.catchUp();
+    await Promise.all([service.parts.model.report([c]), caughtUp]);
+    expect(service.parts.model.model!.version).toBe('2');
+    expect(service.predictors[1]!.learned).toEqual(['b', 'c']);
+  });
+
+  it('goes on with the version before when the new one cannot be loaded', async () => {
+    const service = await fixture();
+    service.parts.registry.currentVersion = () => Promise.resolve('3');
+    const load = service.parts.model.catchUp();
+    service.predictors.push = () => {
+      throw new Error('damaged');
+    };
+    await expect(load).rejects.toThrow('damaged');
+    expect(service.parts.model.model!.version).toBe('1');
+  });
+});
+
+describe('ScoreBook', () => {
+  it('keeps the first score of a move, and no more than it may', () => {
+    const book = new ScoreBook(2);
+    const score = (id: string, finished_ms: number): Score => ({ id, finished_ms }) as Score;
+    expect([score('x', 3), score('x', 9), score('y', 2), score('z', 1)].map((one) => book.add(one))).toEqual([
+      true,
+      false,
+      true,
+      true,
+    ]);
+    expect(book.between(undefined, 10).map(({ id }) => id)).toEqual(['z', 'y']);
+    expect(book.newest(1).map(({ id }) => id)).toEqual(['y']);
+  });
+});
+
+const request = {
+  instance: 'web1',
+  source_node: 'node1',
+  target_node: 'node2',
+} satisfies Partial<MoveRecord>;

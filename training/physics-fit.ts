@@ -17,6 +17,8 @@ const OWN_CONSTANTS_FROM = 20;
 const HUBER = 0.25;
 /** A prior constant counts as much as so many moves against the data. */
 const PRIOR_MOVES = 4;
+/** No fit leaves the prior by more than so many spreads: poisoned history must not make the physics absurd. */
+const MOST_SPREADS = 3;
 /** Steps of the search on the logarithm of a constant, halved from the first to the last. */
 const FIRST_STEP = 0.5;
 const LAST_STEP = 0.01;
@@ -52,6 +54,8 @@ export function fitPhysics(
       for (const name of constantNames) {
         const before = best[name];
         for (const factor of [Math.exp(step), Math.exp(-step)]) {
+          const { prior: start, spread } = physicsConstants[name];
+          if (Math.abs(Math.log((before * factor) / start)) > MOST_SPREADS * spread) continue;
           best[name] = before * factor;
           const tried = cost(best);
           if (tried < bestCost - 1e-9) {

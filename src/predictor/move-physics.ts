@@ -67,8 +67,10 @@ export function movePhysics(
   const memoryMib = known(inputs.memoryMib, known(inputs.usedMemoryMib, DEFAULT_MEMORY_MIB));
   const others = known(inputs.concurrentMoves, 0);
   const share = 1 / (1 + constants.sharing * others);
-  const linkMibS = mbpsToMibPerSecond(known(inputs.linkMbps, DEFAULT_LINK_MBPS)) * constants.linkShare;
+  const linkMbps = inputs.linkMbps > 0 ? inputs.linkMbps : DEFAULT_LINK_MBPS;
+  const linkMibS = mbpsToMibPerSecond(linkMbps) * constants.linkShare;
   const freeMibS = Math.max(
+    LEAST_BANDWIDTH_MIB_S,
     LEAST_LINK_SHARE * linkMibS,
     linkMibS - mbpsToMibPerSecond(known(inputs.backgroundMbps, 0)),
   );

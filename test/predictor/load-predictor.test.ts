@@ -1,0 +1,193 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { UserError } from '../../src/domain/errors.js';
+import type { MoveRequest } from '../../src/domain/move-request.js';
+import { predictionSchema } from '../../src/domain/prediction.js';
+import { loadPredictor } from '../../src/predictor/load-predictor.js';
+import { MODEL_FORMAT } from '../../src/predictor/model-file.js';
+import { fitModel } from '../../training/fit.js';
+import { inventedMoves } from '../training/invented-moves.js';
+
+const moves = Object.freeze(inventedMoves(200));
+const nowMs = Date.UTC(2026, 0, 2);
+let model: unknown;
+beforeAll(() => {
+  model = JSON.parse(JSON.stringify(fitModel(moves, { name: 'default', seed: 1 })));
+});
+const asked: MoveRequest = Object.freeze({
+  cluster: 'c',
+  instance: 'vm1',
+  source_node: 'n0',
+  target_node: 'n1',
+  memory_mib: 4096,
+});
+
+describe('a loaded predictor', () => {
+  it('answers in the words of the contract', () => {
+    const prediction = loadPredictor(model).predict({ ...asked, request_id: 'r1' }, nowMs);
+    expect(predictionSchema.parse(prediction)).toEqual(prediction);
+    expect(prediction.request_id).toBe('r1');
+    expect(prediction.basis).toBe('link');
+  });
+
+  it('is a pure function of model and history: the same question twice has the same answer', () => {
+    const predictor = loadPredictor(model);
+    expect(predictor.predict(asked, nowMs)).toEqual(predictor.predict(asked, nowMs));
+    expect(loadPredictor(model).predict(asked, nowMs)).toEqual(predictor.predict(asked, nowMs));
+  });
+
+  it('never crosses quantiles, never predicts zero or less, whatever is asked', () => {
+    const predictor = loadPredictor(model);
+    const number = fc.option(fc.double({ min: 0, max: 2 ** 40, noNaN: true }), { nil: undefined });
+    fc.assert(
+      fc.property(
+        fc.record(
+          {
+            memory_mib: number,
+            used_memory_mib: number,
+            dirty_rate_mib_s: number,
+            disk_mib: number,
+            background_mbps: number,
+            max_bandwidth_mib_s: number,
+            cpu_load: number,
+          },
+          { requiredKeys: [] },
+        ),
+        fc.constantFrom('live_migration', 'failover', 'disk_replication'),
+        fc.subarray([
+          'auto-converge',
+          'xbzrle',
+          'multifd',
+          'postcopy-ram',
+          'compress',
+          'tunnelled',
+          'unheard-of',
+        ]),
+        (fields, operation, capabilities) => {
+          const known = Object.fromEntries(Object.entries(fields).filter(([, v]) => v !== undefined));
+          const { duration_seconds: d } = predictor.predict(
+            { ...asked, ...known, operation, capabilities } as MoveRequest,
+            nowMs,
+          );
+          const values = [d.p05, d.p10, d.p50, d.p90, d.p95];
+          expect(
+            values.every((v, i) => Number.isFinite(v) && v > 0 && (i === 0 || v >= values[i - 1]!)),
+          ).toBe(true);
+          expect(d.mean).toBeGreaterThan(0);
+        },
+      ),
+    );
+  });
+
+  it('takes longer for more memory, also far outside of what it was trained on', () => {
+    const predictor = loadPredictor(model);
+    let last = 0;
+    for (let mib = 64; mib <= 2 ** 30; mib *= 2) {
+      const request = {
+        instance: 'new',
+        source_node: 'a',
+        target_node: 'b',
+        memory_mib: mib,
+        link_mbps: 1000,
+      };
+      const { p50 } = predictor.predict(request, nowMs).duration_seconds;
+      expect(p50).toBeGreaterThan(last);
+      last = p50;
+    }
+  });
+
+  it('warns of an input far outside of what it was trained on, and names it', () => {
+    const { warnings } = loadPredictor(model).predict({ ...asked, memory_mib: 1 << 20 }, nowMs);
+    expect(warnings.join()).toContain('memory_mib');
+    expect(loadPredictor(model).predict(asked, nowMs).warnings).toEqual([]);
+  });
+
+  it('fills in what history knows of the instance, and says so', () => {
+    const predictor = loadPredictor(model);
+    const { memory_mib: _, ...bare } = asked;
+    const filled = predictor.predict(bare, nowMs);
+    expect(filled.inputs_filled).toContain('memory_mib');
+    expect(filled.duration_seconds.p50).toBeCloseTo(predictor.predict(asked, nowMs).duration_seconds.p50, 9);
+  });
+
+  it('names the most specific history that a prediction stands on', () => {
+    const predictor = loadPredictor(model);
+    const basis = (changes: Partial<MoveRequest>) => predictor.predict({ ...asked, ...changes }, nowMs).basis;
+    expect(basis({})).toBe('link');
+    expect(basis({ target_node: 'unseen' })).toBe('node');
+    expect(basis({ source_node: 'unseen', target_node: 'unseen2' })).toBe('cluster');
+    expect(basis({ cluster: 'unseen' })).toBe('prior');
+  });
+
+  it('is less sure where it knows less', () => {
+    const predictor = loadPredictor(model);
+    const width = (changes: Partial<MoveRequest>): number => {
+      const { p05, p50, p95 } = predictor.predict({ ...asked, ...changes }, nowMs).duration_seconds;
+      return (p95 - p05) / p50;
+    };
+    expect(width({ cluster: 'unseen' })).toBeGreaterThan(2 * width({}));
+  });
+
+  it('learns from a reported move at once, and not twice from one it was trained on', () => {
+    const predictor = loadPredictor(model);
+    const before = predictor.predict(asked, nowMs).duration_seconds.p50;
+    for (const move of moves) predictor.learn(move);
+    expect(predictor.predict(asked, nowMs).duration_seconds.p50).toBe(before);
+    for (let i = 0; i < 10; i++)
+      predictor.learn({
+        ...moves[1]!,
+        ...asked,
+        operation: 'live_migration',
+        id: `later${i}`,
+        started_at: new Date(nowMs + i * 60_000).toISOString(),
+        duration_seconds: before * 2,
+      });
+    const after = predictor.predict(asked, nowMs + 3_600_000).duration_seconds.p50;
+    expect(after).toBeGreaterThan(before * 1.5);
+  });
+
+  it('gives in columns and in a matrix what it gives one by one', () => {
+    const predictor = loadPredictor(model);
+    const nodes = ['n0', 'n1', 'n2', 'n3', 'unseen'];
+    const instances = [0, 1, 2].map((i) => ({
+      cluster: 'c',
+      instance: `vm${i}`,
+      source_node: `n${i}`,
+      memory_mib: 2048 * (i + 1),
+    }));
+    const costs = predictor.moveCosts(instances, nodes, 0.5, nowMs);
+    const requests = instances.flatMap((instance) =>
+      nodes.map((target_node) => ({ ...instance, target_node })),
+    );
+    const columns = predictor.durations(requests, nowMs);
+    requests.forEach((request, k) => {
+      const { duration_seconds: d } = predictor.predict(request, nowMs);
+      expect(columns.p50[k]).toBe(d.p50);
+      expect(columns.p95[k]).toBe(d.p95);
+      expect(columns.mean[k]).toBe(d.mean);
+      if (request.source_node === request.target_node) expect(costs[k]).toBeNaN();
+      else expect(costs[k]).toBe(Math.fround(d.p50));
+    });
+    expect(predictor.predictAll(requests, nowMs)).toEqual(
+      requests.map((request) => predictor.predict(request, nowMs)),
+    );
+  });
+
+  it.each<[string, unknown]>([
+    ['nothing', null],
+    ['a text', 'model'],
+    ['an object without a format', {}],
+    ['a newer format', { format: MODEL_FORMAT + 1 }],
+    ['a damaged model', { format: MODEL_FORMAT, name: 'x' }],
+  ])('refuses %s with one sentence', (_what, value) => {
+    let error: unknown;
+    try {
+      loadPredictor(value);
+    } catch (caught) {
+      error = caught;
+    }
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).code).toBe('model-unusable');
+    expect((error as UserError).message).not.toContain('\n');
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, it } from '@jest/globals';
+import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import { accuracyOf } from '../../training/accuracy.js';
+import { backtest, protocols, type BacktestRow, type Protocol } from '../../training/backtest.js';
+import { candidates } from '../../training/candidates/candidates.js';
+import { inventedMoves } from './invented-moves.js';
+
+const inTime = ['rolling', 'new-instance', 'new-link', 'new-node', 'cold-start'] as const;
+const moves = Object.freeze(inventedMoves(220));
+const keyOf = (row: BacktestRow): string => `${row.candidate} ${row.id}`;
+
+describe('backtest', () => {
+  it.each(inTime)(
+    '%s: no prediction changes when everything that had not finished at its start is altered or taken away',
+    (protocol) => {
+      const whole = new Map(
+        backtest({ records: moves }, candidates, { protocol, seed: 3 }).map((row) => [keyOf(row), row]),
+      );
+      expect(whole.size).toBeGreaterThan(0);
+      for (const asked of [protocol === 'cold-start' ? 17 : 201]) {
+        const atMs = startMs(moves[asked]!);
+        const altered: MoveRecord[] = moves
+          .filter((record) => startMs(record) <= atMs)
+          .map((record) =>
+            finishMs(record) <= atMs
+              ? record
+              : {
+                  ...record,
+                  duration_seconds: record.duration_seconds * 50,
+                  downtime_ms: 9e6,
+                  transferred_mib: 1,
+                  throughput_mbps: 1,
+                  dirty_sync_count: 99,
+                },
+          );
+        const rows = backtest({ records: altered }, candidates, { protocol, seed: 3 });
+        for (const row of rows.filter(({ id }) => id === moves[asked]!.id)) {
+          const before = whole.get(keyOf(row));
+          expect(before).toBeDefined();
+          expect(row.duration_seconds).toEqual(before!.duration_seconds);
+        }
+      }
+    },
+  );
+
+  it('gives the same lines to the last digit when the end of the file is cut off', () => {
+    const whole = new Map(
+      backtest({ records: moves }, candidates, { protocol: 'rolling', seed: 3 }).map((row) => [
+        keyOf(row),
+        row,
+      ]),
+    );
+    const cut = backtest({ records: moves.slice(0, 171) }, candidates, { protocol: 'rolling', seed: 3 });
+    for (const row of cut) expect(row).toEqual(whole.get(keyOf(row)));
+    expect(cut.length).toBeGreaterThan(candidates.length * 50);
+  });
+
+  it('does not depend on the order of the records in the file', () => {
+    const options = { protocol: 'rolling', seed: 3 } as const;
+    const reversed = moves.toReversed();
+    expect(backtest({ records: reversed }, candidates, options)).toEqual(
+      backtest({ records: moves }, candidates, options),
+    );
+  });
+
+  it('asks every candidate for the same moves', () => {
+    for (const protocol of Object.keys(protocols) as Protocol[]) {
+      const rows = backtest({ records: moves }, candidates, { protocol, seed: 1 });
+      const asked = candidates.map(({ name }) =>
+        rows.filter((row) => row.candidate === name).map((row) => row.id),
+      );
+      for (const ids of asked) expect(ids).toEqual(asked[0]);
+    }
+  });
+
+  it('predicts finite, positive, rising quantiles with every candidate under every protocol', () => {
+    for (const protocol of Object.keys(protocols) as Protocol[]) {
+      for (const { duration_seconds: d } of backtest({ records: moves }, candidates, { protocol, seed: 1 })) {
+        const values = [d.p05, d.p10, d.p50, d.p90, d.p95];
+        expect(
+          values.every(
+            (value, i) => Number.isFinite(value) && value > 0 && (i === 0 || value >= values[i - 1]!),
+          ),
+        ).toBe(true);
+        expect(d.mean).toBeGreaterThan(0);
+      }
+    }
+  });
+
+  it('beats every naive mark with the whole model on moves that follow bytes and nodes', () => {
+    const rows = backtest({ records: moves }, candidates, { protocol: 'rolling', seed: 1 });
+    const pinball = (name: string): number =>
+      accuracyOf(rows.filter((row) => row.candidate === name))!.pinball;
+    for (const { name, kind } of candidates) {
+      if (kind === 'naive') expect(pinball('movecast')).toBeLessThan(pinball(name));
+    }
+  });
+
+  it('finds nothing to predict in ten moves, and says so by an empty result', () => {
+    expect(backtest({ records: moves.slice(0, 10) }, candidates, { protocol: 'rolling', seed: 1 })).toEqual(
+      [],
+    );
+  });
+});

@@ -1,0 +1,110 @@
+import { describe, expect, it } from '@jest/globals';
+import type { MoveRecord } from '../../src/domain/move-record.js';
+import { loadPredictor } from '../../src/predictor/load-predictor.js';
+import { fitModel } from '../../training/fit.js';
+import { trainModel } from '../../training/train-model.js';
+import { inventedMoves } from './invented-moves.js';
+
+const options = { name: 'default', seed: 7 };
+const asked = { instance: 'vm1', source_node: 'n0', target_node: 'n1', memory_mib: 4096, cluster: 'c' };
+const nowMs = Date.UTC(2026, 0, 3);
+
+function expectSane(model: unknown): void {
+  const predictor = loadPredictor(JSON.parse(JSON.stringify(model)));
+  for (const request of [asked, { instance: 'x', source_node: 'y', target_node: 'z' }]) {
+    const { duration_seconds: d, completion_probability } = predictor.predict(request, nowMs);
+    const values = [d.p05, d.p10, d.p50, d.p90, d.p95];
+    expect(values.every((v, i) => Number.isFinite(v) && v > 0 && (i === 0 || v >= values[i - 1]!))).toBe(
+      true,
+    );
+    expect(d.p50).toBeLessThan(7 * 86_400);
+    expect(completion_probability).toBeGreaterThan(0);
+    expect(completion_probability).toBeLessThanOrEqual(1);
+  }
+}
+
+describe('training', () => {
+  it('gives the same bytes and version for the same moves and seed, whatever their order', () => {
+    const moves = inventedMoves(150);
+    const first = JSON.stringify(fitModel(moves, options));
+    expect(JSON.stringify(fitModel(moves.toReversed(), options))).toBe(first);
+    expect(fitModel(moves.slice(1), options).version).not.toBe(fitModel(moves, options).version);
+  });
+
+  it('puts a first model in service when it beats the naive marks, and tells why on its card', () => {
+    const { verdict, card, file } = trainModel({ records: inventedMoves(200) }, options);
+    expect(verdict.promote).toBe(true);
+    expect(card).toContain(`default@${file.version}`);
+    expect(card).toContain('Promoted: it beats every naive mark');
+  });
+
+  it.each<[string, MoveRecord[]]>([
+    ['ten moves in all', inventedMoves(10)],
+    ['one move', inventedMoves(1)],
+    ['one link only', inventedMoves(150, () => ({ source_node: 'a', target_node: 'b' }))],
+    ['all durations equal', inventedMoves(150, () => ({ duration_seconds: 20 }))],
+    [
+      'durations over six orders of magnitude',
+      inventedMoves(150, (i) => ({ duration_seconds: 10 ** ((i % 7) - 1) })),
+    ],
+    [
+      'a clock that jumps',
+      inventedMoves(150, (i) => ({
+        started_at: new Date(Date.UTC(2026, 0, 1) + ((i * 7919) % 150) * 1e7).toISOString(),
+      })),
+    ],
+    [
+      'nearly everything missing',
+      inventedMoves(150).map(
+        ({ id, instance, source_node, target_node, operation, started_at, duration_seconds }) => ({
+          id,
+          instance,
+          source_node,
+          target_node,
+          operation,
+          started_at,
+          duration_seconds,
+        }),
+      ),
+    ],
+    ['only moves that were broken off', inventedMoves(120, () => ({ status: 'failed' }))],
+    [
+      'values at the edge of what a record may hold',
+      inventedMoves(150, (i) => ({
+        memory_mib: i % 2 ? 2 ** 40 : 0,
+        link_mbps: i % 3 ? 1e9 : 0,
+        dirty_rate_mib_s: 2 ** 40,
+      })),
+    ],
+  ])('stays finite and sane on %s', (_what, records) => {
+    const { file } = trainModel({ records }, options);
+    expectSane(file);
+  });
+
+  it('refuses to promote what was trained on ten moves', () => {
+    const { verdict, card } = trainModel({ records: inventedMoves(10) }, options);
+    expect(verdict.promote).toBe(false);
+    expect(card).toContain('Not promoted: 10 finished moves say too little');
+  });
+
+  it('refuses to promote a model of poisoned records over the one in service', () => {
+    const good = inventedMoves(200);
+    const champion = fitModel(good, options);
+    const poison = inventedMoves(1000, (i) => ({
+      id: `poison${i}`,
+      started_at: new Date(Date.UTC(2026, 0, 5) + i * 1000).toISOString(),
+      duration_seconds: 10 ** (((i * 7919) % 90) / 10 - 2),
+    }));
+    const { verdict, file } = trainModel({ records: [...good, ...poison] }, { ...options, champion });
+    expect(verdict.promote).toBe(false);
+    expectSane(file);
+  });
+
+  it('compares with the version in service on moves that are new to it, and promotes what is not worse', () => {
+    const moves = inventedMoves(400);
+    const champion = fitModel(moves.slice(0, 150), options);
+    const { verdict } = trainModel({ records: moves }, { ...options, champion });
+    expect(verdict.compared?.moves).toBeGreaterThan(200);
+    expect(verdict.promote).toBe(true);
+  });
+});

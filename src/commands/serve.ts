@@ -110,7 +110,8 @@ async function serve(options: Options, context: Context): Promise<void> {
       failed = error;
       stopped.now();
     });
-    if (options.quiet !== true) context.stdout.write(greeting(service.url, options));
+    await Promise.race([service.ready.catch(() => undefined), stopped.promise]);
+    if (failed === undefined && options.quiet !== true) context.stdout.write(greeting(service.url, options));
     await stopped.promise;
     await service.stop();
     if (failed !== undefined) throw failed;

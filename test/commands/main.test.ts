@@ -48,7 +48,7 @@ describe('movecast', () => {
   it.each(commands)('%s --help exits 0 and shows an example', async (command) => {
     const { code, out } = await run(command, '--help');
     expect(code).toBe(0);
-    expect(out).toMatch(/Examples:\n {2}\$ movecast/);
+    expect(out).toMatch(/Examples:\n {2}\$ .*movecast /);
   });
 
   it.each([

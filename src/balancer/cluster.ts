@@ -136,7 +136,7 @@ export const usesMemory = (instance: ClusterInstance): boolean =>
 
 /** True when Ganeti's commands migrate it; else they fail it over. */
 export const isRunning = (instance: ClusterInstance): boolean =>
-  !instance.forthcoming && (instance.status === 'running' || instance.status === 'ERROR_up');
+  instance.status === 'running' || instance.status === 'ERROR_up';
 
 /** True when its disks lie on its nodes' own storage. */
 export const usesLocalDisk = (template: DiskTemplate): boolean => template === 'drbd' || template === 'plain';

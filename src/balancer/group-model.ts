@@ -378,10 +378,11 @@ export class GroupModel {
       this.rows[row + I_SPIN_FORTH]! += this.spindleUse[i]!;
       if (!forthcoming) this.rows[row + I_SPIN]! += this.spindleUse[i]!;
     }
-    if (local && forthcoming) {
-      this.rows[row + F_DSK_FORTH]! -= this.disk[i]!;
-      if (this.exclusive[k] === 1 && !Number.isNaN(this.diskSpindles[i]!))
-        this.rows[row + F_SPIN_FORTH]! -= this.diskSpindles[i]!;
+    if (!forthcoming) return;
+    if (local) this.rows[row + F_DSK_FORTH]! -= this.disk[i]!;
+    if (this.exclusive[k] === 1) {
+      const spindles = this.diskSpindles[i]!;
+      this.rows[row + F_SPIN_FORTH] = Number.isNaN(spindles) ? -1 : this.rows[row + F_SPIN_FORTH]! - spindles;
     }
   }
 

@@ -38,6 +38,28 @@ export function showFloat(value: number): string {
   return `${mantissa.includes('.') ? mantissa : `${mantissa}.0`}e${Number(exponent)}`;
 }
 
-/** Rounded to no decimals, halves away from zero, as `printf "%.0f"` does there. */
-export const showRounded = (value: number): string =>
-  Number.isFinite(value) ? String(Math.sign(value) * Math.round(Math.abs(value)) || 0) : showFloat(value);
+/**
+ * `printf "%.Nf"`: rounds the shortest decimal form of the number, halves to the even digit: `1.125` is `1.12`.
+ *
+ * @example
+ * showFixed(1.125, 2) === '1.12' && showFixed(2.5, 0) === '2'
+ */
+export function showFixed(value: number, decimals: number): string {
+  if (!Number.isFinite(value)) return showFloat(value);
+  const [mantissa = '', exponentText = '0'] = Math.abs(value).toExponential().split('e');
+  const digits = mantissa.replace('.', '');
+  const exponent = Number(exponentText); // the first digit counts 10^exponent
+  const kept = exponent + 1 + decimals;
+  if (kept >= digits.length) return value.toFixed(decimals);
+  if (kept < 0) return (0 * Math.sign(value)).toFixed(decimals);
+  const rest = digits.slice(kept);
+  const half = rest[0] === '5' && !/[1-9]/.test(rest.slice(1));
+  const odd = Number(digits[kept - 1] ?? 0) % 2 === 1;
+  const up = half ? odd : rest[0]! >= '5';
+  const whole = (BigInt(digits.slice(0, kept) || '0') + (up ? 1n : 0n))
+    .toString()
+    .padStart(decimals + 1, '0');
+  const point = whole.length - decimals;
+  const text = decimals === 0 ? whole : `${whole.slice(0, point)}.${whole.slice(point)}`;
+  return value < 0 ? `-${text}` : text;
+}

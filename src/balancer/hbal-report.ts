@@ -1,7 +1,15 @@
-import type { DiskTemplate, InstancePolicy, InstanceSpec } from './cluster.js';
+import {
+  usesLocalDisk,
+  usesMemory,
+  type Cluster,
+  type DiskTemplate,
+  type InstancePolicy,
+  type InstanceSpec,
+} from './cluster.js';
 import {
   F_DSK,
   FAILS_N1,
+  FORTHCOMING,
   I_SPIN,
   LOAD_CPU,
   PRIMARIES,
@@ -14,7 +22,7 @@ import {
   USES_MEMORY,
   type GroupModel,
 } from './group-model.js';
-import { showFloat } from './haskell-numbers.js';
+import { showFixed, showFloat } from './haskell-numbers.js';
 import { moveCommands, moveLetters, type Move } from './moves.js';
 import { METRICS } from './score.js';
 
@@ -61,7 +69,7 @@ export class ShortNames {
 /** `%.6g` as Haskell's printf writes it: fixed from 0.1 up to 10^7, else with an exponent; six decimals in both. */
 export function showGeneral(value: number): string {
   const size = Math.abs(value);
-  if (size === 0 || (size >= 0.1 && size < 1e7)) return value.toFixed(6);
+  if (size === 0 || (size >= 0.1 && size < 1e7)) return showFixed(value, 6);
   if (!Number.isFinite(value)) return showFloat(value);
   const [mantissa = '', exponent = ''] = value.toExponential(6).split('e');
   return `${mantissa}e${Number(exponent)}`;
@@ -85,15 +93,16 @@ export function solutionLines(
     const from = pair(move.fromPrimary, move.fromSecondary).padEnd(pairWidth);
     const to = pair(move.toPrimary, move.toSecondary).padEnd(pairWidth);
     const letters = moveLetters(move, names.node);
-    return `  ${String(m + 1).padStart(3)}. ${names.instance(move.instance).padEnd(instanceWidth)} ${from} => ${to} ${score.toFixed(8).padStart(12)} a=${letters}`;
+    return `  ${String(m + 1).padStart(3)}. ${names.instance(move.instance).padEnd(instanceWidth)} ${from} => ${to} ${showFixed(score, 8).padStart(12)} a=${letters}`;
   });
 }
 
-/** The table of components, values before their weights. */
-export function componentLines(components: Float64Array): string[] {
-  const values = METRICS.map((_metric, c) => components[c]!.toFixed(8));
+/** The table of components, values before their weights; without an online node there are none. */
+export function componentLines(components: Float64Array, onlineNodes: number): string[] {
+  if (onlineNodes === 0) return ['   Field Value Weight'];
+  const values = METRICS.map((_metric, c) => showFixed(components[c]!, 8));
   const valueWidth = Math.max(5, ...values.map((text) => text.length));
-  const weights = METRICS.map(({ weight }) => `x${weight.toFixed(2)}`);
+  const weights = METRICS.map(({ weight }) => `x${showFixed(weight, 2)}`);
   const nameWidth = Math.max(...METRICS.map(({ name }) => name.length));
   const line = (name: string, value: string, weight: string): string =>
     `   ${name.padEnd(nameWidth)} ${value.padStart(valueWidth)} ${weight.padStart(6)}`;
@@ -182,11 +191,11 @@ const instanceMemory = (model: GroupModel, node: number): number => {
 };
 
 const GIB = 1024;
-const ratio = (value: number): string => value.toFixed(4);
+const ratio = (value: number): string => showFixed(value, 4);
 const load =
   (component: number): Cell =>
   (model, node) =>
-    row(model, node, LOAD_CPU + component).toFixed(3);
+    showFixed(row(model, node, LOAD_CPU + component), 3);
 
 /** The columns of the node table by hbal's names; those of the table without `-pFIELDS` come first, in its order. */
 const NODE_FIELDS: Record<string, { title: string; right: boolean; cell: Cell }> = {
@@ -196,20 +205,20 @@ const NODE_FIELDS: Record<string, { title: string; right: boolean; cell: Cell }>
     cell: (model, node) => (model.online[node] === 0 ? '-' : row(model, node, FAILS_N1) === 1 ? '*' : ' '),
   },
   name: { title: 'Name', right: false, cell: (_model, node, names) => names.node(node) },
-  tmem: { title: 't_mem', right: true, cell: (model, node) => model.totalMemory[node]!.toFixed(0) },
+  tmem: { title: 't_mem', right: true, cell: (model, node) => showFixed(model.totalMemory[node]!, 0) },
   nmem: { title: 'n_mem', right: true, cell: (model, node) => String(model.nodeMemory[node]!) },
   imem: { title: 'i_mem', right: true, cell: (model, node) => String(instanceMemory(model, node)) },
   xmem: { title: 'x_mem', right: true, cell: (model, node) => String(model.missingMemory[node]!) },
   fmem: { title: 'f_mem', right: true, cell: (model, node) => String(model.nodes[node]!.freeMemory) },
   umem: { title: 'u_mem', right: true, cell: (model, node) => String(row(model, node, U_MEM)) },
   rmem: { title: 'r_mem', right: true, cell: (model, node) => String(row(model, node, R_MEM)) },
-  tdsk: { title: 't_dsk', right: true, cell: (model, node) => (model.totalDisk[node]! / GIB).toFixed(0) },
+  tdsk: { title: 't_dsk', right: true, cell: (model, node) => showFixed(model.totalDisk[node]! / GIB, 0) },
   fdsk: {
     title: 'f_dsk',
     right: true,
     cell: (model, node) => String(Math.floor(row(model, node, F_DSK) / GIB)),
   },
-  tcpu: { title: 'pcpu', right: true, cell: (model, node) => model.totalCpu[node]!.toFixed(0) },
+  tcpu: { title: 'pcpu', right: true, cell: (model, node) => showFixed(model.totalCpu[node]!, 0) },
   ucpu: { title: 'vcpu', right: true, cell: (model, node) => String(row(model, node, U_CPU)) },
   pcnt: { title: 'pcnt', right: true, cell: (model, node) => String(row(model, node, PRIMARIES)) },
   scnt: { title: 'scnt', right: true, cell: (model, node) => String(row(model, node, SECONDARIES)) },
@@ -229,7 +238,7 @@ const NODE_FIELDS: Record<string, { title: string; right: boolean; cell: Cell }>
   rcpu: {
     title: 'r_cpu',
     right: true,
-    cell: (model, node) => (row(model, node, U_CPU) / model.totalCpu[node]!).toFixed(2),
+    cell: (model, node) => showFixed(row(model, node, U_CPU) / model.totalCpu[node]!, 2),
   },
   cload: { title: 'lCpu', right: true, cell: load(0) },
   mload: { title: 'lMem', right: true, cell: load(1) },
@@ -246,12 +255,12 @@ const NODE_FIELDS: Record<string, { title: string; right: boolean; cell: Cell }>
   hi_spindles: {
     title: 'MaxSpindles',
     right: true,
-    cell: (model, node) => model.highSpindles[node]!.toFixed(1),
+    cell: (model, node) => showFixed(model.highSpindles[node]!, 1),
   },
   inst_spindles: {
     title: 'InstSpindles',
     right: true,
-    cell: (model, node) => row(model, node, I_SPIN).toFixed(1),
+    cell: (model, node) => showFixed(row(model, node, I_SPIN), 1),
   },
 };
 
@@ -286,7 +295,7 @@ export function nodeTable(model: GroupModel, names: ShortNames, fields = ''): st
 export function instanceTable(model: GroupModel): string[] {
   const rows = model.instances.map((instance, i) => {
     const secondary = model.secondary[i]!;
-    const loads = Array.from({ length: 4 }, (_, c) => model.loads[i * 4 + c]!.toFixed(3));
+    const loads = Array.from({ length: 4 }, (_, c) => showFixed(model.loads[i * 4 + c]!, 3));
     return [
       model.has(i, RUNNING) ? 'R' : ' ',
       instance.name,
@@ -327,7 +336,8 @@ export function countBad(model: GroupModel): { nodes: number; instances: number 
   let instances = 0;
   for (let k = 0; k < model.nodeCount; k++) if (fails(k)) nodes += 1;
   for (let i = 0; i < model.instanceCount; i++)
-    if (fails(model.primary[i]!) || fails(model.secondary[i]!)) instances += 1;
+    if (!model.has(i, FORTHCOMING) && (fails(model.primary[i]!) || fails(model.secondary[i]!)))
+      instances += 1;
   return { nodes, instances };
 }
 
@@ -335,10 +345,37 @@ export function countBad(model: GroupModel): { nodes: number; instances: number 
 export function countPolicyViolations(model: GroupModel): number {
   let count = 0;
   for (let k = 0; k < model.nodeCount; k++) {
-    if (model.online[k] === 0) continue;
-    const cpu = row(model, k, U_CPU) / model.totalCpu[k]! > model.vcpuRatio;
+    const vcpus = row(model, k, U_CPU) - model.nodes[k]!.nodeCpu; // the host's own are left out here
+    const cpu = vcpus / model.totalCpu[k]! > model.vcpuRatio;
     const spindles = row(model, k, I_SPIN) > model.highSpindles[k]!;
     if (cpu || spindles) count += 1;
   }
   return count;
+}
+
+/** Excess of unexplained memory (MiB) or disk (MiB) over which hbal warns. */
+const NOTABLE_MEMORY = 512;
+const NOTABLE_DISK = 1024;
+
+/** hbal's warnings on nodes whose figures the instances do not explain; over the whole cluster. */
+export function inconsistencyLines(cluster: Cluster): string[] {
+  const memory = cluster.nodes.map(
+    (node) => Math.trunc(node.totalMemory) - node.nodeMemory - node.freeMemory,
+  );
+  const disk = cluster.nodes.map((node) => Math.trunc(node.totalDisk) - node.freeDisk);
+  for (const instance of cluster.instances) {
+    if (instance.forthcoming) continue;
+    if (usesMemory(instance)) memory[instance.primary]! -= instance.memory;
+    if (!usesLocalDisk(instance.template)) continue;
+    disk[instance.primary]! -= instance.disk;
+    if (instance.secondary >= 0) disk[instance.secondary]! -= instance.disk;
+  }
+  const lines: string[] = [];
+  cluster.nodes.forEach((node, k) => {
+    if (node.offline || (memory[k]! <= NOTABLE_MEMORY && disk[k]! <= NOTABLE_DISK)) return;
+    lines.unshift(
+      `  - node ${node.name} is missing ${memory[k]} MB ram and ${Math.floor(disk[k]! / GIB)} GB disk`,
+    );
+  });
+  return lines.length === 0 ? [] : ['Warning: cluster has inconsistent data:', ...lines, ''];
 }

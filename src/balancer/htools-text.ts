@@ -11,7 +11,7 @@ import {
   type InstancePolicy,
   type InstanceSpec,
 } from './cluster.js';
-import { readFloat, readInteger, showFloat, showRounded } from './haskell-numbers.js';
+import { readFloat, readInteger, showFixed, showFloat } from './haskell-numbers.js';
 
 /**
  * Ganeti's htools text format, read and written: what `hscan` and `hbal -S` write and `hbal -t` reads. Sections are
@@ -89,12 +89,12 @@ export function formatHtoolsText(cluster: Cluster): string {
   const nodes = cluster.nodes.map((node) =>
     [
       node.name,
-      showRounded(node.totalMemory),
+      showFixed(node.totalMemory, 0),
       node.nodeMemory,
       node.freeMemory,
-      showRounded(node.totalDisk),
+      showFixed(node.totalDisk, 0),
       node.freeDisk,
-      showRounded(node.totalCpu),
+      showFixed(node.totalCpu, 0),
       node.offline ? 'Y' : node.master ? 'M' : 'N',
       cluster.groups[node.group]!.uuid,
       node.spindles,

@@ -264,15 +264,14 @@ export class MoveTrial {
     const { model } = this;
     const i = this.#instance;
     const flags = model.flags[i]!;
-    const local = (flags & LOCAL_DISK) !== 0;
     rows[at + F_MEM_FORTH]! += model.memory[i]!;
     if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU_FORTH]! -= model.vcpus[i]!;
     this.#takeTags(rows, at, node);
-    if (local) this.#releaseDiskForth(rows, at, node);
+    this.#releaseDiskForth(rows, at, node);
     if ((flags & FORTHCOMING) !== 0) return;
     if ((flags & USES_MEMORY) !== 0) rows[at + U_MEM]! += model.memory[i]!;
     if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU]! -= model.vcpus[i]!;
-    if (local) this.#releaseDisk(rows, at, node);
+    this.#releaseDisk(rows, at, node);
     for (let c = 0; c < 4; c++) rows[at + LOAD_CPU + c]! -= model.loads[i * 4 + c]!;
     rows[at + LOCATION_SCORE]! -= model.locationScore[i]!;
     rows[at + PRIMARIES]! -= 1;
@@ -283,10 +282,9 @@ export class MoveTrial {
     const { model } = this;
     const i = this.#instance;
     const flags = model.flags[i]!;
-    const local = (flags & LOCAL_DISK) !== 0;
-    if (local) this.#releaseDiskForth(rows, at, node);
+    this.#releaseDiskForth(rows, at, node);
     if ((flags & FORTHCOMING) !== 0) return;
-    if (local) this.#releaseDisk(rows, at, node);
+    this.#releaseDisk(rows, at, node);
     rows[at + LOAD_DSK]! -= model.loads[i * 4 + 2]!;
     rows[at + SECONDARIES]! -= 1;
     const columns = model.peerColumns;
@@ -306,11 +304,10 @@ export class MoveTrial {
     const i = this.#instance;
     const flags = model.flags[i]!;
     if (this.#checked && !this.#primaryFits(rows, at, node, force)) return false;
-    const local = (flags & LOCAL_DISK) !== 0;
     if ((flags & FORTHCOMING) === 0) {
       if ((flags & USES_MEMORY) !== 0) rows[at + U_MEM]! -= model.memory[i]!;
       if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU]! += model.vcpus[i]!;
-      if (local) this.#takeDisk(rows, at, node);
+      this.#takeDisk(rows, at, node);
       for (let c = 0; c < 4; c++) rows[at + LOAD_CPU + c]! += model.loads[i * 4 + c]!;
       rows[at + LOCATION_SCORE]! += this.#location;
       rows[at + PRIMARIES]! += 1;
@@ -318,7 +315,7 @@ export class MoveTrial {
     }
     rows[at + F_MEM_FORTH]! -= model.memory[i]!;
     if ((flags & COUNTS_CPU) !== 0) rows[at + U_CPU_FORTH]! += model.vcpus[i]!;
-    if (local) this.#takeDiskForth(rows, at, node);
+    this.#takeDiskForth(rows, at, node);
     this.#addTags(rows, at, node);
     return true;
   }
@@ -407,33 +404,52 @@ export class MoveTrial {
     return rows[at + I_SPIN_FORTH]! + model.spindleUse[i]! <= model.highSpindles[node]!;
   }
 
+  /**
+   * Disk, free spindles and spindle use of an instance that comes. With exclusive storage the spindles of every
+   * primary count, whatever its template; one of unknown spindles leaves the node without any, as in hbal.
+   */
   #takeDisk(rows: Float64Array, at: number, node: number): void {
-    const i = this.#instance;
-    rows[at + F_DSK]! -= this.model.disk[i]!;
-    if (this.model.exclusive[node] === 1) rows[at + F_SPIN]! -= this.model.diskSpindles[i]!;
-    else rows[at + I_SPIN]! += this.model.spindleUse[i]!;
+    this.#takeFrom(rows, at + F_DSK, at + F_SPIN, at + I_SPIN, node);
   }
 
   #takeDiskForth(rows: Float64Array, at: number, node: number): void {
+    this.#takeFrom(rows, at + F_DSK_FORTH, at + F_SPIN_FORTH, at + I_SPIN_FORTH, node);
+  }
+
+  #takeFrom(rows: Float64Array, diskAt: number, freeAt: number, usedAt: number, node: number): void {
+    const { model } = this;
     const i = this.#instance;
-    rows[at + F_DSK_FORTH]! -= this.model.disk[i]!;
-    if (this.model.exclusive[node] === 1) rows[at + F_SPIN_FORTH]! -= this.model.diskSpindles[i]!;
-    else rows[at + I_SPIN_FORTH]! += this.model.spindleUse[i]!;
+    const local = model.has(i, LOCAL_DISK);
+    if (local) rows[diskAt]! -= model.disk[i]!;
+    if (model.exclusive[node] === 1) {
+      const spindles = model.diskSpindles[i]!;
+      rows[freeAt] = Number.isNaN(spindles) ? NO_SPINDLES : rows[freeAt]! - spindles;
+    } else {
+      rows[freeAt] = 0;
+      if (local) rows[usedAt]! += model.spindleUse[i]!;
+    }
   }
 
   #releaseDisk(rows: Float64Array, at: number, node: number): void {
-    const i = this.#instance;
-    rows[at + F_DSK]! += this.model.disk[i]!;
-    if (this.model.exclusive[node] === 1) rows[at + F_SPIN]! += spindlesOrNone(this.model.diskSpindles[i]!);
-    else rows[at + I_SPIN]! -= this.model.spindleUse[i]!;
+    this.#releaseTo(rows, at + F_DSK, at + F_SPIN, at + I_SPIN, node);
   }
 
   #releaseDiskForth(rows: Float64Array, at: number, node: number): void {
+    this.#releaseTo(rows, at + F_DSK_FORTH, at + F_SPIN_FORTH, at + I_SPIN_FORTH, node);
+  }
+
+  #releaseTo(rows: Float64Array, diskAt: number, freeAt: number, usedAt: number, node: number): void {
+    const { model } = this;
     const i = this.#instance;
-    rows[at + F_DSK_FORTH]! += this.model.disk[i]!;
-    if (this.model.exclusive[node] === 1)
-      rows[at + F_SPIN_FORTH]! += spindlesOrNone(this.model.diskSpindles[i]!);
-    else rows[at + I_SPIN_FORTH]! -= this.model.spindleUse[i]!;
+    const local = model.has(i, LOCAL_DISK);
+    if (local) rows[diskAt]! += model.disk[i]!;
+    if (model.exclusive[node] === 1) {
+      const spindles = model.diskSpindles[i]!;
+      if (!Number.isNaN(spindles)) rows[freeAt]! += spindles;
+    } else {
+      rows[freeAt] = 0;
+      if (local) rows[usedAt]! -= model.spindleUse[i]!;
+    }
   }
 
   /** Exclusion tags of the instance leave a node: each that others there have as well was one in excess. */
@@ -470,7 +486,8 @@ export class MoveTrial {
   }
 }
 
-const spindlesOrNone = (spindles: number): number => (Number.isNaN(spindles) ? 0 : spindles);
+/** Free spindles of a node that took an instance of unknown spindles: no other fits. */
+const NO_SPINDLES = -1;
 
 /** A plain loop: for 20 numbers it is faster than `set` with a subarray, which allocates. */
 function copyRow(from: Float64Array, fromAt: number, to: Float64Array, toAt: number): void {

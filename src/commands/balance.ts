@@ -10,12 +10,14 @@ import {
   componentLines,
   countBad,
   countPolicyViolations,
+  inconsistencyLines,
   instanceTable,
   nodeTable,
   policyRecord,
   showGeneral,
   solutionLines,
 } from '../balancer/hbal-report.js';
+import { showFixed } from '../balancer/haskell-numbers.js';
 import { formatHtoolsText } from '../balancer/htools-text.js';
 import { askInstancePrices } from '../balancer/instance-prices.js';
 import { jobsetsOf } from '../balancer/jobsets.js';
@@ -151,6 +153,7 @@ async function balance(file: string, options: Options, context: Context): Promis
   const settings = await modelSettings(cluster, options);
   const search = searchOptions(cluster, options);
   for (const line of remarks) remark(`movecast: ${line}`);
+  if (asHbal) for (const line of inconsistencyLines(cluster)) remark(line);
   if (options.verbose > 0) {
     say(`Loaded cluster tags: ${cluster.tags.join(',')}`);
     say(`Loaded cluster ipolicy: ${policyRecord(cluster.policy)}`);
@@ -159,8 +162,12 @@ async function balance(file: string, options: Options, context: Context): Promis
     say('Cluster is empty, exiting.');
     if (asHbal) return;
   }
-  if (options.save !== undefined) await save(`${options.save}.original`, formatHtoolsText(cluster));
   say(`Loaded ${cluster.nodes.length} nodes, ${cluster.instances.length} instances`);
+  if (options.save !== undefined) {
+    await save(`${options.save}.original`, formatHtoolsText(cluster));
+    if (asHbal)
+      remark(`The cluster state before balancing has been written to file '${options.save}.original'`);
+  }
   const group = chooseGroup(cluster, options.group, { emptyAllowed: blind });
   const model = new GroupModel(cluster, { ...settings, group });
   const start = model.copy();
@@ -174,19 +181,24 @@ async function balance(file: string, options: Options, context: Context): Promis
   const costs = asHbal ? undefined : await moveCostsOf(options, context);
   if (options.printInstances === true) printTable('Initial instance map', instanceTable(model), context);
   if (options.printNodes !== undefined)
-    printTable('Initial cluster status', nodeTable(model, names, options.printNodes), context);
+    printTable('Initial cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
   const result =
     blind || costs === undefined
       ? blindSearch(model, search)
       : timedSearch(model, search, await askInstancePrices(model, costs, options.quantile));
   const moves = result.steps.map(({ move }) => move);
   sayResult(result, start, names, options, say);
-  if (options.printInstances === true) printTable('Final instance map', instanceTable(model), context);
-  if (options.printNodes !== undefined)
-    printTable('Final cluster status', nodeTable(model, names, options.printNodes), context);
-  if (options.save !== undefined)
-    await save(`${options.save}.balanced`, formatHtoolsText(model.currentGroup()));
-
+  const hbalStops = asHbal && result.alreadyBalanced;
+  if (!hbalStops) {
+    if (options.printInstances === true) printTable('Final instance map', instanceTable(model), context);
+    if (options.printNodes !== undefined)
+      printTable('Final cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
+    if (options.save !== undefined) {
+      await save(`${options.save}.balanced`, formatHtoolsText(model.currentGroup()));
+      if (asHbal)
+        remark(`The cluster state after balancing has been written to file '${options.save}.balanced'`);
+    }
+  }
   if (costs !== undefined) {
     const { document } = await buildPlan(start, moves, costs, {
       seed: options.seed,
@@ -195,7 +207,7 @@ async function balance(file: string, options: Options, context: Context): Promis
     for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
     context.stdout.write(options.json === true ? `${JSON.stringify(document)}\n` : planText(document));
   }
-  if (options.printCommands !== undefined && !(result.alreadyBalanced && asHbal))
+  if (options.printCommands !== undefined && !hbalStops)
     await printCommands(options.printCommands, start, result, options, context);
 }
 
@@ -256,11 +268,11 @@ function sayResult(
   options: Options,
   say: (line?: string) => void,
 ): void {
-  const before = result.scoreBefore.toFixed(8);
+  const before = showFixed(result.scoreBefore, 8);
   const detailed = options.verbose > 1;
   if (detailed) {
     say(`Initial coefficients: overall ${before}`);
-    for (const line of componentLines(result.componentsBefore)) say(line);
+    for (const line of componentLines(result.componentsBefore, start.onlineCount)) say(line);
   } else say(`Initial score: ${before}`);
   if (result.alreadyBalanced) {
     say(`Cluster is already well balanced (initial score ${showGeneral(result.scoreBefore)},`);
@@ -273,14 +285,14 @@ function sayResult(
   for (const line of solutionLines(result.steps, start, names)) say(line);
   if (result.steps.length === 0) say('No solution found');
   else if (detailed) {
-    say(`Final coefficients:   overall ${result.scoreAfter.toFixed(8)}`);
-    for (const line of componentLines(result.componentsAfter)) say(line);
-  } else say(`Cluster score improved from ${before} to ${result.scoreAfter.toFixed(8)}`);
+    say(`Final coefficients:   overall ${showFixed(result.scoreAfter, 8)}`);
+    for (const line of componentLines(result.componentsAfter, start.onlineCount)) say(line);
+  } else say(`Cluster score improved from ${before} to ${showFixed(result.scoreAfter, 8)}`);
   say(`Solution length=${result.steps.length}`);
 }
 
 function printTable(title: string, lines: readonly string[], context: Context): void {
-  context.stderr.write(`\n${title}:\n${lines.map((line) => `${line}\n`).join('')}\n`);
+  context.stderr.write(`\n${title}:\n${lines.map((line) => `${line}\n`).join('')}`);
 }
 
 async function printCommands(

@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Browser, Page } from 'playwright-core';
+import { parseMoveRecord, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import { newToken, parseTokens } from '../../src/service/tokens.js';
+import { serviceFixture, type ServiceFixture } from '../service/service-fixture.js';
+import { bundledPage, openBrowser, openPage, watchForErrors } from './dashboard-browser.js';
+import { requireOrSkip } from './real-servers.js';
+
+const suite = requireOrSkip('chromium') ? describe : describe.skip;
+
+/** Moves of the shipped data, moved in time to the day before the test's now. */
+async function shippedMoves(count: number, untilMs: number): Promise<MoveRecord[]> {
+  const records: MoveRecord[] = [];
+  for await (const line of createInterface({ input: createReadStream('data/osic/records.jsonl') })) {
+    const parsed = parseMoveRecord(JSON.parse(line));
+    if (parsed.ok) records.push(parsed.value);
+    if (records.length === count) break;
+  }
+  const shiftMs = untilMs - startMs(records.at(-1)!) - 3_600_000;
+  return records.map((record) => ({
+    ...record,
+    started_at: new Date(startMs(record) + shiftMs).toISOString(),
+  }));
+}
+
+/** Runs in the page: the contrast of every text with what is behind it, as WCAG 2.2 computes it. */
+const CONTRASTS = `(() => {
+  const luminance = (text) => {
+    const [r, g, b] = text.match(/\\d+(\\.\\d+)?/g).map((value) => {
+      const part = Number(value) / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let at = element; at !== null; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  return [...document.querySelectorAll('h1, h2, p, dt, td, th, label, button, a, .tag, .note, .unit')].map((element) => {
+    const [a, b] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
+    return { text: element.textContent, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) };
+  });
+})()`;
+
+suite('the dashboard in a browser', () => {
+  let browser: Browser;
+  let service: ServiceFixture;
+  let server: Server;
+  let url: string;
+  let pageFolder: string;
+  let pictures: string;
+
+  const listening = async (app: ServiceFixture['app']): Promise<[Server, string]> => {
+    const made = createServer(app);
+    await new Promise<void>((resolve) => made.listen(0, '127.0.0.1', resolve));
+    return [made, `http://127.0.0.1:${(made.address() as AddressInfo).port}`];
+  };
+  const closeServer = async (running: Server): Promise<void> => {
+    running.closeAllConnections();
+    await new Promise((resolve) => running.close(resolve));
+  };
+  const opened = async (
+    at: string,
+    path = '/',
+    context: Parameters<Browser['newContext']>[0] = {},
+  ): Promise<{ page: Page; errors: string[] }> => {
+    const page = await (await browser.newContext(context)).newPage();
+    const errors = watchForErrors(page, at);
+    await openPage(page, at, path);
+    return { page, errors };
+  };
+
+  beforeAll(async () => {
+    pageFolder = await bundledPage();
+    pictures = mkdtempSync(join(tmpdir(), 'movecast-pictures-'));
+    const now = Date.now();
+    service = await serviceFixture({
+      now: () => now,
+      moves: await shippedMoves(400, now),
+      options: { pageFolder, loopbackHostOnly: true },
+    });
+    [server, url] = await listening(service.app);
+    browser = await openBrowser();
+  }, 60_000);
+
+  afterAll(async () => {
+    await browser?.close();
+    await closeServer(server);
+    await service.close();
+    rmSync(pageFolder, { recursive: true, force: true });
+    rmSync(pictures, { recursive: true, force: true });
+  });
+
+  it('answers "can I trust the forecast?" from real moves, without an error, a violation or a foreign request', async () => {
+    const { page, errors } = await opened(url);
+    expect(await page.locator('h1').innerText()).toMatch(/\w/);
+    expect(await page.locator('.lead').innerText()).toMatch(/400 finished moves compared/);
+    expect(await page.locator('.tile').count()).toBe(4);
+    expect(await page.locator('.chart canvas').count()).toBe(2);
+    expect(await page.locator('tbody tr').count()).toBe(12);
+    await page.screenshot({ path: join(pictures, 'overview.png'), fullPage: true });
+    expect(existsSync(join(pictures, 'overview.png'))).toBe(true);
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('predicts from the form, and marks the field that is wrong', async () => {
+    const { page, errors } = await opened(url);
+    await page.getByLabel('Instance').fill('web1');
+    await page.getByLabel(/^Memory/).fill('8');
+    await page.getByRole('button', { name: 'Predict' }).click();
+    // The counting predictor: a second a GiB, and one more for each of the 400 moves it has learnt.
+    await page.locator('.answer .figure').waitFor();
+    expect(await page.locator('.answer .figure').innerText()).toMatch(/^6\smin 48\ss$/);
+    await page.getByLabel('To node').fill('');
+    await page.getByRole('button', { name: 'Predict' }).click();
+    await page.locator('.answer .notice').waitFor();
+    expect(await page.locator('.answer .notice').innerText()).toContain('target_node is missing');
+    expect(await page.getByLabel('To node').getAttribute('aria-invalid')).toBe('true');
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('works from the keyboard alone, and says what its charts show', async () => {
+    const { page } = await opened(url);
+    await page.keyboard.press('Tab');
+    expect(await page.locator(':focus').innerText()).toBe('Skip to the content');
+    await page.getByLabel('Instance').focus();
+    await page.keyboard.press('Enter');
+    await page.locator('.answer .figure').waitFor();
+    expect(await page.locator('.chart[role=img]').first().getAttribute('aria-label')).toMatch(
+      /of them lay inside the 80 % interval/,
+    );
+    const unlabelled = `[...document.querySelectorAll('form input, form select')].filter((one) => one.labels.length !== 1).length`;
+    expect(await page.evaluate(unlabelled)).toBe(0);
+  }, 30_000);
+
+  it.each([
+    ['light', 1280],
+    ['dark', 1280],
+    ['light', 360],
+  ] as const)(
+    'reads well in %s at %i pixels: nothing sticks out, contrast holds',
+    async (colorScheme, width) => {
+      const { page, errors } = await opened(url, '/', { colorScheme, viewport: { width, height: 800 } });
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+      const contrasts = (await page.evaluate(CONTRASTS)) as { text: string; ratio: number }[];
+      expect(contrasts.filter(({ ratio }) => ratio < 4.5)).toEqual([]); // WCAG 2.2 AA
+      expect(errors).toEqual([]);
+    },
+    30_000,
+  );
+
+  it('says what to do when there is nothing yet', async () => {
+    const empty = await serviceFixture({ options: { pageFolder } });
+    const [running, at] = await listening(empty.app);
+    const { page, errors } = await opened(at);
+    expect(await page.locator('h1').innerText()).toBe('Nothing to compare with yet.');
+    expect(await page.locator('main').innerText()).toContain('movecast collect');
+    expect(errors).toEqual([]);
+    await closeServer(running);
+    await empty.close();
+  }, 30_000);
+
+  it('asks for a token where one is needed, and goes on with it', async () => {
+    const { token, line } = newToken('operator', ['admin']);
+    const guarded = await serviceFixture({ options: { pageFolder, tokens: parseTokens(line, 't') } });
+    const [running, at] = await listening(guarded.app);
+    const page = await browser.newPage();
+    await openPage(page, at);
+    await page.getByLabel('Token').fill(token);
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByText('How long would a move take?').waitFor();
+    expect(await page.locator('.model').innerText()).toContain('default@1');
+    await closeServer(running);
+    await guarded.close();
+  }, 30_000);
+
+  it('is light: no more than 300 kB over the wire', async () => {
+    let bytes = 0;
+    for (const path of ['/', '/app.js', '/style.css', '/uplot.css', '/favicon.svg']) {
+      const answer = await fetch(url + path, { headers: { 'accept-encoding': 'gzip' } });
+      bytes += Number(answer.headers.get('content-length') ?? (await answer.arrayBuffer()).byteLength);
+    }
+    expect(bytes).toBeLessThan(300_000);
+  });
+});

@@ -9,6 +9,9 @@ import {
   type PhysicsConstants,
 } from '../src/predictor/move-physics.js';
 
+// Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
+const { abs, exp, log } = Math;
+
 /** The fit looks at no more than so many of the last moves: constants are few, and time is bounded. */
 const MOST_FIT_MOVES = 1500;
 /** A cluster gets constants of its own from so many completed moves on. */
@@ -33,16 +36,16 @@ export function fitPhysics(
 ): PhysicsConstants {
   const completed = records.filter(isCompleted).slice(-MOST_FIT_MOVES);
   const inputs = completed.map(inputsOfRecord);
-  const logSeconds = Float64Array.from(completed, (record) => Math.log(record.duration_seconds));
+  const logSeconds = Float64Array.from(completed, (record) => log(record.duration_seconds));
   const best = { ...prior };
   if (completed.length === 0) return best;
   const result = newPhysicsResult();
   const cost = (constants: PhysicsConstants): number => {
     let sum = 0;
     for (let i = 0; i < inputs.length; i++)
-      sum += huber(logSeconds[i]! - Math.log(movePhysics(inputs[i]!, constants, result).seconds));
+      sum += huber(logSeconds[i]! - log(movePhysics(inputs[i]!, constants, result).seconds));
     for (const name of constantNames) {
-      const away = Math.log(constants[name] / prior[name]) / physicsConstants[name].spread;
+      const away = log(constants[name] / prior[name]) / physicsConstants[name].spread;
       sum += PRIOR_MOVES * HUBER * HUBER * 0.5 * away * away;
     }
     return sum;
@@ -53,9 +56,9 @@ export function fitPhysics(
       improved = false;
       for (const name of constantNames) {
         const before = best[name];
-        for (const factor of [Math.exp(step), Math.exp(-step)]) {
+        for (const factor of [exp(step), exp(-step)]) {
           const { prior: start, spread } = physicsConstants[name];
-          if (Math.abs(Math.log((before * factor) / start)) > MOST_SPREADS * spread) continue;
+          if (abs(log((before * factor) / start)) > MOST_SPREADS * spread) continue;
           best[name] = before * factor;
           const tried = cost(best);
           if (tried < bestCost - 1e-9) {
@@ -91,6 +94,6 @@ export function fitPhysicsByCluster(records: readonly MoveRecord[]): {
 }
 
 const huber = (error: number): number => {
-  const size = Math.abs(error);
+  const size = abs(error);
   return size <= HUBER ? 0.5 * size * size : HUBER * (size - 0.5 * HUBER);
 };

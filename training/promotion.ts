@@ -13,6 +13,11 @@ const LEAST_COMPARED = 30;
 /** A challenger may be worse by this share of the champion's loss before it is refused: ties go to the newer data. */
 const TOLERATED_LOSS = 0.01;
 
+/** A move that took this many times longer or shorter than predicted is far off … */
+const FAR_FACTOR = 5;
+/** … and data in which more than this share of the newest moves are so is not to be trusted. */
+const MOST_FAR_SHARE = 0.05;
+
 /** Whether a new version goes into service, and why, in a sentence for the card. */
 export interface Verdict {
   promote: boolean;
@@ -55,8 +60,11 @@ export function judge(
       promote: false,
       reason: `the naive mark ${naive.name} has a smaller pinball loss (${naive.pinball.toFixed(2)} against ${ownAccuracy.pinball.toFixed(2)} %)`,
     };
-  if (champion === undefined)
+  if (champion === undefined) {
+    const far = farOff(own);
+    if (far !== undefined) return { promote: false, reason: far };
     return { promote: true, reason: 'it beats every naive mark, and no version was in service' };
+  }
   const fresh = freshIds(data.records, champion);
   const reference = `${champion.name}@${champion.version}`;
   const ownFresh = own.filter((row) => fresh.has(row.id) && row.status === 'completed');
@@ -65,6 +73,8 @@ export function judge(
       promote: false,
       reason: `only ${ownFresh.length} moves are new to ${reference}, ${LEAST_COMPARED} are needed to compare`,
     };
+  const far = farOff(ownFresh);
+  if (far !== undefined) return { promote: false, reason: far };
   const championRows = new Map(
     backtest(data, [servedModel(champion)], { protocol: 'rolling', seed }).map((row) => [row.id, row]),
   );
@@ -120,6 +130,16 @@ function bestNaive(
     if (pinball !== undefined && (best === undefined || pinball < best.pinball)) best = { name, pinball };
   }
   return best;
+}
+
+/** A sentence when too many moves are out of all proportion to what was predicted: poisoned or broken records. */
+function farOff(rows: readonly BacktestRow[]): string | undefined {
+  const done = rows.filter((row) => row.status === 'completed');
+  const far = done.filter(
+    (row) => Math.abs(Math.log(row.duration_seconds.p50 / row.actual_seconds)) > Math.log(FAR_FACTOR),
+  ).length;
+  if (far <= MOST_FAR_SHARE * done.length) return undefined;
+  return `${far} of ${done.length} moves took more than ${FAR_FACTOR} times longer or shorter than predicted: look at the records before trusting them`;
 }
 
 /** Two-sided sign test by the normal approximation with continuity correction. */

@@ -10,6 +10,9 @@ import { PooledEffects, type EffectLevel, type EffectSum } from './pooled-effect
 import type { PrecopyResult } from './precopy.js';
 import { ResidualQuantiles } from './residual-quantiles.js';
 
+// Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
+const { abs, exp, log, max, min, sqrt } = Math;
+
 /** Errors beyond so many standard deviations lose force in proportion: one absurd record moves nothing far. */
 const CLIP_DEVIATIONS = 2.5;
 /** The variance of a move around its effects, before any was seen (log scale), and what the seen must outweigh. */
@@ -24,8 +27,8 @@ const PRIOR_BROKEN = 0.3;
 /** Outcomes are forgotten a little with each new one. */
 const OUTCOME_KEPT = 0.998;
 /** log T is kept in the range of a duration between a millisecond and the longest move that a record may have. */
-const LEAST_LOG = Math.log(1e-3);
-const MOST_LOG = Math.log(100 * 86_400);
+const LEAST_LOG = log(1e-3);
+const MOST_LOG = log(100 * 86_400);
 
 /** What is predicted of a move, before it is put into the words of the contract. Reused between calls. */
 export interface DurationEstimate {
@@ -87,18 +90,18 @@ export class DurationModel {
   estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
     const keys = moveKeys(inputs);
     const logMean = this.logMean(inputs, keys);
-    const scale = Math.sqrt(this.sum.variance + this.noiseVariance(keys));
+    const scale = sqrt(this.sum.variance + this.noiseVariance(keys));
     const standard = this.residuals.quantiles(residualGroups(keys), QUANTILE_LEVELS, this.standard);
     let previous = 0;
     for (let j = 0; j < QUANTILE_LEVELS.length; j++) {
-      const logSeconds = Math.min(MOST_LOG, Math.max(LEAST_LOG, logMean + scale * standard[j]!));
-      const seconds = Math.max(previous, Math.exp(logSeconds));
+      const logSeconds = min(MOST_LOG, max(LEAST_LOG, logMean + scale * standard[j]!));
+      const seconds = max(previous, exp(logSeconds));
       out.seconds[j] = seconds;
       previous = seconds;
     }
     out.mean = meanOfQuantiles(out.seconds);
     out.pairCount = this.effects.count(Level.pair, keys[Level.pair]!);
-    out.nodeCount = Math.max(
+    out.nodeCount = max(
       this.effects.count(Level.source, keys[Level.source]!),
       this.effects.count(Level.target, keys[Level.target]!),
     );
@@ -113,7 +116,7 @@ export class DurationModel {
   private logMean(inputs: MoveInputs, keys: readonly string[]): number {
     const physics = movePhysics(inputs, this.constantsFor(inputs.cluster), this.physics);
     this.effects.sum(keys, inputs.startMs, this.sum);
-    return Math.log(physics.seconds) + this.sum.mean;
+    return log(physics.seconds) + this.sum.mean;
   }
 
   private noiseVariance(keys: readonly string[]): number {
@@ -124,7 +127,7 @@ export class DurationModel {
         variance =
           (variance * NOISE_PRIOR_WEIGHT + seen.variance * seen.weight) / (NOISE_PRIOR_WEIGHT + seen.weight);
     }
-    return Math.max(LEAST_NOISE_VARIANCE, variance);
+    return max(LEAST_NOISE_VARIANCE, variance);
   }
 
   private completion(keys: readonly string[]): number {
@@ -156,8 +159,8 @@ export class DurationModel {
     const logMean = this.logMean(inputs, keys);
     const noise = this.noiseVariance(keys);
     const variance = this.sum.variance + noise;
-    const scale = Math.sqrt(variance);
-    let error = Math.log(record.duration_seconds) - logMean;
+    const scale = sqrt(variance);
+    let error = log(record.duration_seconds) - logMean;
     if (!completed) {
       // It would have taken longer than it was let: the expected value beyond that point takes its place.
       error = expectedBeyond(error / scale) * scale;
@@ -165,9 +168,9 @@ export class DurationModel {
       this.residuals.learn(residualGroups(keys), error / scale);
       this.learnNoise(keys, error, variance, noise);
     }
-    const deviations = Math.abs(error) / scale;
+    const deviations = abs(error) / scale;
     const weight = deviations > CLIP_DEVIATIONS ? CLIP_DEVIATIONS / deviations : 1;
-    this.effects.learn(keys, Math.max(inputs.startMs, finishMs(record)), error, noise, weight);
+    this.effects.learn(keys, max(inputs.startMs, finishMs(record)), error, noise, weight);
     this.known.learn(inputsOfRecord(record));
   }
 
@@ -178,7 +181,7 @@ export class DurationModel {
   private learnNoise(keys: readonly string[], error: number, variance: number, noise: number): void {
     const limit = CLIP_DEVIATIONS * CLIP_DEVIATIONS * variance;
     // Of the squared error only the share that is noise, not the effects' own uncertainty.
-    const own = (Math.min(error * error, limit) * noise) / variance;
+    const own = (min(error * error, limit) * noise) / variance;
     for (const key of noiseGroups(keys)) {
       let seen = this.noise.get(key);
       if (seen === undefined) this.noise.set(key, (seen = { variance: own, weight: 0 }));
@@ -234,15 +237,15 @@ function meanOfQuantiles(q: Float64Array): number {
 /** E[z | z > c] of the standard normal: φ(c) ÷ (1 − Φ(c)); past 6 by its asymptote. */
 export function expectedBeyond(c: number): number {
   if (c > 6) return c + 1 / c;
-  const density = Math.exp((-c * c) / 2) / Math.sqrt(2 * Math.PI);
-  return density / Math.max(1e-12, 1 - normalDistribution(c));
+  const density = exp((-c * c) / 2) / sqrt(2 * Math.PI);
+  return density / max(1e-12, 1 - normalDistribution(c));
 }
 
 /** Φ, after Abramowitz and Stegun 26.2.17 (error below 7.5e-8). */
 export function normalDistribution(x: number): number {
-  const t = 1 / (1 + 0.2316419 * Math.abs(x));
+  const t = 1 / (1 + 0.2316419 * abs(x));
   const poly =
     t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
-  const tail = (Math.exp((-x * x) / 2) / Math.sqrt(2 * Math.PI)) * poly;
+  const tail = (exp((-x * x) / 2) / sqrt(2 * Math.PI)) * poly;
   return x >= 0 ? 1 - tail : tail;
 }

@@ -1,3 +1,6 @@
+// Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
+const { exp, max, min } = Math;
+
 /**
  * log(actual ÷ physics) as a sum of effects, one a level (operation, cluster, …, instance, pair), each pulled to zero
  * until its own history speaks, and forgotten slowly: a Kalman filter whose covariance is kept diagonal. An effect
@@ -89,8 +92,8 @@ export class PooledEffects {
         this.effects[i]!.set(key, effect);
       }
       effect.mean = means[i]! + gain * error;
-      effect.variance = Math.min(level.priorVariance, variances[i]! * (1 - gain) + level.driftVariance);
-      effect.updatedMs = Math.max(effect.updatedMs, atMs);
+      effect.variance = min(level.priorVariance, variances[i]! * (1 - gain) + level.driftVariance);
+      effect.updatedMs = max(effect.updatedMs, atMs);
       effect.count++;
     }
   }
@@ -119,7 +122,7 @@ export class PooledEffects {
 /** What is left of an effect after a pause. */
 function keptShare(level: EffectLevel, effect: Effect, atMs: number): number {
   const pauseHours = (atMs - effect.updatedMs) / MS_PER_HOUR;
-  return pauseHours > 0 ? Math.exp(-pauseHours / level.memoryHours) : 1;
+  return pauseHours > 0 ? exp(-pauseHours / level.memoryHours) : 1;
 }
 
 /** The variance goes back to the prior as the mean goes back to zero. */

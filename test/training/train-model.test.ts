@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { LONGEST_MOVE_SECONDS } from '../../src/domain/fields.js';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { loadPredictor } from '../../src/predictor/load-predictor.js';
 import { fitModel } from '../../training/fit.js';
@@ -17,7 +18,7 @@ function expectSane(model: unknown): void {
     expect(values.every((v, i) => Number.isFinite(v) && v > 0 && (i === 0 || v >= values[i - 1]!))).toBe(
       true,
     );
-    expect(d.p50).toBeLessThan(7 * 86_400);
+    expect(d.p50).toBeLessThanOrEqual(LONGEST_MOVE_SECONDS);
     expect(completion_probability).toBeGreaterThan(0);
     expect(completion_probability).toBeLessThanOrEqual(1);
   }

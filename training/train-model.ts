@@ -13,6 +13,8 @@ export interface TrainedModel {
   card: string;
   metrics: ModelMetrics;
   verdict: Verdict;
+  /** What the model had predicted in the rolling backtest: a JSON object with id, duration_seconds and basis a line. */
+  backtest: string;
 }
 
 export interface TrainingOptions {
@@ -66,7 +68,13 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
     protocols,
     verdict,
   };
-  return { file, card: modelCard(file, data.records, metrics), metrics, verdict };
+  return {
+    file,
+    card: modelCard(file, data.records, metrics),
+    metrics,
+    verdict,
+    backtest: backtestLines(rows.filter((row) => row.candidate === wholeModel.name)),
+  };
 }
 
 /** Rows by cluster, alone or in parallel. */
@@ -78,4 +86,19 @@ export function clusterGroups(data: BacktestData): (row: BacktestRow) => string 
     ]),
   );
   return (row) => groups.get(row.id) ?? '';
+}
+
+/** Digits of a kept prediction: a thousandth part is finer than any forecast. */
+const KEPT_DIGITS = 4;
+
+/** The lines of `backtest.jsonl`, for whoever shows how the model had done. */
+function backtestLines(rows: readonly BacktestRow[]): string {
+  return rows
+    .map(({ id, duration_seconds: { p05, p10, p50, p90, p95 }, basis }) => {
+      const kept = Object.entries({ p05, p10, p50, p90, p95 }).map(
+        ([name, seconds]) => [name, Number(seconds.toPrecision(KEPT_DIGITS))] as const,
+      );
+      return `${JSON.stringify({ id, duration_seconds: Object.fromEntries(kept), basis })}\n`;
+    })
+    .join('');
 }

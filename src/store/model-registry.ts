@@ -20,6 +20,8 @@ export interface ModelFiles {
   model: unknown;
   card: string;
   metrics: unknown;
+  /** What the training's rolling backtest had predicted: one JSON object with id, duration_seconds and basis a line. */
+  backtest?: string;
 }
 
 /** Names and versions become folder names: no separators, nothing hidden, nothing that leads out of the registry. */
@@ -28,6 +30,8 @@ const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/;
 const MODEL_FILE = 'model.json';
 const CARD_FILE = 'card.md';
 const METRICS_FILE = 'metrics.json';
+/** Optional: lets a service show how the model had done on the moves that it was trained on. */
+const BACKTEST_FILE = 'backtest.jsonl';
 /** One line: the version in service. */
 const CURRENT_FILE = 'current';
 /** The versions that were in service before, oldest first, one a line. */
@@ -94,7 +98,7 @@ export class ModelRegistry {
     );
   }
 
-  /** The three files of a model. A card or metrics that are absent read as empty. */
+  /** The files of a model. A card or metrics that are absent read as empty. */
   async read(model: RegisteredModel): Promise<ModelFiles> {
     const modelFile = join(model.folder, MODEL_FILE);
     let text: string;
@@ -103,7 +107,9 @@ export class ModelRegistry {
     } catch (error) {
       throw new UserError('model-unusable', systemErrorSentence(error, modelFile));
     }
+    const backtest = await readIfThere(join(model.folder, BACKTEST_FILE));
     return {
+      ...(backtest === undefined ? {} : { backtest }),
       model: parseJson(text, modelFile),
       card: (await readIfThere(join(model.folder, CARD_FILE))) ?? '',
       metrics: parseJson(
@@ -134,6 +140,7 @@ export class ModelRegistry {
       await writeFile(join(unfinished, MODEL_FILE), `${JSON.stringify(files.model)}\n`);
       await writeFile(join(unfinished, CARD_FILE), files.card);
       await writeFile(join(unfinished, METRICS_FILE), `${JSON.stringify(files.metrics, null, 2)}\n`);
+      if (files.backtest !== undefined) await writeFile(join(unfinished, BACKTEST_FILE), files.backtest);
       await rename(unfinished, folder);
     } catch (error) {
       if (unfinished !== undefined) await rm(unfinished, { recursive: true, force: true });

@@ -70,7 +70,7 @@ function output(command, ports) {
       lines.length - MOST_LINES + 2,
       `… (${lines.length - MOST_LINES + 2} more lines)`,
     );
-  return lines.length === 1 && lines[0] === '' ? '' : `${lines.join('\n')}\n`;
+  return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
 }
 
 async function startService() {

@@ -30,6 +30,9 @@ export interface LineReaderOptions {
   startNumber?: number;
 }
 
+/** So many bytes before the end of the last whole line tell later whether a text is still the one that was read. */
+export const TAIL_BYTES = 256;
+
 /** So much of an overlong line is shown in its fault. */
 const SHOWN_BYTES = 200;
 
@@ -50,6 +53,7 @@ export class LineReader {
   #droppedBytes = 0;
   #nextNumber: number;
   #offset: number;
+  #tail: Buffer = Buffer.alloc(0);
 
   constructor(options: LineReaderOptions) {
     this.#options = options;
@@ -60,6 +64,11 @@ export class LineReader {
   /** Bytes from the beginning of the text to the end of the last whole line. */
   get offset(): number {
     return this.#offset;
+  }
+
+  /** The last bytes before `offset`, up to `TAIL_BYTES` of them. */
+  get tail(): Buffer {
+    return this.#tail;
   }
 
   /** 1-based number of the line that comes next. */
@@ -80,6 +89,7 @@ export class LineReader {
       this.#hold(chunk);
       return block;
     }
+    this.#tail = this.#tailOf(chunk.subarray(0, lastNewline + 1));
     let start = 0;
     if (this.waitingBytes > 0) {
       const end = chunk.indexOf(NEWLINE);
@@ -109,6 +119,12 @@ export class LineReader {
     this.#finishHeld(block, 0);
     block.unterminated = true;
     return block;
+  }
+
+  #tailOf(bytes: Buffer): Buffer {
+    if (bytes.length >= TAIL_BYTES) return Buffer.from(bytes.subarray(-TAIL_BYTES));
+    if (this.#droppedBytes > 0) return Buffer.from(bytes);
+    return Buffer.from(Buffer.concat([this.#tail, ...this.#pieces, bytes]).subarray(-TAIL_BYTES));
   }
 
   #emptyBlock(): LineBlock {

@@ -1,13 +1,12 @@
 import { UserError } from '../domain/errors.js';
-import type { Parsed } from '../domain/move-record.js';
+import type { MoveRecord, Parsed } from '../domain/move-record.js';
 import { parseInstanceSample, parseLinkSample } from '../domain/samples.js';
-import { LineReader, type LineBlock } from './line-reader.js';
+import type { LineBlock } from './line-reader.js';
 import { moveIdFor } from './move-id.js';
 import { checkMoveRecord } from './record-check.js';
 import type { RejectsFile } from './rejects.js';
 import { batchSize, emptyBatch, type Batch, type Sink } from './sinks.js';
-import type { Finding, LogParser, LogSource, SourceContext } from './sources/source.js';
-import { DamagedTextError, type TextInput } from './text-input.js';
+import type { Finding, LogParser } from './sources/source.js';
 
 /** What a collection did: `read` = `new` + `known` + `rejected`. */
 export interface CollectCounts {
@@ -18,6 +17,14 @@ export interface CollectCounts {
   rejected: number;
 }
 
+/** Where findings come from. */
+export interface Origin {
+  /** As the user gave it; stands in the rejects file. */
+  file: string;
+  /** Called with each valid move before it is stored, to complete what its log does not tell. */
+  onMove?: ((record: MoveRecord) => void) | undefined;
+}
+
 export interface CollectionOptions {
   sink: Sink;
   rejects: RejectsFile;
@@ -26,8 +33,8 @@ export interface CollectionOptions {
   /** Only what started (or was measured) in [since, until), epoch milliseconds. */
   sinceMs?: number | undefined;
   untilMs?: number | undefined;
-  /** Called after each block of lines. */
-  onProgress?: () => void;
+  /** Completes a batch before it is stored; gives what is stored beside it, uncounted since nobody read it. */
+  beforeStoring?: ((batch: Batch) => Promise<Batch>) | undefined;
 }
 
 /**
@@ -40,8 +47,8 @@ const BATCH_RECORDS = 2000;
 const KEPT_REASONS = 1000;
 
 /**
- * One run of the pipeline: lines → findings → valid records → batches → sink, with back-pressure: nothing is read while
- * a batch is on its way. What cannot become a record goes to the rejects file, with its reason.
+ * The pipeline: findings → valid records → batches → sink, with back-pressure: nothing is read while a batch is on its
+ * way. What cannot become a record goes to the rejects file, with its reason.
  */
 export class Collection {
   readonly counts: CollectCounts = { read: 0, new: 0, known: 0, rejected: 0 };
@@ -50,6 +57,7 @@ export class Collection {
   readonly #options: CollectionOptions;
   readonly #reasons = new Map<string, number>();
   #batch: Batch = emptyBatch();
+  #whenSafe: (() => void)[] = [];
 
   constructor(options: CollectionOptions) {
     this.#options = options;
@@ -62,103 +70,95 @@ export class Collection {
       .toSorted((a, b) => b.count - a.count);
   }
 
-  /**
-   * Reads one text to its end. On return everything found is safe in the sink, or in the rejects file.
-   *
-   * @throws UserError `input-invalid` when the text is not of the source's format at all; what the sink throws.
-   */
-  async collectText(input: TextInput, source: LogSource, context: SourceContext): Promise<void> {
-    const { longestLineBytes, strictUtf8 = false } = source;
-    const reader = new LineReader({ longestLineBytes, strictUtf8 });
-    const parser = source.parser(context);
-    try {
-      for await (const chunk of input.chunks) {
-        const block = reader.push(chunk);
-        if (source.unit === 'file' && reader.offset + reader.waitingBytes > longestLineBytes) {
-          throw new UserError(
-            'too-large',
-            `${input.path}: is larger than the ${longestLineBytes} bytes that a file of ${source.name} may have; is it another kind of file?`,
-          );
-        }
-        await this.#takeBlock(block, parser, input.path);
-      }
-    } catch (error) {
-      if (!(error instanceof DamagedTextError)) throw error;
-      this.#reject(input.path, { line: reader.nextNumber, reason: error.message, text: '' });
-    }
-    await this.#takeBlock(reader.end(), parser, input.path);
-    for (const finding of parser.end()) this.#take(finding, input.path);
-    await this.flush();
-  }
-
-  /** Makes everything that was found safe. */
-  async flush(): Promise<void> {
-    const batch = this.#batch;
-    if (batchSize(batch) > 0) {
-      this.#batch = emptyBatch();
-      const added = await this.#options.sink.add(batch);
-      this.counts.new += added.new;
-      this.counts.known += added.known;
-    }
-    await this.#options.rejects.flush();
-  }
-
-  async #takeBlock(block: LineBlock, parser: LogParser, file: string): Promise<void> {
-    const { lines, firstNumber, faults } = block;
-    for (let i = 0; i < lines.length; i++) {
-      const fault = faults?.get(i);
-      if (fault !== undefined) {
-        this.#reject(file, { line: firstNumber + i, ...fault });
-        continue;
-      }
-      for (const finding of parser.line(lines[i]!, firstNumber + i)) this.#take(finding, file);
-      if (this.#isFull()) await this.flush();
-    }
-    this.#options.onProgress?.();
-  }
-
-  #isFull(): boolean {
+  /** True when it is time to `flush`. */
+  get isFull(): boolean {
     return batchSize(this.#batch) >= BATCH_RECORDS || this.#options.rejects.waiting >= BATCH_RECORDS;
   }
 
-  #take(finding: Finding, file: string): void {
-    if (finding.kind === 'reject') return this.#reject(file, finding);
-    if (finding.kind === 'unreadable') throw new UserError('input-invalid', `${file}: ${finding.reason}`);
-    const { value } = finding;
-    if (this.#options.cluster !== undefined && (value['cluster'] ?? '') === '')
-      value['cluster'] = this.#options.cluster;
-    switch (finding.kind) {
-      case 'move':
-        if ((value['id'] ?? '') === '') value['id'] = moveIdFor(value);
-        return this.#keep(checkMoveRecord(value), 'started_at', this.#batch.moves, finding, file);
-      case 'link-sample':
-        return this.#keep(parseLinkSample(value), 'at', this.#batch.linkSamples, finding, file);
-      case 'instance-sample':
-        return this.#keep(parseInstanceSample(value), 'at', this.#batch.instanceSamples, finding, file);
+  /** Feeds lines to a parser, and takes what it finds. @throws UserError `input-invalid` when the text is not the source's. */
+  takeLines({ lines, firstNumber, faults }: LineBlock, parser: LogParser, origin: Origin): void {
+    for (let i = 0; i < lines.length; i++) {
+      const fault = faults?.get(i);
+      if (fault === undefined) {
+        for (const finding of parser.line(lines[i]!, firstNumber + i)) this.take(finding, origin);
+      } else this.take({ kind: 'reject', line: firstNumber + i, ...fault }, origin);
     }
   }
 
-  #keep<K extends string, T extends Record<K, string>>(
+  /** Takes one finding. @throws UserError `input-invalid` when it says that the text is not the source's. */
+  take(finding: Finding, origin: Origin): void {
+    if (finding.kind === 'reject') return this.#reject(origin.file, finding);
+    if (finding.kind === 'unreadable')
+      throw new UserError('input-invalid', `${origin.file}: ${finding.reason}`);
+    const { value } = finding;
+    if (this.#options.cluster !== undefined && (value['cluster'] ?? '') === '')
+      value['cluster'] = this.#options.cluster;
+    const batch = this.#batch;
+    switch (finding.kind) {
+      case 'move': {
+        if ((value['id'] ?? '') === '') value['id'] = moveIdFor(value);
+        const record = this.#valid(checkMoveRecord(value), 'started_at', finding, origin.file);
+        if (record === undefined) return;
+        origin.onMove?.(record);
+        batch.moves.push(record);
+        return;
+      }
+      case 'link-sample': {
+        const sample = this.#valid(parseLinkSample(value), 'at', finding, origin.file);
+        if (sample !== undefined) batch.linkSamples.push(sample);
+        return;
+      }
+      case 'instance-sample': {
+        const sample = this.#valid(parseInstanceSample(value), 'at', finding, origin.file);
+        if (sample !== undefined) batch.instanceSamples.push(sample);
+        return;
+      }
+    }
+  }
+
+  /** Calls back once everything that was taken up to now is safe in the sink, or in the rejects file. */
+  whenSafe(callback: () => void): void {
+    this.#whenSafe.push(callback);
+  }
+
+  /** Makes everything that was taken safe. */
+  async flush(): Promise<void> {
+    const batch = this.#batch;
+    const whenSafe = this.#whenSafe;
+    this.#batch = emptyBatch();
+    this.#whenSafe = [];
+    if (batchSize(batch) > 0) {
+      const derived = await this.#options.beforeStoring?.(batch);
+      const added = await this.#options.sink.add(batch);
+      this.counts.new += added.new;
+      this.counts.known += added.known;
+      if (derived !== undefined && batchSize(derived) > 0) await this.#options.sink.add(derived);
+    }
+    await this.#options.rejects.flush();
+    for (const callback of whenSafe) callback();
+  }
+
+  #valid<K extends string, T extends Record<K, string>>(
     parsed: Parsed<T>,
     timeField: K,
-    batch: T[],
     finding: Exclude<Finding, { kind: 'reject' | 'unreadable' }>,
     file: string,
-  ): void {
+  ): T | undefined {
     if (!parsed.ok) {
       const text = finding.text ?? JSON.stringify(finding.value);
-      return this.#reject(file, { line: finding.line, reason: parsed.reason, text });
+      this.#reject(file, { line: finding.line, reason: parsed.reason, text });
+      return undefined;
     }
     const { sinceMs, untilMs } = this.#options;
     if (sinceMs !== undefined || untilMs !== undefined) {
       const ms = Date.parse(parsed.value[timeField]);
       if (ms < (sinceMs ?? -Infinity) || ms >= (untilMs ?? Infinity)) {
         this.outside++;
-        return;
+        return undefined;
       }
     }
     this.counts.read++;
-    batch.push(parsed.value);
+    return parsed.value;
   }
 
   #reject(file: string, { line, reason, text }: { line: number; reason: string; text: string }): void {

@@ -49,3 +49,45 @@ export function jsonlSink(write: (text: string) => Promise<void>): Sink {
     },
   };
 }
+
+/** So many moves are shown of a dry run. */
+const SHOWN_MOVES = 20;
+
+/** Stores nothing, and remembers what to show. */
+export class DryRun implements Sink {
+  readonly #moves: MoveRecord[] = [];
+  #moveCount = 0;
+  #linkSamples = 0;
+  #instanceSamples = 0;
+
+  async add({ moves, linkSamples, instanceSamples }: Batch): Promise<AddCounts> {
+    this.#moves.push(...moves.slice(0, SHOWN_MOVES - this.#moves.length));
+    this.#moveCount += moves.length;
+    this.#linkSamples += linkSamples.length;
+    this.#instanceSamples += instanceSamples.length;
+    return { new: 0, known: 0 };
+  }
+
+  /** Lines for a person: the first moves, and how many of each kind there are. */
+  table(): string[] {
+    const rows = this.#moves.map((move) => [
+      move.started_at,
+      move.instance,
+      `${move.source_node} > ${move.target_node}`,
+      move.operation,
+      `${move.duration_seconds.toFixed(1)} s`,
+      move.status ?? 'completed',
+    ]);
+    const widths = [0, 1, 2, 3, 4, 5].map((column) => Math.max(0, ...rows.map((row) => row[column]!.length)));
+    const lines = rows.map((row) =>
+      row
+        .map((cell, column) => (column === 4 ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+        .join('  ')
+        .trimEnd(),
+    );
+    if (this.#moveCount > rows.length) lines.push(`… and ${this.#moveCount - rows.length} more moves`);
+    if (this.#linkSamples > 0) lines.push(`${this.#linkSamples} link samples`);
+    if (this.#instanceSamples > 0) lines.push(`${this.#instanceSamples} instance samples`);
+    return lines;
+  }
+}

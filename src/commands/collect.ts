@@ -1,18 +1,26 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { join, parse } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
-import { detectSource } from '../collector/detection.js';
-import { findInputs, STANDARD_INPUT, type InputFile } from '../collector/input-files.js';
+import { Checkpoints } from '../collector/checkpoints.js';
+import { skewSentence } from '../collector/clock-skew.js';
+import { ClusterLedger } from '../collector/cluster-ledger.js';
+import { noteSnapshot } from '../collector/cluster-snapshot.js';
+import { Collector, type CollectorOptions } from '../collector/collector.js';
+import { Derivation } from '../collector/derivation.js';
+import { FolderWatch } from '../collector/folder-watch.js';
+import { findInputs, STANDARD_INPUT } from '../collector/input-files.js';
 import { Collection, type CollectCounts } from '../collector/pipeline.js';
 import { RejectsFile } from '../collector/rejects.js';
-import { jsonlSink, storeSink, type Sink } from '../collector/sinks.js';
+import { DryRun, jsonlSink, storeSink, type Sink } from '../collector/sinks.js';
 import { logSources, remoteSources } from '../collector/sources/registry.js';
-import type { LogSource } from '../collector/sources/source.js';
-import { openText } from '../collector/text-input.js';
+import type { LogSource, RemoteSource } from '../collector/sources/source.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { fromIsoTime } from '../domain/units.js';
 import { openStore } from '../store/open-store.js';
+import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { startProgress } from './progress.js';
 
@@ -20,16 +28,31 @@ interface CollectOptions extends CommonOptions {
   out?: string;
   rejects?: string;
   dryRun?: boolean;
-  cluster?: string;
-  node?: string;
+  follow?: boolean;
+  resume?: boolean;
   since?: string;
   until?: string;
+  cluster?: string;
+  node?: string;
+  instance?: string;
+  sourceNode?: string;
+  targetNode?: string;
+  startedAt?: string;
+  timeZone?: string;
+  snapshot?: string[];
+  derive?: boolean;
+  ca?: string;
+  credentials?: string;
+  pollSeconds: string;
 }
 
 const AUTO = 'auto';
 
 /** So many reasons for rejected lines are named on standard error; the rejects file has them all. */
 const NAMED_REASONS = 5;
+
+/** Jobs last minutes; a master that is asked more often than this has nothing new to tell. */
+const DEFAULT_POLL_SECONDS = 30;
 
 /** `movecast collect SOURCE [PATH…]` */
 export function collectCommand(context: Context): Command {
@@ -42,16 +65,31 @@ export function collectCommand(context: Context): Command {
     )
     .argument('<source>', 'what the logs are; see below')
     .argument('[path...]', 'files or folders, packed with gzip or not; - reads standard input')
+    .option('--follow', 'keep going: read on as the logs grow, across rotation, until stopped')
+    .option('--resume', 'go on where the last run stopped, instead of reading everything again')
+    .option('--since <time>', 'only moves started, or samples taken, at this time or later')
+    .option('--until <time>', 'only moves started, or samples taken, before this time')
     .option(
       '--out <file>',
       'write the records as JSONL to a file, or - for standard output, instead of storing them',
     )
+    .option('--dry-run', 'read and check everything, and show what would be stored; store nothing')
     .option('--rejects <file>', 'append lines that cannot be read to this file (default: beside the store)')
-    .option('--dry-run', 'read and check everything, store nothing')
     .option('--cluster <name>', 'the cluster of records that name none')
     .option('--node <name>', 'the node whose logs these are, where they do not say')
-    .option('--since <time>', 'only moves started, or samples taken, at this time or later')
-    .option('--until <time>', 'only moves started, or samples taken, before this time')
+    .option('--source-node <name>', 'where it moved from, where the log does not say (default: --node)')
+    .option('--target-node <name>', 'where it moved to, where the log does not say')
+    .option('--instance <name>', 'what moved, where the log does not say')
+    .option('--started-at <time>', 'when the first move of a log without times began')
+    .option('--time-zone <zone>', 'of times that name none: Europe/Berlin, or +02:00', 'UTC')
+    .option('--snapshot <file...>', 'what instances are like: hscan or RAPI output, as of its file time')
+    .option(
+      '--no-derive',
+      'leave out what follows from other records: moves beside it, facts of the instance',
+    )
+    .option('--ca <file>', "ganeti-rapi: PEM of the authority that signed the server's certificate")
+    .option('--credentials <file>', 'ganeti-rapi: file with user:password in its first line')
+    .option('--poll-seconds <n>', 'ganeti-rapi with --follow: ask so often', String(DEFAULT_POLL_SECONDS))
     .addHelpText(
       'after',
       `\nSources:\n${sources.join('\n')}\n  ${AUTO.padEnd(18)}finds out by itself what each file is`,
@@ -62,10 +100,11 @@ export function collectCommand(context: Context): Command {
   return withCommonOptions(command, context, {
     store: true,
     examples: [
-      'movecast collect records moves.jsonl',
-      'movecast collect link-samples traffic.csv --store sqlite:moves.db',
-      'zcat old.jsonl.gz | movecast collect records - --json',
+      'movecast collect ganeti-jobs /var/lib/ganeti/queue',
+      'movecast collect nova /var/log/nova --follow --cluster prod',
+      'movecast collect auto logs/ --dry-run',
       'movecast collect records moves.csv --out -',
+      'zcat old.jsonl.gz | movecast collect records - --json',
     ],
   });
 }
@@ -77,109 +116,212 @@ async function collect(
   options: CollectOptions,
 ): Promise<void> {
   const source = namedSource(sourceName);
-  if (paths.length === 0)
-    throw new UserError(
-      'usage',
-      `collect ${sourceName} needs the path of a file or folder, or - for standard input`,
-    );
+  if (paths.length === 0) throw new UserError('usage', `collect ${sourceName} needs ${needed(source)}`);
+  const logContext = await contextOf(options);
   const sinceMs = optionTime(options.since, '--since');
   const untilMs = optionTime(options.until, '--until');
-  const { files, unreadable } = await findInputs(
-    paths,
-    source === undefined ? undefined : (fileName) => source.ownsFile?.(fileName) ?? true,
-  );
+  const pollMs = 1000 * positiveNumber(options.pollSeconds, '--poll-seconds');
+  if (options.follow === true && paths.includes(STANDARD_INPUT))
+    throw new UserError('usage', '--follow reads files; standard input is read to its end without it');
+
+  const logSource = source !== undefined && 'parser' in source ? source : undefined;
+  const isRemote = source !== undefined && 'poll' in source;
+  const inputs = isRemote
+    ? { files: [], unreadable: [] }
+    : await findInputs(paths, logSource?.ownsFile?.bind(logSource));
+  if (!isRemote && options.follow !== true && inputs.files.length === 0 && inputs.unreadable.length === 0) {
+    throw new UserError(
+      'input-unreadable',
+      `no file of ${sourceName} in ${paths.join(', ')}; name the files themselves`,
+    );
+  }
+
   const remark = (sentence: string): void => {
     if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
   };
   const target = await openTarget(context, options);
   const rejects = new RejectsFile(options.rejects ?? target.rejectsPath);
-  const progress = startProgress(context, 'Reading', { quiet: options.quiet });
-  const totalBytes = files.reduce((sum, file) => sum + file.bytes, 0);
-  let doneBytes = 0;
-  let current: { readBytes(): number } | undefined;
+  const resume = options.resume === true || options.follow === true;
+  const checkpoints = new Checkpoints(target.checkpointsPath, context.now);
+  if (resume && target.store !== undefined && (await isEmpty(target.store))) checkpoints.clear();
+  const derivation = new Derivation(
+    options.derive === false ? 'nothing' : 'all',
+    logContext.ledger,
+    target.store,
+  );
   const collection = new Collection({
     sink: target.sink,
     rejects,
     cluster: options.cluster,
     sinceMs,
     untilMs,
-    onProgress: () =>
-      progress.update(doneBytes + (current?.readBytes() ?? 0), totalBytes > 0 ? totalBytes : undefined),
+    beforeStoring: (batch) => derivation.complete(batch),
   });
-  const errors: UserError[] = unreadable.map((sentence) => new UserError('input-unreadable', sentence));
+  const progress = startProgress(context, 'Reading', { quiet: options.quiet });
+  const totalBytes = inputs.files.reduce((sum, file) => sum + file.bytes, 0);
+  const stop = new AbortController();
+  const collector = new Collector({
+    collection,
+    checkpoints,
+    source: logSource,
+    context: logContext,
+    settings: settingsOf(options),
+    resume,
+    stdin: context.stdin as AsyncIterable<Buffer | string>,
+    now: context.now,
+    remark,
+    onProgress: (readBytes) => progress.update(readBytes, totalBytes > 0 ? totalBytes : undefined),
+    onMove: (record, ofSource, log, writtenMs) => derivation.note(record, ofSource, log, writtenMs),
+    signal: stop.signal,
+  });
+  const onSignal = (): void => stop.abort();
+  for (const signal of STOP_SIGNALS) process.once(signal, onSignal);
   try {
-    for (const file of files) {
+    if (isRemote) {
+      const remote = {
+        ...logContext,
+        ...optional({ caFile: options.ca, credentialsFile: options.credentials }),
+      };
+      do {
+        for (const url of paths) await collector.readRemote(source, url, remote);
+      } while (options.follow === true && (await pause(pollMs, stop.signal)));
+    } else if (options.follow === true) {
+      const watch = new FolderWatch(paths);
       try {
-        const input = await openText(file, context.stdin as AsyncIterable<Buffer | string>);
-        current = input;
-        try {
-          const found = source ?? detectedSource(input.head, file);
-          if (source === undefined) remark(`${file.path}: ${found.name} (${found.summary})`);
-          await collection.collectText(input, found, {
-            fileName: file.path,
-            nowMs: input.modifiedMs ?? context.now(),
-            ...(options.cluster === undefined ? {} : { cluster: options.cluster }),
-            ...(options.node === undefined ? {} : { node: options.node }),
-          });
-        } finally {
-          await input.close();
-        }
-      } catch (error) {
-        if (!(error instanceof UserError) || !isAboutInput(error)) throw error;
-        await collection.flush();
-        errors.push(error);
-        if (files.length > 1) remark(error.message);
+        await collector.follow(paths, (signal) => watch.next(signal));
+      } finally {
+        watch.close();
       }
-      doneBytes += file.bytes;
-    }
+    } else await collector.read(inputs);
   } finally {
+    for (const signal of STOP_SIGNALS) process.off(signal, onSignal);
     progress.finish();
     await rejects.close();
     await target.close();
   }
-  if (files.length === 0 && errors.length === 0)
-    throw new UserError(
-      'input-unreadable',
-      `no file of ${sourceName} in ${paths.join(', ')}; name the files themselves`,
-    );
-  if (errors.length < files.length || collection.counts.read > 0) {
-    report(context, options, collection, rejects.path);
+  const { errors } = collector;
+  if (errors.length < inputs.files.length || collection.counts.read > 0 || errors.length === 0) {
+    report(context, options, { collection, rejectsPath: rejects.path, derivation, shown: target.shown });
   }
   if (errors.length === 1) throw errors[0]!;
   if (errors.length > 1) {
     throw new UserError(
       'input-unreadable',
-      `${errors.length} of ${files.length} files could not be read, such as ${errors[0]!.message}`,
+      `${errors.length} of ${inputs.files.length} files could not be read, such as ${errors[0]!.message}`,
     );
   }
 }
 
-const isAboutInput = (error: UserError): boolean =>
-  error.code === 'input-unreadable' || error.code === 'input-invalid' || error.code === 'too-large';
+/** A first interrupt stops after what is at hand; a second one, with no listener left, ends at once. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 /** The source of that name; undefined for `auto`. */
-function namedSource(name: string): LogSource | undefined {
+function namedSource(name: string): LogSource | RemoteSource | undefined {
   if (name === AUTO) return undefined;
-  const source = logSources.find((candidate) => candidate.name === name);
+  const sources = [...logSources, ...remoteSources];
+  const source = sources.find((candidate) => candidate.name === name);
   if (source === undefined) {
-    const names = [...logSources, ...remoteSources].map((candidate) => candidate.name);
-    throw new UserError(
-      'usage',
-      `there is no source ${JSON.stringify(name)}; give one of ${names.join(', ')}, ${AUTO}`,
-    );
+    const names = sources.map((candidate) => candidate.name).join(', ');
+    throw new UserError('usage', `there is no source ${JSON.stringify(name)}; give one of ${names}, ${AUTO}`);
   }
   return source;
 }
 
-function detectedSource(head: string, file: InputFile): LogSource {
-  const source = detectSource(head, file.path);
-  if (source === undefined) {
+const needed = (source: LogSource | RemoteSource | undefined): string =>
+  source !== undefined && 'poll' in source
+    ? 'the address of the server, such as https://cluster.example.com:5080'
+    : 'the path of a file or folder, or - for standard input';
+
+/** What the user said of the logs, for the sources. */
+async function contextOf(options: CollectOptions): Promise<CollectorOptions['context']> {
+  const ledger = new ClusterLedger();
+  for (const path of options.snapshot ?? []) {
+    let told: number;
+    try {
+      told = noteSnapshot(ledger, await readFile(path, 'utf8'), (await stat(path)).mtimeMs);
+    } catch (error) {
+      throw new UserError(
+        'input-unreadable',
+        `${systemErrorSentence(error, path)}; give a cluster snapshot that can be read`,
+      );
+    }
+    if (told === 0)
+      throw new UserError(
+        'input-invalid',
+        `${path}: tells of no instance; give what hscan or GET /2/instances?bulk=1 prints`,
+      );
+  }
+  const startedAtMs = optionTime(options.startedAt, '--started-at');
+  return {
+    ledger,
+    ...timeZoneOf(options.timeZone ?? 'UTC'),
+    ...optional({
+      cluster: options.cluster,
+      node: options.node,
+      instance: options.instance,
+      sourceNode: options.sourceNode,
+      targetNode: options.targetNode,
+      startedAtMs,
+    }),
+  };
+}
+
+/** Leaves out what is undefined. */
+function optional<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+function timeZoneOf(text: string): { timeZone?: string; timeZoneOffsetMinutes?: number } {
+  const offset = /^([+-])(\d\d):?(\d\d)$/.exec(text);
+  if (offset !== null) {
+    const minutes = Number(offset[2]) * 60 + Number(offset[3]);
+    return { timeZoneOffsetMinutes: offset[1] === '-' ? -minutes : minutes };
+  }
+  try {
+    Intl.DateTimeFormat('en', { timeZone: text });
+  } catch {
     throw new UserError(
-      'input-invalid',
-      `${file.path}: is no log that is known here; name its source instead of ${AUTO}`,
+      'usage',
+      `--time-zone ${text}: is no time zone; write it as Europe/Berlin, UTC or +02:00`,
     );
   }
-  return source;
+  return text === 'UTC' ? {} : { timeZone: text };
+}
+
+/** What else decides what is found in a log: a checkpoint made under other settings does not count. */
+function settingsOf({
+  cluster,
+  node,
+  instance,
+  sourceNode,
+  targetNode,
+  startedAt,
+  timeZone,
+  since,
+  until,
+}: CollectOptions): string {
+  const given = { cluster, node, instance, sourceNode, targetNode, startedAt, timeZone, since, until };
+  const text = JSON.stringify(optional(timeZone === 'UTC' ? { ...given, timeZone: undefined } : given));
+  return text === '{}' ? '' : text;
+}
+
+function positiveNumber(text: string, option: string): number {
+  const number = Number(text);
+  if (!(number > 0) || !Number.isFinite(number))
+    throw new UserError('usage', `${option} ${text}: must be a number above 0`);
+  return number;
+}
+
+/** Resolves after a while with true, or with false when the signal says stop. */
+function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  return delay(ms, true, { signal }).catch(() => false);
+}
+
+async function isEmpty(store: Store): Promise<boolean> {
+  const { moves, link_samples, instance_samples } = await store.info();
+  return moves + link_samples + instance_samples === 0;
 }
 
 function optionTime(text: string | undefined, option: string): number | undefined {
@@ -196,34 +338,32 @@ function optionTime(text: string | undefined, option: string): number | undefine
 
 interface Target {
   sink: Sink;
+  store?: Store;
   /** Where rejects go when nobody says; undefined: they are only counted. */
   rejectsPath: string | undefined;
+  /** Where it is noted how far logs were read; undefined: nowhere. */
+  checkpointsPath: string | undefined;
+  /** What a dry run shows. */
+  shown?: DryRun;
   close(): Promise<void>;
 }
 
 async function openTarget(context: Context, options: CollectOptions): Promise<Target> {
   const { out, store: storeUrl } = options;
+  const close = async (): Promise<void> => undefined;
   if (options.dryRun === true) {
-    return {
-      sink: { add: async () => ({ new: 0, known: 0 }) },
-      rejectsPath: undefined,
-      close: async () => undefined,
-    };
+    const shown = new DryRun();
+    return { sink: shown, shown, rejectsPath: undefined, checkpointsPath: undefined, close };
   }
+  const rejectsPath = besideStore(storeUrl, 'rejects.jsonl');
   if (out === STANDARD_INPUT) {
-    return {
-      sink: jsonlSink((text) => writeAll(context.stdout, text)),
-      rejectsPath: besideStore(storeUrl, 'rejects.jsonl'),
-      close: async () => undefined,
-    };
+    const sink = jsonlSink((text) => writeAll(context.stdout, text));
+    return { sink, rejectsPath, checkpointsPath: undefined, close };
   }
   if (out !== undefined) return fileTarget(out);
   const store = await openStore(storeUrl);
-  return {
-    sink: storeSink(store),
-    rejectsPath: besideStore(storeUrl, 'rejects.jsonl'),
-    close: () => store.close(),
-  };
+  const checkpointsPath = besideStore(storeUrl, 'checkpoints.json');
+  return { sink: storeSink(store), store, rejectsPath, checkpointsPath, close: () => store.close() };
 }
 
 async function fileTarget(path: string): Promise<Target> {
@@ -247,6 +387,7 @@ async function fileTarget(path: string): Promise<Target> {
       if (failed !== undefined) throw cannotWrite(failed);
     }),
     rejectsPath: `${path}.rejects.jsonl`,
+    checkpointsPath: undefined,
     close: () =>
       new Promise<void>((resolve, reject) => {
         file.end((error?: Error | null) => (error ? reject(cannotWrite(error)) : resolve()));
@@ -274,35 +415,42 @@ function besideStore(storeUrl: string, ending: string): string {
   return join('.movecast', `${address.replace(/[^A-Za-z0-9.-]+/g, '-')}.${ending}`);
 }
 
+interface Report {
+  collection: Collection;
+  rejectsPath: string | undefined;
+  derivation: Derivation;
+  shown: DryRun | undefined;
+}
+
 function report(
   context: Context,
   options: CollectOptions,
-  collection: Collection,
-  rejectsPath: string | undefined,
+  { collection, rejectsPath, derivation, shown }: Report,
 ): void {
   const { counts, outside } = collection;
   const remark = (sentence: string): void => {
     if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
   };
   if (outside > 0) remark(`${outside} left out because of --since and --until`);
+  for (const skew of derivation.skews.found()) remark(skewSentence(skew));
   if (counts.rejected > 0) {
     const reasons = collection.reasons();
     const named = reasons.slice(0, NAMED_REASONS).map(({ reason, count }) => `${reason} (${count})`);
     const more =
       reasons.length > NAMED_REASONS ? `; and ${reasons.length - NAMED_REASONS} other reasons` : '';
-    remark(
-      `${counts.rejected} rejected: ${named.join('; ')}${more}${rejectsPath === undefined ? '' : `; the lines are in ${rejectsPath}`}`,
-    );
+    const where = rejectsPath === undefined ? '' : `; the lines are in ${rejectsPath}`;
+    remark(`${counts.rejected} rejected: ${named.join('; ')}${more}${where}`);
   }
   if (options.json === true) {
     context.stdout.write(
       `${JSON.stringify(options.dryRun === true ? { ...counts, dry_run: true } : counts)}\n`,
     );
-  } else {
-    const line = countsLine(counts, options);
-    if (options.out === STANDARD_INPUT) remark(line);
-    else context.stdout.write(`${line}\n`);
+    return;
   }
+  if (shown !== undefined) for (const line of shown.table()) context.stdout.write(`${line}\n`);
+  const line = countsLine(counts, options);
+  if (options.out === STANDARD_INPUT) remark(line);
+  else context.stdout.write(`${line}\n`);
 }
 
 function countsLine(counts: CollectCounts, options: CollectOptions): string {

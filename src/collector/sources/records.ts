@@ -22,6 +22,7 @@ export const recordsSource: LogSource = {
   version: 1,
   longestLineBytes: USUAL_LINE_BYTES,
   strictUtf8: true,
+  standsAlone: true,
   detect: (head) => detectTable(head, [REQUIRED], new Set(shape.columns.keys())),
   ownsFile: isTableFile,
   parser: (_context, state) => new TableParser(shape, state),

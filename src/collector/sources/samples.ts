@@ -31,6 +31,7 @@ export const linkSamplesSource: LogSource = {
   version: 1,
   longestLineBytes: USUAL_LINE_BYTES,
   strictUtf8: true,
+  standsAlone: true,
   detect: (head) =>
     detectTable(
       head,
@@ -52,6 +53,7 @@ export const instanceSamplesSource: LogSource = {
   version: 1,
   longestLineBytes: USUAL_LINE_BYTES,
   strictUtf8: true,
+  standsAlone: true,
   detect: (head) =>
     detectTable(
       head,

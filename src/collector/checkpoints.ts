@@ -1,0 +1,130 @@
+import { mkdirSync, readFileSync } from 'node:fs';
+import { open, rename, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { systemErrorSentence, UserError } from '../domain/errors.js';
+import type { TextMark } from './text-input.js';
+
+/** How far an appended log was read: everything before is safe in the store. */
+export interface LogCheckpoint {
+  kind: 'log';
+  mark: TextMark;
+  /** 1-based number of the line at the mark. */
+  nextLine: number;
+  /** What the source's parser remembered there. */
+  state: unknown;
+}
+
+/** A file that was read as a whole, by its size and time. */
+export interface FileCheckpoint {
+  kind: 'file';
+  version: string;
+}
+
+/** How far a remote source was read. */
+export interface RemoteCheckpoint {
+  kind: 'remote';
+  checkpoint: unknown;
+}
+
+export type Checkpoint = LogCheckpoint | FileCheckpoint | RemoteCheckpoint;
+
+interface CheckpointsFile {
+  format: number;
+  entries: Record<string, Checkpoint>;
+}
+
+const FORMAT = 1;
+
+/** Written at most so often: a file of a hundred thousand entries takes tenths of a second. */
+const SAVED_EVERY_MS = 1000;
+
+/** So many are kept, the newest; a text whose checkpoint was dropped is read again, and its records are known. */
+const MOST_ENTRIES = 200_000;
+
+/**
+ * How far each text was read, kept in a file. A checkpoint is set once the store has acknowledged everything before it:
+ * a program that is killed reads some lines again, whose records the store knows, and skips none.
+ *
+ * Several programs may use one file: each writes its own entries into what the others wrote. Should two write in the
+ * same moment, one entry is older than it could be, and its lines are read again.
+ */
+export class Checkpoints {
+  readonly #path: string | undefined;
+  readonly #now: () => number;
+  #entries = new Map<string, Checkpoint>();
+  readonly #changed = new Map<string, Checkpoint>();
+  #savedMs: number;
+
+  /** Without a path they live in memory alone. A file that cannot be understood counts as none. */
+  constructor(path: string | undefined, now: () => number) {
+    this.#path = path;
+    this.#now = now;
+    this.#entries = this.#load();
+    this.#savedMs = now();
+  }
+
+  get(key: string): Checkpoint | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** Notes how far a text is safe; `save` makes it last. */
+  set(key: string, checkpoint: Checkpoint): void {
+    this.#entries.delete(key); // the newest stand last
+    this.#entries.set(key, checkpoint);
+    this.#changed.set(key, checkpoint);
+  }
+
+  /** Forgets everything, as the store did. */
+  clear(): void {
+    this.#entries.clear();
+  }
+
+  /** Saves when the last time is long enough ago. */
+  async saveSometimes(): Promise<void> {
+    if (this.#now() - this.#savedMs >= SAVED_EVERY_MS) await this.save();
+  }
+
+  /** Writes what changed, in one step: a reader sees the old file or the new one. @throws UserError `cannot-write` */
+  async save(): Promise<void> {
+    if (this.#path === undefined || this.#changed.size === 0) return;
+    const merged = this.#load();
+    for (const [key, checkpoint] of this.#changed) {
+      merged.delete(key);
+      merged.set(key, checkpoint);
+    }
+    const surplus = merged.size - MOST_ENTRIES;
+    if (surplus > 0) for (const key of [...merged.keys()].slice(0, surplus)) merged.delete(key);
+    const content: CheckpointsFile = { format: FORMAT, entries: Object.fromEntries(merged) };
+    const temporary = `${this.#path}.${process.pid}.tmp`;
+    try {
+      mkdirSync(dirname(this.#path), { recursive: true });
+      const file = await open(temporary, 'w', 0o600); // a parser's state may hold lines of the log
+      try {
+        await file.writeFile(JSON.stringify(content));
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(temporary, this.#path);
+    } catch (error) {
+      await unlink(temporary).catch(() => undefined);
+      throw new UserError(
+        'cannot-write',
+        `${systemErrorSentence(error, this.#path)}; the place beside the store must be writable, to note how far logs were read`,
+      );
+    }
+    this.#changed.clear();
+    this.#entries = merged;
+    this.#savedMs = this.#now();
+  }
+
+  #load(): Map<string, Checkpoint> {
+    if (this.#path === undefined) return new Map();
+    try {
+      const { format, entries } = JSON.parse(readFileSync(this.#path, 'utf8')) as CheckpointsFile;
+      return new Map(format === FORMAT ? Object.entries(entries) : []);
+    } catch {
+      return new Map();
+    }
+  }
+}

@@ -1,0 +1,495 @@
+import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { UserError } from '../domain/errors.js';
+import type { MoveRecord } from '../domain/move-record.js';
+import type { Checkpoints, LogCheckpoint } from './checkpoints.js';
+import { detectSource } from './detection.js';
+import { findInputs, STANDARD_INPUT, type Inputs } from './input-files.js';
+import { LineReader } from './line-reader.js';
+import { seriesBeside, seriesOf, type LogSeries } from './log-series.js';
+import type { Collection, Origin } from './pipeline.js';
+import type {
+  Finding,
+  LogParser,
+  LogSource,
+  RemoteContext,
+  RemoteSource,
+  SourceContext,
+} from './sources/source.js';
+import { DamagedTextError, openText, type TextInput } from './text-input.js';
+
+export interface CollectorOptions {
+  collection: Collection;
+  checkpoints: Checkpoints;
+  /** The source of every text; undefined: each is found out. */
+  source: LogSource | undefined;
+  /** What the user said of the logs. */
+  context: Omit<SourceContext, 'fileName' | 'nowMs'>;
+  /** Whatever else changes what is found in a text: a checkpoint counts under the same settings only. */
+  settings: string;
+  /** Go on where the last run stopped, and leave an unfinished line for the next. */
+  resume: boolean;
+  stdin: AsyncIterable<Buffer | string>;
+  now: () => number;
+  /** A sentence for standard error. */
+  remark: (sentence: string) => void;
+  /** Bytes read so far, of all texts together. */
+  onProgress?: (readBytes: number) => void;
+  /** Told of each move before it is stored: its source, the name of its log, and when that was last written. */
+  onMove?: (
+    record: MoveRecord,
+    source: LogSource | RemoteSource,
+    log: string,
+    writtenMs: number | undefined,
+  ) => void;
+  /** Aborted when the program is to stop: what was read is made safe. */
+  signal?: AbortSignal;
+}
+
+/** A file that is written while it is read is read again, so often; then as it is. */
+const MOST_READINGS = 3;
+
+/** How far a log was read by this run. */
+interface Place {
+  checkpoint: LogCheckpoint;
+  file: string;
+}
+
+/** A log that is read on as it grows. */
+interface FollowedLog {
+  source: LogSource;
+  place: Place | undefined;
+  /** The text that is read at present, at its end. */
+  open: OpenText | undefined;
+}
+
+interface OpenText {
+  input: TextInput;
+  reader: LineReader;
+  parser: LogParser;
+}
+
+/** Reads texts through sources into a collection: once, on from where the last run stopped, or for as long as they grow. */
+export class Collector {
+  /** Texts that could not be read, each with its sentence; the others were read. */
+  readonly errors: UserError[] = [];
+  readonly #options: CollectorOptions;
+  readonly #followed = new Map<string, FollowedLog>();
+  #bytesBefore = 0;
+
+  constructor(options: CollectorOptions) {
+    this.#options = options;
+  }
+
+  /** Reads all inputs once. On return everything that was found is safe. */
+  async read(inputs: Inputs): Promise<void> {
+    const { collection, checkpoints } = this.#options;
+    for (const sentence of inputs.unreadable) this.errors.push(new UserError('input-unreadable', sentence));
+    for (const series of this.#series(inputs.files.map(({ path }) => path))) {
+      if (this.#isStopped()) break;
+      await this.#tolerating(inputs.files.length > 1, () => this.#readSeries(series));
+    }
+    await collection.flush();
+    await checkpoints.save();
+  }
+
+  /**
+   * Reads what is there, then on as it grows, across rotation, until the signal says stop. `change` resolves when
+   * something may have changed.
+   */
+  async follow(paths: readonly string[], change: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { source, collection, checkpoints, signal = new AbortController().signal } = this.#options;
+    const owns = source?.ownsFile?.bind(source);
+    await findInputs(paths, owns); // a mistyped path is told at once
+    try {
+      for (;;) {
+        for (const path of paths) {
+          const isFolder = await stat(path).then(
+            (found) => found.isDirectory(),
+            () => false,
+          );
+          const files = isFolder ? (await findInputs([path], owns)).files.map((file) => file.path) : [path];
+          for (const series of this.#series(files)) {
+            if (this.#isStopped()) break;
+            await this.#tolerating(true, () => this.#followSeries(series));
+          }
+        }
+        await collection.flush();
+        await checkpoints.save();
+        if (this.#isStopped()) return;
+        await change(signal);
+      }
+    } finally {
+      for (const log of this.#followed.values()) await log.open?.input.close();
+      this.#followed.clear();
+    }
+  }
+
+  /** Asks a remote source once for what is new since the last time. */
+  async readRemote(
+    source: RemoteSource,
+    url: string,
+    context: Omit<RemoteContext, 'checkpoint' | 'now' | 'signal'>,
+  ): Promise<void> {
+    const { collection, checkpoints, resume, now, signal = new AbortController().signal } = this.#options;
+    const address = withoutSecrets(url);
+    const key = this.#key(source, address);
+    const saved = resume ? checkpoints.get(key) : undefined;
+    const checkpoint = saved?.kind === 'remote' ? saved.checkpoint : undefined;
+    const { onMove } = this.#options;
+    const origin: Origin = {
+      file: address,
+      onMove: onMove && ((record) => onMove(record, source, address, now())),
+    };
+    for await (const batch of source.poll(url, { ...context, checkpoint, now, signal })) {
+      for (const finding of batch.findings) collection.take(finding, origin);
+      collection.whenSafe(() => checkpoints.set(key, { kind: 'remote', checkpoint: batch.checkpoint }));
+      await collection.flush();
+      await checkpoints.saveSometimes();
+      if (this.#isStopped()) break;
+    }
+    await checkpoints.save();
+  }
+
+  #isStopped(): boolean {
+    return this.#options.signal?.aborted === true;
+  }
+
+  /** Files of a log that is appended go together with its rotated ones; others stand alone. */
+  #series(paths: readonly string[]): LogSeries[] {
+    const { source } = this.#options;
+    if (source !== undefined && source.unit === 'file') return paths.map((path) => ({ path, files: [path] }));
+    return seriesOf(paths);
+  }
+
+  /** Lets an unreadable text not keep the others from being read. */
+  async #tolerating(isOneOfMany: boolean, read: () => Promise<void>): Promise<void> {
+    try {
+      await read();
+    } catch (error) {
+      if (!(error instanceof UserError) || !isAboutInput(error)) throw error;
+      await this.#options.collection.flush();
+      if (this.errors.some(({ message }) => message === error.message)) return; // told in an earlier round
+      this.errors.push(error);
+      if (isOneOfMany) this.#options.remark(error.message);
+    }
+  }
+
+  async #readSeries(series: LogSeries): Promise<void> {
+    const { collection, resume, remark } = this.#options;
+    const { source, opened } = await this.#sourceOf(series);
+    if (source.unit === 'file') {
+      for (const path of series.files) await this.#readWholeFile(source, path, opened);
+      return;
+    }
+    const open = await this.#readFrom(source, series, {
+      place: this.#savedPlace(source, series.path),
+      opened,
+    });
+    if (open === undefined) return;
+    const { input, reader, parser } = open;
+    const origin = this.#origin(input, source);
+    try {
+      if (!resume) {
+        collection.takeLines(reader.end(), parser, origin);
+        for (const finding of parser.end()) collection.take(finding, origin);
+        return;
+      }
+      // The log may grow: only what is certain comes out, and the parser's state was noted before.
+      if (reader.waitingBytes > 0)
+        remark(`${input.path}: its last line is not finished, and is left for the next time`);
+      for (const finding of parser.end()) if (isFinished(finding)) collection.take(finding, origin);
+    } finally {
+      this.#bytesBefore += input.readBytes();
+      await input.close();
+    }
+  }
+
+  async #followSeries(series: LogSeries): Promise<void> {
+    let log = this.#followed.get(series.path);
+    if (log === undefined) {
+      const { source, opened } = await this.#sourceOf(series);
+      log = { source, place: undefined, open: undefined };
+      this.#followed.set(series.path, log);
+      if (source.unit === 'line') {
+        log.open = await this.#readFrom(source, series, {
+          place: this.#savedPlace(source, series.path),
+          opened,
+          onPlace: (place) => (log!.place = place),
+        });
+        return;
+      }
+    }
+    if (log.source.unit === 'file') {
+      for (const path of series.files) await this.#readWholeFile(log.source, path);
+      return;
+    }
+    const followed = log;
+    const onPlace = (place: Place): void => {
+      followed.place = place;
+    };
+    let drained: OpenText | undefined;
+    if (followed.open !== undefined) {
+      const { open } = followed;
+      const current = await stat(series.path).catch(() => undefined);
+      if (await open.input.holds(followed.place?.checkpoint.mark)) {
+        await this.#readOn(followed.source, open, series, onPlace);
+        const isSameFile = current !== undefined && `${current.dev}:${current.ino}` === open.input.inode;
+        if (isSameFile || current === undefined) return;
+        drained = open; // renamed, and a new one stands in its place
+      }
+      await open.input.close();
+      followed.open = undefined;
+    }
+    if (!(await stat(series.path).catch(() => undefined))?.isFile()) return;
+    followed.open = await this.#readFrom(
+      followed.source,
+      { path: series.path, files: [series.path] },
+      { place: followed.place, onPlace, drained },
+    );
+  }
+
+  /**
+   * Reads a series from a place on, or from its beginning; gives the last text, open and at its end. When the place is
+   * in none of the given files, it is looked for in those that rotation left beside them; `drained` is the file with
+   * the place when that has been read to its end, should it have been moved elsewhere.
+   */
+  async #readFrom(
+    source: LogSource,
+    series: LogSeries,
+    {
+      place,
+      opened,
+      drained,
+      onPlace = () => undefined,
+    }: {
+      place?: Place | undefined;
+      opened?: TextInput | undefined;
+      drained?: OpenText | undefined;
+      onPlace?: (place: Place) => void;
+    },
+  ): Promise<OpenText | undefined> {
+    const { collection, remark, stdin } = this.#options;
+    const { longestLineBytes, strictUtf8 = false } = source;
+    let { files } = series;
+    let found: { index: number; input: TextInput } | undefined;
+    let state: unknown;
+    if (place !== undefined) {
+      found = await this.#find(files, place.checkpoint);
+      if (found === undefined) {
+        const beside = (await seriesBeside(series.path)).files;
+        found = await this.#find(beside, place.checkpoint);
+        if (found !== undefined) files = beside;
+        else if (drained !== undefined) {
+          collection.takeLines(drained.reader.end(), drained.parser, this.#origin(drained.input, source));
+          state = drained.parser.state();
+        } else {
+          remark(
+            `${series.path}: was truncated or replaced since it was read last; it is read from its beginning`,
+          );
+          state = place.checkpoint.state;
+        }
+        if (source.standsAlone === true) state = undefined;
+      }
+    }
+    let open: OpenText | undefined;
+    for (let index = found?.index ?? 0; index < files.length && !this.#isStopped(); index++) {
+      if (open !== undefined) {
+        collection.takeLines(open.reader.end(), open.parser, this.#origin(open.input, source));
+        state = source.standsAlone === true ? undefined : open.parser.state();
+        this.#bytesBefore += open.input.readBytes();
+        await open.input.close();
+        open = undefined;
+      }
+      const isFound = found !== undefined && place !== undefined && index === found.index;
+      const input = isFound ? found!.input : (opened ?? (await openText(files[index]!, stdin)));
+      open = {
+        input,
+        reader: new LineReader({
+          longestLineBytes,
+          strictUtf8,
+          ...(isFound
+            ? { startOffset: place.checkpoint.mark.offset, startNumber: place.checkpoint.nextLine }
+            : {}),
+        }),
+        parser: source.parser(this.#context(input), isFound ? place.checkpoint.state : state),
+      };
+      try {
+        await this.#readOn(source, open, series, onPlace);
+      } catch (error) {
+        await input.close();
+        throw error;
+      }
+    }
+    return open;
+  }
+
+  /** The newest of the files that has the place in it, opened there. */
+  async #find(
+    files: readonly string[],
+    { mark }: LogCheckpoint,
+  ): Promise<{ index: number; input: TextInput } | undefined> {
+    for (let index = files.length - 1; index >= 0; index--) {
+      const input = await openText(files[index]!, this.#options.stdin).catch(() => undefined);
+      if (input === undefined) continue;
+      if (await input.seek(mark).catch(() => false)) return { index, input };
+      await input.close();
+    }
+    return undefined;
+  }
+
+  /** Reads a text to its present end; checkpoints follow as its findings become safe. */
+  async #readOn(
+    source: LogSource,
+    { input, reader, parser }: OpenText,
+    series: LogSeries,
+    onPlace: (place: Place) => void,
+  ): Promise<void> {
+    const { collection, checkpoints } = this.#options;
+    const key = this.#key(source, series.path);
+    const origin = this.#origin(input, source);
+    let notedOffset = reader.offset;
+    const note = (): void => {
+      if (reader.offset === notedOffset) return;
+      notedOffset = reader.offset;
+      const checkpoint: LogCheckpoint = {
+        kind: 'log',
+        mark: input.mark(reader.offset, reader.tail),
+        nextLine: reader.nextNumber,
+        state: parser.state(),
+      };
+      onPlace({ checkpoint, file: input.path });
+      if (input.path !== STANDARD_INPUT) collection.whenSafe(() => checkpoints.set(key, checkpoint));
+    };
+    try {
+      for await (const chunk of input.chunks()) {
+        collection.takeLines(reader.push(chunk), parser, origin);
+        if (collection.isFull) {
+          note();
+          await collection.flush();
+          await checkpoints.saveSometimes();
+        }
+        this.#options.onProgress?.(this.#bytesBefore + input.readBytes());
+        if (this.#isStopped()) break;
+      }
+    } catch (error) {
+      if (!(error instanceof DamagedTextError)) throw error;
+      collection.take({ kind: 'reject', line: reader.nextNumber, reason: error.message, text: '' }, origin);
+    }
+    note();
+  }
+
+  /** Reads a file that is one reply or job, unless it is as it was the last time. */
+  async #readWholeFile(source: LogSource, path: string, opened?: TextInput): Promise<void> {
+    const { collection, checkpoints, resume, stdin } = this.#options;
+    const key = this.#key(source, path);
+    const saved = resume ? checkpoints.get(key) : undefined;
+    if (saved?.kind === 'file' && path !== STANDARD_INPUT) {
+      const now = await stat(path).catch(() => undefined);
+      if (now === undefined || saved.version === `${now.size}:${now.mtimeMs}`) return;
+    }
+    for (let reading = 1; ; reading++) {
+      const input = opened ?? (await openText(path, stdin));
+      try {
+        const version = await input.version();
+        const findings = await this.#findingsOfFile(source, input);
+        const isStill = version === (await input.version());
+        if (!isStill && reading < MOST_READINGS) continue;
+        for (const finding of findings) collection.take(finding, this.#origin(input, source));
+        if (isStill && path !== STANDARD_INPUT)
+          collection.whenSafe(() => checkpoints.set(key, { kind: 'file', version }));
+        this.#bytesBefore += input.readBytes();
+        break;
+      } finally {
+        await input.close();
+      }
+    }
+    this.#options.onProgress?.(this.#bytesBefore);
+    if (collection.isFull) {
+      await collection.flush();
+      await checkpoints.saveSometimes();
+    }
+  }
+
+  async #findingsOfFile(source: LogSource, input: TextInput): Promise<Finding[]> {
+    const { longestLineBytes, strictUtf8 = false } = source;
+    const reader = new LineReader({ longestLineBytes, strictUtf8 });
+    const parser = source.parser(this.#context(input));
+    const findings: Finding[] = [];
+    const feed = ({ lines, firstNumber, faults }: ReturnType<LineReader['push']>): void => {
+      for (let i = 0; i < lines.length; i++) {
+        const fault = faults?.get(i);
+        if (fault === undefined) findings.push(...parser.line(lines[i]!, firstNumber + i));
+        else findings.push({ kind: 'reject', line: firstNumber + i, ...fault });
+      }
+    };
+    try {
+      for await (const chunk of input.chunks()) {
+        feed(reader.push(chunk));
+        if (reader.offset + reader.waitingBytes > longestLineBytes) {
+          throw new UserError(
+            'too-large',
+            `${input.path}: is larger than the ${longestLineBytes} bytes that a file of ${source.name} may have; is it another kind of file?`,
+          );
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof DamagedTextError)) throw error;
+      findings.push({ kind: 'reject', line: reader.nextNumber, reason: error.message, text: '' });
+    }
+    feed(reader.end());
+    findings.push(...parser.end());
+    return findings;
+  }
+
+  /** The source that was named, or the one that the newest text of the series seems to be of; standard input stays open. */
+  async #sourceOf(series: LogSeries): Promise<{ source: LogSource; opened: TextInput | undefined }> {
+    const { source, stdin, remark } = this.#options;
+    if (source !== undefined) return { source, opened: undefined };
+    const newest = series.files.at(-1)!;
+    const input = await openText(newest, stdin);
+    if (newest !== STANDARD_INPUT) await input.close();
+    const found = detectSource(input.head, newest);
+    if (found === undefined) {
+      throw new UserError(
+        'input-invalid',
+        `${newest}: is no log that is known here; name its source instead of auto`,
+      );
+    }
+    remark(`${newest}: ${found.name} (${found.summary})`);
+    return { source: found, opened: newest === STANDARD_INPUT ? input : undefined };
+  }
+
+  #savedPlace(source: LogSource, path: string): Place | undefined {
+    const { checkpoints, resume } = this.#options;
+    const saved = resume ? checkpoints.get(this.#key(source, path)) : undefined;
+    return saved?.kind === 'log' ? { checkpoint: saved, file: path } : undefined;
+  }
+
+  #key(source: { name: string; version: number }, path: string): string {
+    return `${source.name} ${source.version} ${path} ${this.#options.settings}`.trimEnd();
+  }
+
+  #context(input: TextInput): SourceContext {
+    return { ...this.#options.context, fileName: input.path, nowMs: input.modifiedMs ?? this.#options.now() };
+  }
+
+  #origin(input: TextInput, source: LogSource): Origin {
+    const { onMove } = this.#options;
+    const { path, modifiedMs } = input;
+    const log = source.unit === 'file' ? `${source.name} in ${dirname(path)}` : path;
+    return { file: path, onMove: onMove && ((record) => onMove(record, source, log, modifiedMs)) };
+  }
+}
+
+const isAboutInput = (error: UserError): boolean =>
+  error.code === 'input-unreadable' || error.code === 'input-invalid' || error.code === 'too-large';
+
+/** At the end of a log that may grow, only a move that was completed is certain; others may yet go on. */
+const isFinished = (finding: Finding): boolean =>
+  finding.kind === 'move' && (finding.value['status'] ?? 'completed') === 'completed';
+
+/** An address without user and password. */
+function withoutSecrets(url: string): string {
+  return url.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, '$1');
+}

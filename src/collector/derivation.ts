@@ -1,0 +1,87 @@
+import type { MoveRecord } from '../domain/move-record.js';
+import type { Store } from '../store/store.js';
+import { ClockSkews } from './clock-skew.js';
+import type { ClusterLedger } from './cluster-ledger.js';
+import { ConcurrentMoves } from './concurrent-moves.js';
+import { joinInstanceFacts } from './instance-facts.js';
+import { linkSampleOf, monitoredLinks } from './link-throughput.js';
+import { emptyBatch, type Batch } from './sinks.js';
+import type { LogSource, RemoteSource } from './sources/source.js';
+
+/** Of so many links it is remembered whether they are monitored. */
+const MOST_LINKS = 10_000;
+
+/**
+ * Completes moves from logs with what follows from other records: moves beside it, facts of the instance as of the
+ * start, and samples of links that nothing monitors. Tables are taken as they are: who wrote them had the chance.
+ */
+export class Derivation {
+  /** Clocks that differ, from all that was noted. */
+  readonly skews = new ClockSkews();
+  readonly #isOn: boolean;
+  readonly #ledger: ClusterLedger | undefined;
+  readonly #store: Store | undefined;
+  readonly #concurrent = new ConcurrentMoves();
+  /** Moves of the present batch that may be completed, and whether their log tells of every move. */
+  #open = new Map<MoveRecord, { mayBeNone: boolean }>();
+  readonly #isMonitored = new Map<string, boolean>();
+
+  constructor(what: 'all' | 'nothing', ledger: ClusterLedger | undefined, store: Store | undefined) {
+    this.#isOn = what === 'all';
+    this.#ledger = ledger;
+    this.#store = store;
+  }
+
+  /** Notes a move as it comes out of a log; `writtenMs`: when the log was last written. */
+  note(
+    record: MoveRecord,
+    source: LogSource | RemoteSource,
+    log: string,
+    writtenMs: number | undefined,
+  ): void {
+    const isTable = 'standsAlone' in source && source.standsAlone === true;
+    if (!this.#isOn || isTable) return;
+    this.#open.set(record, { mayBeNone: source.tellsEveryMove === true });
+    this.skews.note(record, log, writtenMs);
+  }
+
+  /** Completes the moves of a batch, in place; gives the link samples that follow from them, for a store. */
+  async complete(batch: Batch): Promise<Batch> {
+    const derived = emptyBatch();
+    if (this.#open.size === 0) return derived;
+    const open = this.#open;
+    this.#open = new Map();
+    this.#concurrent.fill(batch.moves, (record) => open.get(record));
+    const store = this.#store;
+    const latestSample =
+      store === undefined
+        ? undefined
+        : (instance: string, atMs: number, cluster: string | undefined) =>
+            store.latestInstanceSample(instance, atMs, cluster);
+    for (const record of open.keys()) {
+      await joinInstanceFacts(record, { ledger: this.#ledger, latestSample });
+      if (store === undefined) continue;
+      const sample = linkSampleOf(record);
+      if (sample !== undefined && !(await this.#isMonitoredIn(store, record)))
+        derived.linkSamples.push(sample);
+    }
+    return derived;
+  }
+
+  async #isMonitoredIn(store: Store, record: MoveRecord): Promise<boolean> {
+    const key = `${record.cluster ?? ''}\n${record.source_node}\n${record.target_node}`;
+    const known = this.#isMonitored.get(key);
+    if (known !== undefined) return known;
+    let isMonitored = false;
+    for (const link of monitoredLinks(record)) {
+      const filter = { key: link, ...(record.cluster === undefined ? {} : { cluster: record.cluster }) };
+      for await (const _ of store.linkSamples(filter)) {
+        isMonitored = true;
+        break;
+      }
+    }
+    if (this.#isMonitored.size >= MOST_LINKS) this.#isMonitored.clear();
+    this.#isMonitored.set(key, isMonitored);
+    return isMonitored;
+  }
+}

@@ -42,6 +42,12 @@ export class ClusterLedger {
       list = [];
       this.entries.set(instance, list);
     }
+    if (
+      list.length > 0 &&
+      list.at(-1)!.at_ms <= entry.at_ms &&
+      tellsNothingNew(this.asOf(instance, entry.at_ms)!, entry)
+    )
+      return;
     let index = list.length;
     while (index > 0 && list[index - 1]!.at_ms > entry.at_ms) index -= 1;
     list.splice(index, 0, entry);
@@ -86,6 +92,12 @@ export class ClusterLedger {
     }
     return ledger;
   }
+}
+
+function tellsNothingNew(known: LedgerAnswer, entry: LedgerEntry): boolean {
+  return Object.entries(entry).every(
+    ([key, value]) => key === 'at_ms' || known[key as keyof LedgerAnswer] === value,
+  );
 }
 
 const SIZES = ['memory_mib', 'vcpus', 'disk_mib', 'disk_template'] as const;

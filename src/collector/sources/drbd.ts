@@ -158,7 +158,7 @@ class DrbdParser implements LogParser {
       findings.push(
         reject(
           resync.line,
-          `the log ends while the resync of ${device} is under way: not a finished move`,
+          `the log ends while the resync of ${device.split('|')[1]} is under way: not a finished move`,
           resync.text,
         ),
       );
@@ -190,7 +190,9 @@ class DrbdParser implements LogParser {
       if (this.open.size >= MOST_DEVICES) {
         const [oldest, resync] = this.open.entries().next().value!;
         this.open.delete(oldest);
-        findings.push(reject(resync.line, `no end of the resync of ${oldest} in sight`, resync.text));
+        findings.push(
+          reject(resync.line, `no end of the resync of ${oldest.split('|')[1]} in sight`, resync.text),
+        );
       }
       const resync: Resync = {
         side: /Source|SyncS$/.test(began[1]!) ? 'source' : 'target',

@@ -114,7 +114,7 @@ export function impossible(durationSeconds: number): string | undefined {
 /** The last part of a path without its extensions: what an instance is called when nobody says. */
 export function nameOfFile(path: string): string {
   const last = path.split(/[\\/]/).at(-1) ?? '';
-  const bare = last.replace(/(\.(?:gz|log|txt|json|out|qmp|jsonl|md|\d{1,3}))+$/i, '');
+  const bare = last.replace(/\.gz$/i, '').replace(/\.(?:log|txt|jsonl?|out|qmp)(?:[.-]\d{1,8})?$/i, '');
   return bare === '' || bare === '-' ? 'unknown-instance' : bare;
 }
 

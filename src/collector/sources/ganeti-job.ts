@@ -207,6 +207,10 @@ function moveOf(
   ];
 }
 
+/** True when a job may hold moves, so that it is worth asking for its log. */
+export const isMoveJob = (job: GanetiJob): boolean =>
+  job.opcodes.some(({ opId }) => MOVES.has(opId) || MOVES_OF_MANY.has(opId));
+
 /** One after another within one opcode, as old versions evacuate a node: each from its heading to the next. */
 function movesOfMany(
   job: GanetiJob,
@@ -282,8 +286,10 @@ export function record(told: MoveTold, move: ToldMove, context: SourceContext): 
   if (startMs === undefined || endMs === undefined)
     return [reject(line, 'the job does not tell when it began and ended', text)];
   const kind = told.kind!;
-  const known: LedgerAnswer =
-    context.ledger?.asOf(instance, startMs) ?? context.factsOf?.(instance, startMs) ?? {};
+  const known: LedgerAnswer = {
+    ...context.factsOf?.(instance, startMs),
+    ...context.ledger?.asOf(instance, startMs),
+  };
   let sourceNode = told.sourceNode ?? known.primary_node;
   let targetNode = word(input['target_node']) ?? told.targetNode;
   let mode = word(input['mode']);

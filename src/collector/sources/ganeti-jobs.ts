@@ -1,3 +1,4 @@
+import { ClusterLedger } from '../cluster-ledger.js';
 import { noteInstances } from '../cluster-snapshot.js';
 import { reject } from './finished-move.js';
 import { findingsOfJob, readJob, readQueryReply } from './ganeti-job.js';
@@ -41,7 +42,12 @@ function detect(head: string, fileName: string): number {
 class GanetiJobsParser implements LogParser {
   private readonly lines: string[] = [];
 
-  constructor(private readonly context: SourceContext) {}
+  private readonly context: SourceContext;
+
+  constructor(context: SourceContext) {
+    // Without a ledger for the whole run, the jobs of one file still tell one another what they changed.
+    this.context = context.ledger === undefined ? { ...context, ledger: new ClusterLedger() } : context;
+  }
 
   line(text: string): Finding[] {
     this.lines.push(text);

@@ -40,11 +40,14 @@ interface JobState {
 
 interface LibvirtState {
   job: JobState;
-  series: unknown;
+  series: [string, unknown][];
+  guest: string;
   lastMs: number;
   atMs?: number;
 }
 
+/** Guests followed at a time; the one first met gives way. More than a host runs. */
+const MOST_GUESTS = 1024;
 /** Of one printed job so much is kept for the rejects. */
 const LONGEST_SHOWN = 2000;
 
@@ -52,15 +55,21 @@ const PAIR = /^\s*([A-Z][A-Za-z/ ]{2,40}):\s+(\S.{0,80}?)\s*$/;
 const PROMPT = /\bdomjobinfo\b((?:\s+\S+){1,8})/;
 
 class LibvirtParser implements LogParser {
-  private readonly series: PrecopySeries;
+  /** One series a guest: a loop over guests asks them in turn. */
+  private readonly series = new Map<string, PrecopySeries>();
+  private guest: string;
   private readonly clock: LogClock;
   private job: JobState;
   /** The last time that stood on a line of its own (`date; virsh domjobinfo …`) or before a line. */
   private atMs: number | undefined;
 
-  constructor(context: SourceContext, state?: unknown) {
+  constructor(
+    private readonly context: SourceContext,
+    state?: unknown,
+  ) {
     const saved = (state ?? {}) as Partial<LibvirtState>;
-    this.series = new PrecopySeries('libvirt', context, saved.series);
+    for (const [guest, one] of saved.series ?? []) this.series.set(guest, this.seriesOf(guest, one));
+    this.guest = saved.guest ?? '';
     this.clock = new LogClock(context, saved.lastMs);
     this.job = saved.job ?? { text: '', line: 0 };
     this.atMs = saved.atMs;
@@ -80,10 +89,7 @@ class LibvirtParser implements LogParser {
         .trim()
         .split(/\s+/)
         .find((word) => !word.startsWith('-'));
-      if (name !== undefined) {
-        findings.push(...this.series.end());
-        this.series.instance(name.replace(/^['"]|['"]$/g, ''));
-      }
+      if (name !== undefined) this.guest = name.replace(/^['"]|['"]$/g, '');
       return findings;
     }
     const pair = PAIR.exec(text);
@@ -113,11 +119,18 @@ class LibvirtParser implements LogParser {
   }
 
   end(): Finding[] {
-    return [...this.close(), ...this.series.end()];
+    const findings = this.close();
+    for (const series of this.series.values()) findings.push(...series.end());
+    return findings;
   }
 
   state(): LibvirtState {
-    const state: LibvirtState = { job: this.job, series: this.series.state(), lastMs: this.clock.lastMs };
+    const state: LibvirtState = {
+      job: this.job,
+      series: [...this.series].map(([guest, one]) => [guest, one.state()]),
+      guest: this.guest,
+      lastMs: this.clock.lastMs,
+    };
     if (this.atMs !== undefined) state.atMs = this.atMs;
     return state;
   }
@@ -129,7 +142,25 @@ class LibvirtParser implements LogParser {
     if (operation !== undefined && operation.startsWith('incoming'))
       return [reject(line, "the destination's view of a migration; read the source's", text)];
     if (operation !== undefined && !operation.includes('migration')) return []; // a save, a dump, a backup: no move
-    return this.series.add(reply, line, text);
+    let series = this.series.get(this.guest);
+    if (series === undefined) {
+      const findings: Finding[] = [];
+      if (this.series.size >= MOST_GUESTS) {
+        const [oldest, one] = this.series.entries().next().value!;
+        this.series.delete(oldest);
+        findings.push(...one.end());
+      }
+      series = this.seriesOf(this.guest);
+      this.series.set(this.guest, series);
+      return [...findings, ...series.add(reply, line, text)];
+    }
+    return series.add(reply, line, text);
+  }
+
+  private seriesOf(guest: string, state?: unknown): PrecopySeries {
+    const series = new PrecopySeries('libvirt', this.context, state);
+    if (guest !== '') series.instance(guest);
+    return series;
   }
 }
 

@@ -81,6 +81,8 @@ interface Task {
   isCopied: boolean;
   isHa: boolean;
   error?: string;
+  /** When it went wrong: what follows is cleaning up. */
+  failedMs?: number;
   line: number;
   text: string;
 }
@@ -166,9 +168,11 @@ class ProxmoxParser implements LogParser {
       text.startsWith('remote: started tunnel worker') ||
       text.startsWith('Establishing API connection with remote')
     ) {
-      findings.push(...this.cutOff('another task begins'));
-      saved.task = newTask(number, text);
-      saved.task.isRemote = true;
+      if (saved.task?.isRemote !== true || saved.task.guest !== undefined) {
+        findings.push(...this.cutOff('another task begins'));
+        saved.task = newTask(number, text);
+        saved.task.isRemote = true;
+      }
       const upid = readUpid(text);
       if (upid !== undefined) saved.task.target = upid.node;
       if (atMs !== undefined) saved.task.startMs = atMs;
@@ -236,10 +240,11 @@ class ProxmoxParser implements LogParser {
     const span = parseClockSpan((FINISHED.exec(text) ?? PROBLEMS.exec(text))![1]!);
     const isProblem = PROBLEMS.test(text);
     if (isProblem) task.error ??= 'finished with problems';
+    const isBroken = isProblem && task.isOnline && !task.isCopied;
     findings.push(
       ...this.told(
         task,
-        isProblem && task.isOnline && !task.isCopied ? 'failed' : 'completed',
+        isBroken ? (CANCELLED.test(task.error ?? '') ? 'cancelled' : 'failed') : 'completed',
         span,
         atMs,
         text,
@@ -273,13 +278,18 @@ class ProxmoxParser implements LogParser {
         ),
       ];
     const instance = context.instance ?? guest!;
-    const endMs = atMs ?? task.lastMs;
+    const isBroken = status !== 'completed' && task.failedMs !== undefined;
+    const endMs = isBroken ? task.failedMs : (atMs ?? task.lastMs);
     const startMs = own === undefined ? task.startMs : nearest(own.startMs, task.startMs);
     // The log's own clock and the printed duration count whole seconds; where they differ by more than one, the clock
     // was set (or lines are missing) and the printed one, which is from a start that nobody moved, holds.
     const byClock = endMs !== undefined && task.startMs !== undefined ? (endMs - task.startMs) / 1000 : NaN;
     const durationSeconds =
-      Number.isNaN(spanSeconds) || Math.abs(byClock - spanSeconds) <= 1 ? byClock : spanSeconds;
+      Number.isNaN(spanSeconds) ||
+      Math.abs(byClock - spanSeconds) <= 1 ||
+      (isBroken && byClock > 0 && byClock < spanSeconds)
+        ? byClock
+        : spanSeconds;
     const operation: Operation = task.isOnline
       ? 'live_migration'
       : task.copiesDisks && !task.isRestarted
@@ -424,8 +434,10 @@ function progress(text: string, atMs: number | undefined, task: Task): void {
     )
   )
     task.isRestarted = true;
-  else if ((m = /^ERROR: (.{1,400})/.exec(text)) !== null) task.error ??= m[1]!;
-  else if ((m = /^migration status error: (.{1,400})/.exec(text)) !== null) task.error ??= m[1]!;
+  else if ((m = /^(?:ERROR|migration status error): (.{1,400})/.exec(text)) !== null) {
+    task.error ??= m[1]!;
+    if (atMs !== undefined) task.failedMs ??= atMs;
+  }
 }
 
 function disk(task: Task, name: string, bytes: number): void {

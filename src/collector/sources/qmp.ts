@@ -32,6 +32,7 @@ function detect(head: string, fileName: string): number {
     /["']return["']|["']ram["']/.test(head)
   )
     return 0.7;
+  if (/^\s*\{\s*["']status["']\s*:\s*["'][a-z-]+["']\s*\}/.test(head)) return 0.4;
   return /\.qmp$/i.test(fileName) ? 0.5 : 0;
 }
 

@@ -2,7 +2,7 @@
  * A forest of regression trees at run time: plain typed arrays, scored without a single object made.
  *
  * The stored form (`Forest`) is for reading, saving and exchanging. Before the first score it is laid out once more for
- * the processor (`layOut`): no branch is left in the walk, missing values cost nothing, and four walks run side by side.
+ * the processor (`layOut`): no branch is left in a step, missing values cost nothing, and four walks run side by side.
  */
 import { z } from 'zod';
 
@@ -67,9 +67,8 @@ export function constantForest(features: number, base: number, link: ForestLink 
  */
 export function predictRow(forest: Forest, row: Float64Array, offset: number): number {
   const layout = layoutOf(forest);
-  const slots = layout.slots;
-  fillSlots(slots, 0, row, offset, forest.features);
-  return linked(forest.link, forest.base + sumOfTrees(layout, slots));
+  fillSlots(layout.slots, row, offset, forest.features);
+  return linked(forest.link, forest.base + sumOfTrees(layout));
 }
 
 /**
@@ -77,19 +76,10 @@ export function predictRow(forest: Forest, row: Float64Array, offset: number): n
  */
 export function predictBatch(forest: Forest, rowMajor: Float64Array, rows: number, out: Float64Array): void {
   const layout = layoutOf(forest);
-  const features = forest.features;
-  const slots = layout.slots;
-  const width = layout.width;
-  let row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    for (let lane = 0; lane < 4; lane++) {
-      fillSlots(slots, lane * width, rowMajor, (row + lane) * features, features);
-    }
-    sumFourRows(layout, slots, forest.base, out, row);
-  }
-  for (; row < rows; row++) {
-    fillSlots(slots, 0, rowMajor, row * features, features);
-    out[row] = forest.base + sumOfTrees(layout, slots);
+  const { features, base } = forest;
+  for (let row = 0; row < rows; row++) {
+    fillSlots(layout.slots, rowMajor, row * features, features);
+    out[row] = base + sumOfTrees(layout);
   }
   if (forest.link !== 'identity') {
     for (let i = 0; i < rows; i++) out[i] = linked(forest.link, out[i]!);
@@ -115,7 +105,15 @@ export function featureImportance(forest: Forest): Float64Array {
 
 /** Length of the longest way from a root to a leaf, in splits. O(nodes). */
 export function forestDepth(forest: Forest): number {
-  return Math.max(0, ...layoutOf(forest).depth);
+  const level = new Int32Array(forest.feature.length);
+  let deepest = 0;
+  for (let node = 0; node < level.length; node++) {
+    if (forest.feature[node] === LEAF) continue;
+    const child = forest.left[node]!;
+    level[child] = level[child + 1] = level[node]! + 1;
+    deepest = Math.max(deepest, level[node]! + 1);
+  }
+  return deepest;
 }
 
 function linked(link: ForestLink, sum: number): number {
@@ -126,22 +124,18 @@ function linked(link: ForestLink, sum: number): number {
 // The layout for the processor ------------------------------------------------------------------------------------
 
 /**
- * Every node asks one question only, `slots[slot] <= threshold`, and goes to `yes`, else to `yes + 1`. A comparison with
- * NaN is false, so missing values take the `yes + 1` side by themselves; where they must go left, the question is put
- * the other way round, `-x <= -(next number above threshold)`, with the children swapped: a row is therefore held twice,
- * `[x …, -x …, 0]`. The last slot, always 0, lets a leaf answer `0 <= 0` and stay where it is, so that walks of unequal
- * length can run side by side without a branch.
+ * Every node asks one question only, `slots[slot] <= threshold`, and goes to `no` plus 1 for yes. A comparison with NaN
+ * is false, so missing values take the `no` side by themselves; where they must take the other one, the question is put
+ * the other way round, `-x <= -(next number above threshold)`: a row is therefore held twice, `[x …, -x …, 0]`. The last
+ * slot, always 0, lets a leaf ask `0 <= -1` and stay where it is, so that walks of unequal length can run side by side.
  */
 interface Layout {
-  /** 2 · features + 1: the places of one row in `slots`. */
-  width: number;
-  /** Room for four rows. */
+  /** The row asked for, 2 · features + 1 places. */
   slots: Float64Array;
   root: Int32Array;
-  depth: Int32Array;
   slot: Int32Array;
   threshold: Float64Array;
-  yes: Int32Array;
+  no: Int32Array;
   value: Float64Array;
 }
 
@@ -160,40 +154,31 @@ function layOut(forest: Forest): Layout {
   const { features, treeStart, feature, threshold, left, defaultLeft, value } = forest;
   const trees = treeCount(forest);
   const nodes = feature.length;
-  const width = 2 * features + 1;
   const layout: Layout = {
-    width,
-    slots: new Float64Array(4 * width),
+    slots: new Float64Array(2 * features + 1),
     root: treeStart.slice(0, trees),
-    depth: new Int32Array(trees),
     slot: new Int32Array(nodes),
     threshold: new Float64Array(nodes),
-    yes: new Int32Array(nodes),
+    no: new Int32Array(nodes),
     value: new Float64Array(nodes),
   };
-  const place = new Int32Array(nodes); // where each node of the forest stands in the layout
-  const level = new Int32Array(nodes);
-  for (let tree = 0; tree < trees; tree++) {
-    const first = treeStart[tree]!;
-    place[first] = first;
-    for (let node = first; node < treeStart[tree + 1]!; node++) {
-      const at = place[node]!;
-      const child = left[node]!;
-      if (feature[node] === LEAF) {
-        layout.slot[at] = 2 * features;
-        layout.yes[at] = at;
-        layout.value[at] = value[node]!;
-        if (level[node]! > layout.depth[tree]!) layout.depth[tree] = level[node]!;
-        continue;
-      }
-      const swapped = defaultLeft[node] === 1;
-      layout.slot[at] = swapped ? features + feature[node]! : feature[node]!;
-      layout.threshold[at] = swapped ? above(threshold[node]!) : threshold[node]!;
-      layout.yes[at] = child;
-      place[child] = swapped ? child + 1 : child;
-      place[child + 1] = swapped ? child : child + 1;
-      level[child] = level[child + 1] = level[node]! + 1;
+  const place = Int32Array.from(feature, (_, node) => node); // where each node of the forest stands in the layout
+  for (let node = 0; node < nodes; node++) {
+    const at = place[node]!;
+    if (feature[node] === LEAF) {
+      layout.slot[at] = 2 * features;
+      layout.threshold[at] = -1;
+      layout.no[at] = at;
+      layout.value[at] = value[node]!;
+      continue;
     }
+    const child = left[node]!;
+    const missingLeft = defaultLeft[node] === 1;
+    layout.slot[at] = missingLeft ? features + feature[node]! : feature[node]!;
+    layout.threshold[at] = missingLeft ? above(threshold[node]!) : threshold[node]!;
+    layout.no[at] = child;
+    place[child] = missingLeft ? child : child + 1;
+    place[child + 1] = missingLeft ? child + 1 : child;
   }
   return layout;
 }
@@ -216,23 +201,21 @@ export function nextUp(x: number): number {
 /** The greatest double below `x`; -Infinity and NaN stay. */
 export const nextDown = (x: number): number => -nextUp(-x);
 
-function fillSlots(
-  slots: Float64Array,
-  at: number,
-  row: Float64Array,
-  offset: number,
-  features: number,
-): void {
+function fillSlots(slots: Float64Array, row: Float64Array, offset: number, features: number): void {
   for (let f = 0; f < features; f++) {
     const x = row[offset + f]!;
-    slots[at + f] = x;
-    slots[at + features + f] = -x;
+    slots[f] = x;
+    slots[features + f] = -x;
   }
 }
 
-/** Four trees at a time for one row: a walk waits for memory, four walks wait together. See test/bench/trees.bench.ts. */
-function sumOfTrees(layout: Layout, slots: Float64Array): number {
-  const { root, depth, slot, threshold, yes, value } = layout;
+/**
+ * Four trees at a time: a walk waits for memory, four walks wait together, and they end when none moves any more.
+ * `+(a <= b)` is compiled without a jump, `a <= b ? 1 : 0` is not, and a jump is guessed wrongly at every other node.
+ * Time: test/bench/trees.bench.ts.
+ */
+function sumOfTrees(layout: Layout): number {
+  const { slots, root, slot, threshold, no, value } = layout;
   const trees = root.length;
   let sum = 0;
   let tree = 0;
@@ -241,55 +224,28 @@ function sumOfTrees(layout: Layout, slots: Float64Array): number {
     let b = root[tree + 1]!;
     let c = root[tree + 2]!;
     let d = root[tree + 3]!;
-    const steps = Math.max(depth[tree]!, depth[tree + 1]!, depth[tree + 2]!, depth[tree + 3]!);
-    for (let step = 0; step < steps; step++) {
-      a = yes[a]! + (slots[slot[a]!]! <= threshold[a]! ? 0 : 1);
-      b = yes[b]! + (slots[slot[b]!]! <= threshold[b]! ? 0 : 1);
-      c = yes[c]! + (slots[slot[c]!]! <= threshold[c]! ? 0 : 1);
-      d = yes[d]! + (slots[slot[d]!]! <= threshold[d]! ? 0 : 1);
+    for (;;) {
+      const nextA = no[a]! + +(slots[slot[a]!]! <= threshold[a]!);
+      const nextB = no[b]! + +(slots[slot[b]!]! <= threshold[b]!);
+      const nextC = no[c]! + +(slots[slot[c]!]! <= threshold[c]!);
+      const nextD = no[d]! + +(slots[slot[d]!]! <= threshold[d]!);
+      if (((nextA ^ a) | (nextB ^ b) | (nextC ^ c) | (nextD ^ d)) === 0) break;
+      a = nextA;
+      b = nextB;
+      c = nextC;
+      d = nextD;
     }
     sum = sum + value[a]! + value[b]! + value[c]! + value[d]!;
   }
   for (; tree < trees; tree++) {
-    let a = root[tree]!;
-    for (let step = depth[tree]!; step > 0; step--) {
-      a = yes[a]! + (slots[slot[a]!]! <= threshold[a]! ? 0 : 1);
+    let node = root[tree]!;
+    for (let next = -1; ; node = next) {
+      next = no[node]! + +(slots[slot[node]!]! <= threshold[node]!);
+      if (next === node) break;
     }
-    sum += value[a]!;
+    sum += value[node]!;
   }
   return sum;
-}
-
-/** Four rows at a time through each tree. */
-function sumFourRows(layout: Layout, slots: Float64Array, base: number, out: Float64Array, at: number): void {
-  const { width, root, depth, slot, threshold, yes, value } = layout;
-  const trees = root.length;
-  const width2 = 2 * width;
-  const width3 = 3 * width;
-  let sumA = 0;
-  let sumB = 0;
-  let sumC = 0;
-  let sumD = 0;
-  for (let tree = 0; tree < trees; tree++) {
-    let a = root[tree]!;
-    let b = a;
-    let c = a;
-    let d = a;
-    for (let step = depth[tree]!; step > 0; step--) {
-      a = yes[a]! + (slots[slot[a]!]! <= threshold[a]! ? 0 : 1);
-      b = yes[b]! + (slots[width + slot[b]!]! <= threshold[b]! ? 0 : 1);
-      c = yes[c]! + (slots[width2 + slot[c]!]! <= threshold[c]! ? 0 : 1);
-      d = yes[d]! + (slots[width3 + slot[d]!]! <= threshold[d]! ? 0 : 1);
-    }
-    sumA += value[a]!;
-    sumB += value[b]!;
-    sumC += value[c]!;
-    sumD += value[d]!;
-  }
-  out[at] = base + sumA;
-  out[at + 1] = base + sumB;
-  out[at + 2] = base + sumC;
-  out[at + 3] = base + sumD;
 }
 
 // Saved and loaded --------------------------------------------------------------------------------------------------

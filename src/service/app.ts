@@ -12,6 +12,7 @@ import { HttpError, problemHandler, sendProblem } from './problem.js';
 import { RateLimit } from './rate-limit.js';
 import type { Route, ServiceParts } from './route.js';
 import { accuracyRoutes } from './routes/accuracy.js';
+import { alarmRoutes } from './routes/alarms.js';
 import { documentRoutes } from './routes/documents.js';
 import { healthRoutes } from './routes/health.js';
 import { modelRoutes } from './routes/models.js';
@@ -40,6 +41,7 @@ export function serviceRoutes(parts: ServiceParts): Route[] {
     ...moveRoutes(parts),
     ...sampleRoutes(parts),
     ...accuracyRoutes(parts),
+    ...alarmRoutes(parts),
     ...modelRoutes(parts),
     ...healthRoutes(parts),
     ...pageRoutes(parts),

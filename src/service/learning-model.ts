@@ -158,6 +158,11 @@ export class LearningModel {
     return counts;
   }
 
+  /** Predictions kept for moves that have not been reported yet, oldest first. */
+  awaitedPredictions(): Iterable<KeptPrediction> {
+    return this.awaited.values();
+  }
+
   /** Looks for what other processes wrote and whether another version was promoted: called every few seconds. */
   async catchUp(): Promise<void> {
     if (this.shown === undefined || this.rebuilding !== undefined) return;

@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { accuracyOf, apePercent } from '../monitor/accuracy.js';
+import { alarmsOf } from '../monitor/alarms.js';
 import type { Score } from '../monitor/score.js';
 import type { LearningModel } from './learning-model.js';
 import type { ScoreBook } from './score-book.js';
@@ -132,6 +133,18 @@ export class ServiceMetrics {
         }
       },
     });
+    const alarms = new Gauge({
+      name: 'movecast_alarms',
+      help: 'Alarms about the forecasts that stand now; GET /v1/alarms says why and what to do',
+      labelNames: ['kind'] as const,
+      registers: [],
+      collect() {
+        const standing = alarmsOf(scores.between(undefined, Infinity));
+        for (const kind of ['drift', 'coverage'] as const)
+          this.set({ kind }, standing.filter((alarm) => alarm.kind === kind).length);
+      },
+    });
+    registry.registerMetric(alarms);
     registry.registerMetric(bias);
     registry.registerMetric(mape);
     registry.registerMetric(coverage);

@@ -1,7 +1,24 @@
 import http from 'node:http';
 import https from 'node:https';
+import { promisify } from 'node:util';
+import { constants, gzip } from 'node:zlib';
 import { InfluxDB } from 'influx';
 import { UserError, systemErrorSentence } from '../domain/errors.js';
+import { StoreUnreachableError, retryAfterOf } from './retry.js';
+
+const packed = promisify(gzip);
+
+/** What InfluxDB says when it is a line that is wrong and not the request. */
+const ABOUT_LINES =
+  /partial write|unable to parse|field type conflict|beyond retention|max-values|max-series/i;
+
+/** A line that the server would not take. */
+export interface RefusedLine {
+  /** Among the lines of the call. */
+  index: number;
+  /** In the server's words. */
+  reason: string;
+}
 
 /** Where a database is, and who asks. */
 export interface InfluxAddress {
@@ -113,26 +130,52 @@ export class InfluxConnection {
       'content-type': 'application/x-www-form-urlencoded',
     });
     try {
-      if (response.statusCode !== 200) throw await this.refusal(response);
+      if (response.statusCode !== 200) throw this.said(await this.wordsOf(response), response);
       for await (const line of this.lines(response)) yield* this.rowsOf(parseAnswer(line, this.address.url));
     } finally {
       response.destroy();
     }
   }
 
-  /** Writes lines of the line protocol in one request. */
-  async write(lines: string): Promise<void> {
-    const response = await this.post(
-      `/write?${new URLSearchParams({ db: this.address.database, precision: 'ns' }).toString()}`,
-      Buffer.from(lines),
-      { 'content-type': 'text/plain; charset=utf-8' },
-    );
-    if (response.statusCode !== 204) throw await this.refusal(response);
-    response.resume();
+  /**
+   * Writes lines of the line protocol in one request, packed with gzip, which the client cannot. InfluxDB stores the
+   * good lines and refuses the others with one message for all, so that what was refused is found by sending halves
+   * again: the same line twice is the same point. O(refused · log lines) further requests.
+   */
+  async write(lines: readonly string[]): Promise<RefusedLine[]> {
+    const refusal = await this.send(lines);
+    if (refusal === undefined) return [];
+    if (lines.length === 1 || refusal.dropped === lines.length)
+      return lines.map((_, index) => ({ index, reason: refusal.reason }));
+    const middle = lines.length >>> 1;
+    const left = await this.write(lines.slice(0, middle));
+    const right = await this.write(lines.slice(middle));
+    return [...left, ...right.map(({ index, reason }) => ({ index: index + middle, reason }))];
   }
 
   close(): void {
     this.agent.destroy();
+  }
+
+  /** One attempt to write; what the server says when it did not take all lines. */
+  private async send(lines: readonly string[]): Promise<{ reason: string; dropped: number } | undefined> {
+    const response = await this.post(
+      `/write?${new URLSearchParams({ db: this.address.database, precision: 'ns' }).toString()}`,
+      await packed(lines.join('\n'), { level: constants.Z_BEST_SPEED }),
+      { 'content-type': 'text/plain; charset=utf-8', 'content-encoding': 'gzip' },
+    );
+    if (response.statusCode === 204) {
+      response.resume();
+      return undefined;
+    }
+    const words = await this.wordsOf(response);
+    const aboutLines =
+      (response.statusCode === 400 && ABOUT_LINES.test(words)) || response.statusCode === 413;
+    if (!aboutLines) throw this.said(words, response);
+    return {
+      reason: this.shown(words.replace(/^partial write: /, '').replace(/ dropped=\d+$/, '')),
+      dropped: Number(/ dropped=(\d+)$/.exec(words)?.[1] ?? 0),
+    };
   }
 
   /** Sends a request and gives the answer once its headers are here. */
@@ -211,14 +254,13 @@ export class InfluxConnection {
   }
 
   private silent(): UserError {
-    return new UserError(
-      'store-unavailable',
+    return new StoreUnreachableError(
       `the store ${this.address.url} did not answer within ${this.timeoutMs / 1000} s; is the server well?`,
     );
   }
 
-  /** What the server refused with, as one sentence. */
-  private async refusal(response: http.IncomingMessage): Promise<UserError> {
+  /** What the server says in the body of a refusal. */
+  private async wordsOf(response: http.IncomingMessage): Promise<string> {
     let body = '';
     try {
       for await (const line of this.lines(response)) {
@@ -229,16 +271,18 @@ export class InfluxConnection {
       // The status says enough.
     }
     response.destroy();
-    let words = body;
     try {
-      words = (JSON.parse(body) as { error?: string; message?: string }).error ?? body;
+      const { error, message } = JSON.parse(body) as { error?: string; message?: string };
+      return error ?? message ?? body;
     } catch {
-      // A proxy answers in HTML.
+      return body; // a proxy answers in HTML
     }
-    return this.said(words, response.statusCode);
   }
 
-  private said(words: string, status?: number): UserError {
+  private said(
+    words: string,
+    { statusCode: status, headers }: Partial<Pick<http.IncomingMessage, 'statusCode' | 'headers'>> = {},
+  ): UserError {
     const { url, database } = this.address;
     if (status === 401 || /authorization failed|unable to parse authentication/i.test(words))
       return new UserError(
@@ -256,10 +300,10 @@ export class InfluxConnection {
         `the store ${url} has no database "${database}"; create it, or give a user who may`,
       );
     const shown = this.shown(words);
-    return new UserError(
-      'store-unavailable',
-      `the store ${url} refused${status === undefined ? '' : ` with status ${status}`}${shown === '' ? '' : `: ${shown}`}`,
-    );
+    const sentence = `the store ${url} refused${status === undefined ? '' : ` with status ${status}`}${shown === '' ? '' : `: ${shown}`}`;
+    return status === 429 || (status !== undefined && status >= 500)
+      ? new StoreUnreachableError(sentence, retryAfterOf(headers?.['retry-after'], Date.now()))
+      : new UserError('store-unavailable', sentence);
   }
 
   /** Any error as one of ours; the original is not attached: it holds the request and its credentials. */
@@ -273,14 +317,13 @@ export class InfluxConnection {
       } catch {
         // not JSON
       }
-      return this.said(words, Number(status[1]));
+      return this.said(words, { statusCode: Number(status[1]) });
     }
     const code = (error as { code?: unknown } | null)?.code;
     const what = `the store ${this.address.url} cannot be reached`;
     if (error instanceof Error && error.constructor.name === 'ServiceNotAvailableError')
-      return this.said(error.message, 500);
-    return new UserError(
-      'store-unavailable',
+      return this.said(error.message, { statusCode: 500 });
+    return new StoreUnreachableError(
       typeof code === 'string'
         ? systemErrorSentence({ code }, what)
         : `${what}: ${this.shown(error instanceof Error ? error.message : String(error))}`,

@@ -16,6 +16,7 @@ import {
   type InfluxAddress,
   type InfluxRow,
   type InfluxValue,
+  type Placeholders,
 } from './influx-connection.js';
 import {
   NANOSECONDS_PER_MS,
@@ -29,14 +30,17 @@ import {
   tagValue,
   textField,
 } from './line-protocol.js';
-import type {
-  AddCounts,
-  KeptPrediction,
-  MoveFilter,
-  PruneCounts,
-  SampleFilter,
-  Store,
-  StoreInfo,
+import { DEFAULT_RETRY, retrying, type RetryPolicy } from './retry.js';
+import {
+  RefusedItemsError,
+  type AddCounts,
+  type KeptPrediction,
+  type MoveFilter,
+  type PruneCounts,
+  type RefusedItem,
+  type SampleFilter,
+  type Store,
+  type StoreInfo,
 } from './store.js';
 
 /** Number of the layout described in docs/stores.md. */
@@ -87,6 +91,44 @@ const COUNTED_FIELD = {
   kept_predictions: 'move_id',
 } as const satisfies Record<keyof PruneCounts, string>;
 
+export interface InfluxStoreOptions {
+  /** How long the server may be silent in a call. @default 30 s */
+  timeoutMs?: number;
+  /** Epoch milliseconds. @default Date.now */
+  now?: () => number;
+  /** How long a server that went away after it had been there is waited for. */
+  retry?: Partial<RetryPolicy>;
+}
+
+/** An item on its way into the database. */
+interface Entry<T> {
+  item: T;
+  /** Among the items of the call. */
+  index: number;
+  identity: string;
+  ms: number;
+}
+
+/** A point that is there already. */
+interface KnownPoint {
+  identity: string;
+  time?: string;
+}
+
+/** How one kind of data becomes points. */
+interface Layout<T> {
+  /** What makes an item the same as another. */
+  identity: (item: T) => string;
+  timeMs: (item: T) => number;
+  /** Nanoseconds within the millisecond. */
+  place: (item: T) => number;
+  /** True when points of one time are told apart by their tags; else each has a time of its own. */
+  sharesTime: boolean;
+  line: (item: T, time: string) => string;
+  /** Which of the batch are there already; may give more. */
+  known: (batch: readonly Entry<T>[]) => Promise<KnownPoint[]>;
+}
+
 /**
  * A store in InfluxDB 1.x (and in later versions through their 1.x endpoints). The schema, its limits and its reasons
  * stand in docs/stores.md. In short: a move is a point with the tags cluster, operation, source and target node; its
@@ -98,14 +140,17 @@ export class InfluxStore implements Store {
   readonly url: string;
   private open = true;
 
-  private constructor(private readonly connection: InfluxConnection) {
+  private constructor(
+    private readonly connection: InfluxConnection,
+    private readonly retry: RetryPolicy,
+  ) {
     this.url = connection.address.url;
   }
 
   /** Connects; makes the database when it is missing and the user may. */
   static async open(
     address: InfluxAddress,
-    { timeoutMs, now = Date.now }: { timeoutMs?: number; now?: () => number } = {},
+    { timeoutMs, now = Date.now, retry = {} }: InfluxStoreOptions = {},
   ): Promise<InfluxStore> {
     const connection = new InfluxConnection(address, timeoutMs);
     try {
@@ -114,108 +159,64 @@ export class InfluxStore implements Store {
       connection.close();
       throw error;
     }
-    return new InfluxStore(connection);
+    return new InfluxStore(connection, { ...DEFAULT_RETRY, ...retry });
   }
 
-  async addMoves(records: readonly MoveRecord[]): Promise<AddCounts> {
-    this.checkOpen();
-    const byId = new Map<string, MoveRecord>();
-    for (const record of records) if (!byId.has(record.id)) byId.set(record.id, record);
-    const sorted = [...byId.values()].sort((a, b) => startMs(a) - startMs(b));
-    let added = 0;
-    for (let from = 0; from < sorted.length; from += POINTS_PER_REQUEST) {
-      const batch = sorted.slice(from, from + POINTS_PER_REQUEST);
-      const knownIds = new Set<string>();
-      const takenTimes = new Set<string>();
-      for await (const { values } of this.near('moves', 'id', batch.map(startMs))) {
-        const { ms, nanoseconds } = fromNanoTime(values[0] as string);
-        takenTimes.add(nanoTime(ms, nanoseconds));
-        knownIds.add(`${ms} ${values[1] as string}`);
-      }
-      const lines: string[] = [];
-      for (const record of batch) {
-        const ms = startMs(record);
-        if (knownIds.has(`${ms} ${record.id}`)) continue;
-        let nanoseconds = placeInMillisecond(record.id);
-        while (takenTimes.has(nanoTime(ms, nanoseconds)))
-          nanoseconds = (nanoseconds + 1) % NANOSECONDS_PER_MS;
-        const time = nanoTime(ms, nanoseconds);
-        takenTimes.add(time);
-        lines.push(moveLine(record, time));
-      }
-      await this.write(lines);
-      added += lines.length;
-    }
-    return { new: added, known: records.length - added };
+  addMoves(records: readonly MoveRecord[]): Promise<AddCounts> {
+    return this.add('moves', records, {
+      identity: (record) => record.id,
+      timeMs: startMs,
+      place: (record) => placeInMillisecond(record.id),
+      sharesTime: false,
+      line: moveLine,
+      known: (batch) =>
+        this.near('moves', ['id'], batch, ({ values }) => ({
+          identity: values[1] as string,
+          time: values[0] as string,
+        })),
+    });
   }
 
   addLinkSamples(samples: readonly LinkSample[]): Promise<AddCounts> {
-    return this.addSamples(
-      'link_samples',
-      'link',
-      samples,
-      (sample) => sample.link,
-      (sample) => [
-        numberField('throughput_mbps', sample.throughput_mbps),
-        ...(sample.capacity_mbps === undefined ? [] : [numberField('capacity_mbps', sample.capacity_mbps)]),
-      ],
-    );
+    return this.add('link_samples', samples, {
+      ...this.sampleLayout('link_samples', 'link', (sample: LinkSample) => sample.link),
+      line: (sample, time) => {
+        let line = `link_samples${sampleTags(sample, 'link', sample.link)} `;
+        line += numberField('throughput_mbps', sample.throughput_mbps);
+        if (sample.capacity_mbps !== undefined)
+          line += `,${numberField('capacity_mbps', sample.capacity_mbps)}`;
+        return `${line} ${time}`;
+      },
+    });
   }
 
   addInstanceSamples(samples: readonly InstanceSample[]): Promise<AddCounts> {
-    return this.addSamples(
-      'instance_samples',
-      'instance',
-      samples,
-      (sample) => sample.instance,
-      (sample) => {
-        const fields = ['present=true']; // a point needs a field, a sample may have none
+    return this.add('instance_samples', samples, {
+      ...this.sampleLayout('instance_samples', 'instance', (sample: InstanceSample) => sample.instance),
+      line: (sample, time) => {
+        let line = `instance_samples${sampleTags(sample, 'instance', sample.instance)} present=true`;
         for (const field of SAMPLE_FIELDS) {
           const value = sample[field];
-          if (value !== undefined) fields.push(numberField(field, value));
+          if (value !== undefined) line += `,${numberField(field, value)}`;
         }
-        return fields;
+        return `${line} ${time}`;
       },
-    );
+    });
   }
 
-  async keepPredictions(predictions: readonly KeptPrediction[]): Promise<AddCounts> {
-    this.checkOpen();
-    const byMove = new Map<string, KeptPrediction>();
-    for (const kept of predictions) if (!byMove.has(kept.move_id)) byMove.set(kept.move_id, kept);
-    const byBucket = new Map<string, KeptPrediction[]>();
-    for (const kept of byMove.values()) {
-      const bucket = bucketOf(kept.move_id);
-      const others = byBucket.get(bucket);
-      if (others === undefined) byBucket.set(bucket, [kept]);
-      else others.push(kept);
-    }
-    let added = 0;
-    for (const [bucket, all] of byBucket) {
-      for (let from = 0; from < all.length; from += MOST_WINDOWS) {
-        const batch = all.slice(from, from + MOST_WINDOWS);
-        const placeholders: Record<string, string> = { bucket };
-        const anyOf = batch.map((kept, i) => {
-          placeholders[`id${i}`] = kept.move_id;
-          return `"move_id" = $id${i}`;
-        });
-        const known = new Set<InfluxValue>();
-        const query = `SELECT "move_id" FROM "kept_predictions" WHERE "bucket" = $bucket AND (${anyOf.join(' OR ')})`;
-        for await (const { values } of this.connection.stream(query, placeholders)) known.add(values[1]!);
-        const fresh = batch.filter((kept) => !known.has(kept.move_id));
-        await this.write(
-          fresh.map(
-            (kept) =>
-              `kept_predictions${tag('bucket', bucket)} ${textField('move_id', kept.move_id)},${textField(
-                'prediction',
-                JSON.stringify(kept.prediction),
-              )} ${nanoTime(Date.parse(kept.predicted_at), placeInMillisecond(kept.move_id))}`,
-          ),
-        );
-        added += fresh.length;
-      }
-    }
-    return { new: added, known: predictions.length - added };
+  keepPredictions(predictions: readonly KeptPrediction[]): Promise<AddCounts> {
+    return this.add('kept_predictions', predictions, {
+      identity: (kept) => kept.move_id,
+      timeMs: (kept) => Date.parse(kept.predicted_at),
+      place: (kept) => placeInMillisecond(kept.move_id),
+      sharesTime: false,
+      line: (kept, time) =>
+        `kept_predictions${tag('bucket', bucketOf(kept.move_id))} ${textField('move_id', kept.move_id)},${textField(
+          'prediction',
+          JSON.stringify(kept.prediction),
+        )} ${time}`,
+      known: (batch) => this.knownPredictions(batch),
+    });
   }
 
   async *moves(filter: MoveFilter = {}): AsyncGenerator<MoveRecord> {
@@ -247,7 +248,7 @@ export class InfluxStore implements Store {
   async move(id: string): Promise<MoveRecord | undefined> {
     this.checkOpen();
     const query = `SELECT ${MOVE_COLUMNS} FROM "moves" WHERE "id" = $id ORDER BY time ASC LIMIT 1`;
-    const [row] = await this.connection.ask(query, { id });
+    const [row] = await this.ask(query, { id });
     return row === undefined ? undefined : moveOf(row);
   }
 
@@ -300,7 +301,7 @@ export class InfluxStore implements Store {
       ...clusterCondition(cluster),
       ...equals('instance', instance, tagValue),
     ]);
-    const [row] = await this.connection.ask(
+    const [row] = await this.ask(
       `SELECT ${INSTANCE_SAMPLE_COLUMNS} FROM "instance_samples" ${where} ORDER BY time DESC LIMIT 1`,
       placeholders,
     );
@@ -311,7 +312,7 @@ export class InfluxStore implements Store {
     this.checkOpen();
     const counts = await this.counts('');
     const edge = async (direction: 'ASC' | 'DESC'): Promise<string | undefined> => {
-      const [row] = await this.connection.ask(
+      const [row] = await this.ask(
         `SELECT "duration_seconds" FROM "moves" ORDER BY time ${direction} LIMIT 1`,
       );
       return row === undefined ? undefined : toIsoTime(fromNanoTime(row.values[0] as string).ms);
@@ -333,7 +334,7 @@ export class InfluxStore implements Store {
     const { where } = conditions({ toMs: beforeMs }, []);
     const counts = await this.counts(where);
     for (const measurement of measurements) {
-      if (counts[measurement] > 0) await this.connection.ask(`DELETE FROM ${quoted(measurement)} ${where}`);
+      if (counts[measurement] > 0) await this.ask(`DELETE FROM ${quoted(measurement)} ${where}`);
     }
     return counts;
   }
@@ -344,82 +345,175 @@ export class InfluxStore implements Store {
     this.connection.close();
   }
 
-  private async addSamples<T extends { at: string; cluster?: string | undefined }>(
-    measurement: 'link_samples' | 'instance_samples',
-    keyTag: 'link' | 'instance',
-    samples: readonly T[],
-    key: (sample: T) => string,
-    fields: (sample: T) => string[],
-  ): Promise<AddCounts> {
+  /**
+   * Writes what is not known yet, in order of time, in batches; while one is on its way the next is looked up.
+   *
+   * @throws RefusedItemsError when all the others are stored.
+   */
+  private async add<T>(what: string, items: readonly T[], layout: Layout<T>): Promise<AddCounts> {
     this.checkOpen();
-    const identity = (ms: number, name: string, cluster: string): string =>
-      JSON.stringify([ms, name, cluster]);
-    const sorted = [...samples].sort((a, b) => Date.parse(a.at) - Date.parse(b.at));
+    const entries = new Map<string, Entry<T>>();
+    for (const [index, item] of items.entries()) {
+      const identity = layout.identity(item);
+      if (!entries.has(identity)) entries.set(identity, { item, index, identity, ms: layout.timeMs(item) });
+    }
+    const sorted = [...entries.values()].sort((a, b) => a.ms - b.ms);
+    const taken = new Set<string>();
+    const refused: RefusedItem[] = [];
+    let field: string | undefined;
     let added = 0;
+    let writing: Promise<void> = Promise.resolve();
     for (let from = 0; from < sorted.length; from += POINTS_PER_REQUEST) {
       const batch = sorted.slice(from, from + POINTS_PER_REQUEST);
       const known = new Set<string>();
-      const columns = `${COUNTED_FIELD[measurement]}","${keyTag}","cluster`;
-      for await (const { values } of this.near(
-        measurement,
-        columns,
-        batch.map((sample) => Date.parse(sample.at)),
-      )) {
-        const { ms } = fromNanoTime(values[0] as string);
-        known.add(
-          identity(
-            ms,
+      for (const { identity, time } of await this.retried(() => layout.known(batch))) {
+        known.add(identity);
+        if (time !== undefined && !layout.sharesTime) taken.add(time);
+      }
+      const lines: string[] = [];
+      const written: Entry<T>[] = [];
+      for (const entry of batch) {
+        if (known.has(entry.identity)) continue;
+        let nanoseconds = layout.place(entry.item);
+        let time = nanoTime(entry.ms, nanoseconds);
+        if (!layout.sharesTime) {
+          while (taken.has(time)) {
+            nanoseconds = (nanoseconds + 1) % NANOSECONDS_PER_MS;
+            time = nanoTime(entry.ms, nanoseconds);
+          }
+          taken.add(time);
+        }
+        try {
+          lines.push(layout.line(entry.item, time));
+          written.push(entry);
+        } catch (error) {
+          if (!(error instanceof UserError)) throw error;
+          field ??= error.field;
+          refused.push({ index: entry.index, reason: error.message });
+        }
+      }
+      await writing;
+      if (lines.length === 0) continue;
+      writing = this.retried(() => this.connection.write(lines)).then((refusedLines) => {
+        for (const { index, reason } of refusedLines) refused.push({ index: written[index]!.index, reason });
+        added += lines.length - refusedLines.length;
+      });
+      writing.catch(() => undefined); // it is awaited above or below
+    }
+    await writing;
+    const counts: AddCounts = { new: added, known: items.length - added - refused.length };
+    if (refused.length === 0) return counts;
+    refused.sort((a, b) => a.index - b.index);
+    throw new RefusedItemsError(
+      `the store ${this.url} refused ${refused.length} of ${items.length} ${what.replaceAll('_', ' ')}, the first: ${refused[0]!.reason}; all others are stored`,
+      refused,
+      counts,
+      field,
+    );
+  }
+
+  /** What links' and instances' samples have in common. */
+  private sampleLayout<T extends LinkSample | InstanceSample>(
+    measurement: 'link_samples' | 'instance_samples',
+    keyTag: 'link' | 'instance',
+    key: (sample: T) => string,
+  ): Omit<Layout<T>, 'line'> {
+    const identity = (ms: number, name: string, cluster: string): string =>
+      JSON.stringify([ms, name, cluster]);
+    return {
+      identity: (sample) => identity(sampleMs(sample), key(sample), sample.cluster ?? DEFAULT_CLUSTER),
+      timeMs: sampleMs,
+      place: () => 0,
+      sharesTime: true,
+      known: (batch) =>
+        this.near(measurement, [COUNTED_FIELD[measurement], keyTag, 'cluster'], batch, ({ values }) => ({
+          identity: identity(
+            fromNanoTime(values[0] as string).ms,
             tagText(values[2] as string),
             tagText((values[3] as string | null) ?? DEFAULT_CLUSTER),
           ),
-        );
-      }
-      const lines: string[] = [];
-      for (const sample of batch) {
-        const ms = Date.parse(sample.at);
-        const cluster = sample.cluster ?? DEFAULT_CLUSTER;
-        const name = identity(ms, key(sample), cluster);
-        if (known.has(name)) continue;
-        known.add(name);
-        const clusterTag = cluster === DEFAULT_CLUSTER ? '' : tag('cluster', cluster);
-        lines.push(
-          `${measurement}${clusterTag}${tag(keyTag, key(sample))} ${fields(sample).join(',')} ${nanoTime(ms, 0)}`,
-        );
-      }
-      await this.write(lines);
-      added += lines.length;
-    }
-    return { new: added, known: samples.length - added };
+        })),
+    };
   }
 
-  /** What stands in the milliseconds of the given times (in order), and a little between them. */
-  private async *near(
+  /** What stands in the milliseconds of a batch (in order of time), and a little between them. */
+  private async near<T>(
     measurement: string,
-    columns: string,
-    times: readonly number[],
-  ): AsyncGenerator<InfluxRow> {
-    const query = timeWindows(times)
+    columns: readonly string[],
+    batch: readonly Entry<T>[],
+    pointOf: (row: InfluxRow) => KnownPoint,
+  ): Promise<KnownPoint[]> {
+    const query = timeWindows(batch.map((entry) => entry.ms))
       .map(
         ([fromMs, toMs]) =>
-          `SELECT "${columns}" FROM "${measurement}" WHERE time >= ${fromMs}ms AND time < ${toMs}ms`,
+          `SELECT ${columns.map(quoted).join(',')} FROM ${quoted(measurement)} WHERE time >= ${fromMs}ms AND time < ${toMs}ms`,
       )
       .join(';');
-    if (query !== '') yield* this.connection.stream(query);
+    const points: KnownPoint[] = [];
+    for await (const row of this.connection.stream(query)) {
+      const point = pointOf(row);
+      if (point.time !== undefined) {
+        const { ms, nanoseconds } = fromNanoTime(point.time);
+        point.time = nanoTime(ms, nanoseconds);
+      }
+      points.push(point);
+    }
+    return points;
   }
 
+  /** Predictions are known by their move alone, whenever they were made. */
+  private async knownPredictions(batch: readonly Entry<KeptPrediction>[]): Promise<KnownPoint[]> {
+    const byBucket = new Map<string, string[]>();
+    for (const { identity } of batch) {
+      const bucket = bucketOf(identity);
+      const others = byBucket.get(bucket);
+      if (others === undefined) byBucket.set(bucket, [identity]);
+      else others.push(identity);
+    }
+    const placeholders: Record<string, string> = {};
+    let names = 0;
+    const statements = [...byBucket].map(([bucket, ids]) => {
+      const anyOf = ids.map((id) => {
+        const name = `id${(names += 1)}`;
+        placeholders[name] = id;
+        return `"move_id" = $${name}`;
+      });
+      return `SELECT "move_id" FROM "kept_predictions" WHERE "bucket" = '${bucket}' AND (${anyOf.join(' OR ')})`;
+    });
+    const points: KnownPoint[] = [];
+    for await (const { values } of this.connection.stream(statements.join(';'), placeholders))
+      points.push({ identity: values[1] as string });
+    return points;
+  }
+
+  /** Streams rows. Begins again when the server is gone before the first row; later it is too late for that. */
   private async *read(query: string, placeholders: Record<string, string>): AsyncGenerator<InfluxRow> {
     this.checkOpen();
-    yield* this.connection.stream(query, placeholders);
+    const { rows, first } = await this.retried(async () => {
+      const stream = this.connection.stream(query, placeholders);
+      return { rows: stream, first: await stream.next() };
+    });
+    if (first.done === true) return;
+    try {
+      yield first.value;
+      yield* rows;
+    } finally {
+      await rows.return(undefined);
+    }
   }
 
-  private async write(lines: readonly string[]): Promise<void> {
-    if (lines.length > 0) await this.connection.write(lines.join('\n'));
+  private ask(query: string, placeholders?: Placeholders): Promise<InfluxRow[]> {
+    return this.retried(() => this.connection.ask(query, placeholders));
+  }
+
+  private retried<T>(work: () => Promise<T>): Promise<T> {
+    return retrying(work, this.retry);
   }
 
   private async counts(where: string): Promise<PruneCounts> {
     const counts: PruneCounts = { moves: 0, link_samples: 0, instance_samples: 0, kept_predictions: 0 };
     for (const measurement of measurements) {
-      const [row] = await this.connection.ask(
+      const [row] = await this.ask(
         `SELECT count(${quoted(COUNTED_FIELD[measurement])}) FROM ${quoted(measurement)} ${where}`,
       );
       counts[measurement] = row === undefined ? 0 : (row.values[1] as number);
@@ -447,7 +541,7 @@ async function prepareLayout(connection: InfluxConnection, nowMs: number): Promi
   }
   const format = row?.values[1];
   if (format === undefined || format === null) {
-    await connection.write(`movecast ${numberField('format', INFLUX_FORMAT)} ${nanoTime(nowMs, 0)}`);
+    await connection.write([`movecast ${numberField('format', INFLUX_FORMAT)} ${nanoTime(nowMs, 0)}`]);
   } else if (format !== INFLUX_FORMAT) {
     throw new UserError(
       'store-format',
@@ -530,6 +624,12 @@ function instanceSampleOf(row: InfluxRow): InstanceSample {
     if (number !== null) sample[field] = number as number;
   }
   return sample;
+}
+
+/** The tags of a sample. The default cluster is the one of samples that name none: it is not written. */
+function sampleTags(sample: { cluster?: string | undefined }, keyTag: string, key: string): string {
+  const { cluster = DEFAULT_CLUSTER } = sample;
+  return `${cluster === DEFAULT_CLUSTER ? '' : tag('cluster', cluster)}${tag(keyTag, key)}`;
 }
 
 /** A row's values by column. */

@@ -1,26 +1,87 @@
 import { UserError } from '../domain/errors.js';
-import { parseInfluxUrl } from './influx-connection.js';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseInfluxUrl, type InfluxAddress } from './influx-connection.js';
 import { InfluxStore } from './influx-store.js';
+import { StoreUnreachableError, type RetryPolicy } from './retry.js';
+import { DEFAULT_SPOOL_MIB, Spool } from './spool.js';
+import { SpooledStore, type SpoolEvent } from './spooled-store.js';
 import { SqliteStore } from './sqlite-store.js';
 import type { Store } from './store.js';
 
 const HOW = 'give sqlite:PATH or influx://USER:PASS@HOST:8086/DATABASE (influxs:// for TLS)';
 
+/** A spool for writers: what to do with records while a store on a server is away. */
+export interface SpoolOptions {
+  /** The folder in which each store has its file. */
+  folder: string;
+  /** @default 256 MiB */
+  limitMib?: number;
+  onEvent?: (event: SpoolEvent) => void;
+}
+
+export interface OpenStoreOptions {
+  /** For programs that write: keeps what a server that is away cannot take. An SQLite file needs none. */
+  spool?: SpoolOptions;
+  /** How long a server that goes away is waited for. */
+  retry?: Partial<RetryPolicy>;
+}
+
+/** With a spool behind it, a call does not wait long for a server: what it cannot take is safe elsewhere. */
+const WAIT_BEFORE_SPOOL_MS = 2000;
+
 /**
  * Opens the store at `url`: `sqlite:PATH`, `sqlite::memory:`, `influx://USER:PASS@HOST:PORT/DATABASE` or `influxs://…`.
  * A store that is not there yet is made.
  *
+ * With a spool, a server that is away is no error once it has been there: a server that was never reached from this
+ * folder is, since it is more likely a slip in the URL.
+ *
  * @throws UserError `usage` for a URL that names no store, `store-unavailable` or `store-format` when it cannot be opened.
  */
-export async function openStore(url: string): Promise<Store> {
+export async function openStore(url: string, options: OpenStoreOptions = {}): Promise<Store> {
   if (url.startsWith('sqlite:')) {
     const path = sqlitePath(url);
     if (path === '') throw new UserError('usage', `the store URL ${redactUrl(url)} names no file; ${HOW}`);
     return SqliteStore.open(path);
   }
   const address = parseInfluxUrl(url, redactUrl(url));
-  if (address !== undefined) return InfluxStore.open(address);
-  throw new UserError('usage', `${redactUrl(url)} is not the URL of a store; ${HOW}`);
+  if (address === undefined)
+    throw new UserError('usage', `${redactUrl(url)} is not the URL of a store; ${HOW}`);
+  if (options.spool !== undefined) return openSpooled(address, options.spool, options.retry);
+  return InfluxStore.open(address, options.retry === undefined ? {} : { retry: options.retry });
+}
+
+async function openSpooled(
+  address: InfluxAddress,
+  { folder, limitMib = DEFAULT_SPOOL_MIB, onEvent }: SpoolOptions,
+  retry: Partial<RetryPolicy> = {},
+): Promise<SpooledStore> {
+  const connect = (): Promise<InfluxStore> =>
+    InfluxStore.open(address, { retry: { deadlineMs: WAIT_BEFORE_SPOOL_MS, ...retry } });
+  const path = spoolPath(folder, address);
+  let first: InfluxStore | undefined;
+  try {
+    first = await connect();
+  } catch (error) {
+    if (!(error instanceof StoreUnreachableError) || !existsSync(path)) throw error;
+  }
+  return new SpooledStore({
+    url: address.url,
+    spool: Spool.open(path, limitMib),
+    connect: async () => {
+      const store = first ?? (await connect());
+      first = undefined;
+      return store;
+    },
+    retry,
+    ...(onEvent !== undefined && { onEvent }),
+  });
+}
+
+/** The spool of one database on one server. */
+export function spoolPath(folder: string, { host, port, database }: InfluxAddress): string {
+  return join(folder, `${`${host}-${port}-${database}`.replace(/[^A-Za-z0-9.-]+/g, '_')}.spool`);
 }
 
 /** The path in `sqlite:PATH`; `sqlite:///a/b` is understood as `/a/b`. */

@@ -1,3 +1,4 @@
+import { UserError } from '../domain/errors.js';
 import type { MoveRecord, Operation } from '../domain/move-record.js';
 import type { Prediction } from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
@@ -44,6 +45,27 @@ export interface AddCounts {
   known: number;
 }
 
+/** An item of a call that a store would not take. */
+export interface RefusedItem {
+  /** Among the items of the call. */
+  index: number;
+  /** One clause. */
+  reason: string;
+}
+
+/** Some items of a call were refused; all others are stored and counted. */
+export class RefusedItemsError extends UserError {
+  constructor(
+    sentence: string,
+    readonly refused: readonly RefusedItem[],
+    /** What became of the others. */
+    readonly counts: AddCounts,
+    field?: string,
+  ) {
+    super('input-invalid', sentence, field);
+  }
+}
+
 export interface StoreInfo {
   /** The store's address without secrets. */
   url: string;
@@ -70,7 +92,8 @@ export interface PruneCounts {
  * Reads stream in order of time (ties: by id), so that a million rows never stand in memory at once, and see a
  * consistent state of each row. A store may be used by several processes at the same time.
  *
- * Errors: `UserError` with code `store-unavailable` or `store-format`; never a secret in a message.
+ * Errors: `UserError` with code `store-unavailable` or `store-format`, `RefusedItemsError` for items that the store
+ * cannot hold; never a secret in a message.
  */
 export interface Store {
   /** The store's address without secrets. */

@@ -17,7 +17,7 @@ const PASSWORD = 'hunter2-öä';
 
 /** A store at `url` that waits only so long. */
 const openWithin = (url: string, timeoutMs: number): Promise<InfluxStore> =>
-  InfluxStore.open(parseInfluxUrl(url, redactUrl(url))!, { timeoutMs });
+  InfluxStore.open(parseInfluxUrl(url, redactUrl(url))!, { timeoutMs, retry: { deadlineMs: 0 } });
 
 /** A server that answers as it is told, for the time of one piece of work. */
 async function withServer<T>(answer: RequestListener, work: (port: number) => Promise<T>): Promise<T> {
@@ -209,15 +209,20 @@ describe('the InfluxDB store, with a server that does not behave', () => {
     ['origin', 'a\u2028b'],
     ['id', 'a\nb'],
   ])(
-    'refuses a newline in %s and writes nothing, neither that move nor another point',
+    'refuses a move with a newline in %s, writes no other point with it, and keeps the good ones',
     async (field, text) => {
       const store = await openStore(server.url(`newline_${field}`, 'admin:secret'));
       const move = { ...moveAt('bad', 1), [field]: text } as MoveRecord;
-      await expect(store.addMoves([moveAt('good', 0), move])).rejects.toMatchObject({
+      const moves = [moveAt('good', 0), move, moveAt('good too', 2)];
+      await expect(store.addMoves(moves)).rejects.toMatchObject({
         code: 'input-invalid',
-        message: expect.stringMatching(/control characters/),
+        message: expect.stringMatching(
+          /refused 1 of 3 moves, the first: .*control characters.*; all others are stored/,
+        ),
+        refused: [{ index: 1, reason: expect.stringMatching(/control characters/) }],
+        counts: { new: 2, known: 0 },
       });
-      expect((await store.info()).moves).toBe(0);
+      expect(await collected(store.moves())).toEqual([moves[0], moves[2]]);
       await store.close();
     },
   );
@@ -300,7 +305,9 @@ describe('the InfluxDB store, with a server that does not behave', () => {
   });
 
   it('says that the server is gone when it is killed, and works again when it is back', async () => {
-    const store = await openStore(server.url('killed', 'admin:secret'));
+    const store = await openStore(server.url('killed', 'admin:secret'), {
+      retry: { deadlineMs: 0 },
+    });
     await store.addMoves([moveAt('m1', 0)]);
     await server.kill();
     await expect(store.addMoves([moveAt('m2', 1)])).rejects.toMatchObject({ code: 'store-unavailable' });

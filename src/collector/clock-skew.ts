@@ -10,6 +10,12 @@ const SAME_MOVE_MS = 15 * 60_000;
 const SAME_DURATION_SHARE = 0.25;
 const SAME_DURATION_MS = 10_000;
 
+/** Two files of one kind may tell two moves that look alike: so many must agree. Of two kinds of logs, one is enough. */
+const ENOUGH_OF_ONE_KIND = 3;
+
+/** Differences agree when most of them lie this close to their median. */
+const AGREEING_MS = 2_000;
+
 /** So many moves are remembered to be met again in another log, and so many differences of each pair of logs. */
 const MOST_MOVES = 10_000;
 const MOST_DIFFERENCES = 1_000;
@@ -28,7 +34,10 @@ export interface ClockSkew {
 /** Finds clocks that differ between logs, from moves that two of them tell, and from times that are yet to come. */
 export class ClockSkews {
   readonly #byInstance = new Map<string, { log: string; record: MoveRecord }[]>();
-  readonly #differencesMs = new Map<string, { log: string; against: string; list: number[] }>();
+  readonly #differencesMs = new Map<
+    string,
+    { log: string; against: string; isOneKind: boolean; list: number[] }
+  >();
   readonly #ahead = new Map<string, { aheadMs: number; moves: number }>();
   #remembered = 0;
 
@@ -44,7 +53,8 @@ export class ClockSkews {
       const pair = `${first}\n${second}`;
       let differences = this.#differencesMs.get(pair);
       if (differences === undefined) {
-        differences = { log: first, against: second, list: [] };
+        const isOneKind = record.origin === other.record.origin;
+        differences = { log: first, against: second, isOneKind, list: [] };
         this.#differencesMs.set(pair, differences);
       }
       const differenceMs = startMs(record) - startMs(other.record);
@@ -63,9 +73,11 @@ export class ClockSkews {
   /** The skews found, the largest first. */
   found(): ClockSkew[] {
     const skews: ClockSkew[] = [];
-    for (const { log, against, list } of this.#differencesMs.values()) {
+    for (const { log, against, isOneKind, list } of this.#differencesMs.values()) {
       const sorted = list.toSorted((a, b) => a - b);
       const medianMs = sorted[sorted.length >> 1]!;
+      const agreeing = list.filter((ms) => Math.abs(ms - medianMs) <= AGREEING_MS).length;
+      if (agreeing < (isOneKind ? ENOUGH_OF_ONE_KIND : 1) || agreeing * 2 <= list.length) continue;
       if (Math.abs(medianMs) > EQUAL_MS) skews.push({ log, against, aheadMs: medianMs, moves: list.length });
     }
     for (const [log, { aheadMs, moves }] of this.#ahead)

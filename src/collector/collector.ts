@@ -73,8 +73,13 @@ interface OpenText {
 export class Collector {
   /** Texts that could not be read, each with its sentence; the others were read. */
   readonly errors: UserError[] = [];
+  /** What was found out to be of which source, where none was named. */
+  readonly found: { path: string; source: LogSource }[] = [];
+  /** Files of folders that are no log of any source, where none was named. */
+  readonly leftOut: string[] = [];
   readonly #options: CollectorOptions;
   readonly #followed = new Map<string, FollowedLog>();
+  #named: ReadonlySet<string> = new Set();
   #bytesBefore = 0;
 
   constructor(options: CollectorOptions) {
@@ -85,6 +90,7 @@ export class Collector {
   async read(inputs: Inputs): Promise<void> {
     const { collection, checkpoints } = this.#options;
     for (const sentence of inputs.unreadable) this.errors.push(new UserError('input-unreadable', sentence));
+    this.#named = new Set(inputs.files.filter(({ isNamed }) => isNamed).map(({ path }) => path));
     for (const series of this.#series(inputs.files.map(({ path }) => path))) {
       if (this.#isStopped()) break;
       await this.#tolerating(inputs.files.length > 1, () => this.#readSeries(series));
@@ -167,6 +173,10 @@ export class Collector {
     try {
       await read();
     } catch (error) {
+      if (error instanceof NoKnownLog && !this.#named.has(error.path)) {
+        if (!this.leftOut.includes(error.path)) this.leftOut.push(error.path);
+        return;
+      }
       if (!(error instanceof UserError) || !isAboutInput(error)) throw error;
       await this.#options.collection.flush();
       if (this.errors.some(({ message }) => message === error.message)) return; // told in an earlier round
@@ -444,19 +454,20 @@ export class Collector {
 
   /** The source that was named, or the one that the newest text of the series seems to be of; standard input stays open. */
   async #sourceOf(series: LogSeries): Promise<{ source: LogSource; opened: TextInput | undefined }> {
-    const { source, stdin, remark } = this.#options;
+    const { source, stdin } = this.#options;
     if (source !== undefined) return { source, opened: undefined };
     const newest = series.files.at(-1)!;
-    const input = await openText(newest, stdin);
+    const input = await openText(newest, stdin).catch((error: unknown) => {
+      throw error instanceof UserError ? new NoKnownLog(newest, error.message) : error;
+    });
     if (newest !== STANDARD_INPUT) await input.close();
     const found = detectSource(input.head, newest);
-    if (found === undefined) {
-      throw new UserError(
-        'input-invalid',
+    if (found === undefined)
+      throw new NoKnownLog(
+        newest,
         `${newest}: is no log that is known here; name its source instead of auto`,
       );
-    }
-    remark(`${newest}: ${found.name} (${found.summary})`);
+    this.found.push({ path: newest, source: found });
     return { source: found, opened: newest === STANDARD_INPUT ? input : undefined };
   }
 
@@ -479,6 +490,16 @@ export class Collector {
     const { path, modifiedMs } = input;
     const log = source.unit === 'file' ? `${source.name} in ${dirname(path)}` : path;
     return { file: path, onMove: onMove && ((record) => onMove(record, source, log, modifiedMs)) };
+  }
+}
+
+/** A file that no source knows: an error when the user named it, an onlooker in a folder. */
+class NoKnownLog extends UserError {
+  readonly path: string;
+
+  constructor(path: string, sentence: string) {
+    super('input-invalid', sentence);
+    this.path = path;
   }
 }
 

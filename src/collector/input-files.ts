@@ -10,6 +10,8 @@ export interface InputFile {
   path: string;
   /** 0 when not known before it is read. */
   bytes: number;
+  /** True when the user named it, not only a folder around it. */
+  isNamed: boolean;
 }
 
 /** What stands at the given paths. */
@@ -34,13 +36,13 @@ export async function findInputs(
   const inputs: Inputs = { files: [], unreadable: [] };
   for (const path of paths) {
     if (path === STANDARD_INPUT) {
-      inputs.files.push({ path, bytes: 0 });
+      inputs.files.push({ path, bytes: 0, isNamed: true });
       continue;
     }
     try {
       const found = await stat(path);
       if (found.isDirectory()) await listFolder(path, owns, inputs);
-      else inputs.files.push({ path, bytes: found.size });
+      else inputs.files.push({ path, bytes: found.size, isNamed: true });
     } catch (error) {
       if (error instanceof UserError) throw error;
       throw new UserError(
@@ -70,7 +72,7 @@ async function listFolder(
       }
     } else if ((entry.isFile() || entry.isSymbolicLink()) && owns(path)) {
       const found = await stat(path).catch(() => undefined); // a link that leads nowhere, a file just rotated away
-      if (found?.isFile() === true) inputs.files.push({ path, bytes: found.size });
+      if (found?.isFile() === true) inputs.files.push({ path, bytes: found.size, isNamed: false });
     }
   }
 }

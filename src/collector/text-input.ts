@@ -373,7 +373,10 @@ async function* decoded(chunks: AsyncIterable<Buffer>, encoding: string): AsyncG
   yield Buffer.from(decoder.decode());
 }
 
-/** A text has no zero bytes, but for those at the beginning of a log that was truncated under its writer. */
+/** Real logs have a stray control byte here and there; packed, compiled or random bytes have one in ten. */
+const MOST_CONTROL_SHARE = 1 / 64;
+
+/** Refuses what is no text. Zeros at the beginning do not count: a log truncated under its writer begins with them. */
 function refuseUnreadable(path: string, head: Buffer): void {
   for (const { magic, name, tool } of PACKED) {
     if (magic.every((byte, index) => head[index] === byte)) {
@@ -385,11 +388,17 @@ function refuseUnreadable(path: string, head: Buffer): void {
   }
   let start = 0;
   while (start < head.length && head[start] === 0) start++;
-  const at = head.indexOf(0, start);
-  if (at >= 0) {
+  let controls = 0;
+  for (let i = start; i < head.length; i++) if (IS_CONTROL[head[i]!] === 1) controls++;
+  if (controls > (head.length - start) * MOST_CONTROL_SHARE) {
     throw new UserError(
       'input-unreadable',
-      `${path}: is a binary file (a zero byte at offset ${at}); give a text file`,
+      `${path}: is a binary file (${controls} control bytes among the first ${head.length}); give a text file`,
     );
   }
 }
+
+/** Control bytes that no text has: all but backspace, tab, line ends, form feed and escape. */
+const IS_CONTROL = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte < 8 || (byte > 13 && byte < 32 && byte !== 27) || byte === 127 ? 1 : 0,
+);

@@ -199,6 +199,7 @@ async function collect(
     await rejects.close();
     await target.close();
   }
+  tellFound(collector, remark);
   const { errors } = collector;
   if (errors.length < inputs.files.length || collection.counts.read > 0 || errors.length === 0) {
     report(context, options, { collection, rejectsPath: rejects.path, derivation, shown: target.shown });
@@ -209,6 +210,25 @@ async function collect(
       'input-unreadable',
       `${errors.length} of ${inputs.files.length} files could not be read, such as ${errors[0]!.message}`,
     );
+  }
+}
+
+/** More files than this are told by source, not each by name. */
+const NAMED_FILES = 12;
+
+/** What `auto` found. */
+function tellFound({ found, leftOut }: Collector, remark: (sentence: string) => void): void {
+  if (found.length <= NAMED_FILES)
+    for (const { path, source } of found) remark(`${path}: ${source.name} (${source.summary})`);
+  else {
+    const counts = new Map<string, number>();
+    for (const { source } of found) counts.set(source.name, (counts.get(source.name) ?? 0) + 1);
+    for (const [name, count] of counts) remark(`${count} ${count === 1 ? 'file' : 'files'} of ${name}`);
+  }
+  if (leftOut.length > 0) {
+    const shown = leftOut.slice(0, NAMED_FILES).join(', ');
+    const more = leftOut.length > NAMED_FILES ? ` and ${leftOut.length - NAMED_FILES} others` : '';
+    remark(`no log that is known here: ${shown}${more}`);
   }
 }
 

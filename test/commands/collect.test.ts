@@ -422,7 +422,9 @@ describe('collect refuses, with one sentence and its exit code,', () => {
     const path = file('db', Buffer.from([0x53, 0x51, 0x00, 0x01]));
     const { code, err } = await collected(['records', path]);
     expect(code).toBe(2);
-    expect(err).toBe(`movecast: ${path}: is a binary file (a zero byte at offset 2); give a text file\n`);
+    expect(err).toBe(
+      `movecast: ${path}: is a binary file (2 control bytes among the first 4); give a text file\n`,
+    );
   });
 
   it('a file packed with xz, and says how to unpack it', async () => {

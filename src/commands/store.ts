@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { Command, Option } from 'commander';
 import { findInputs } from '../collector/input-files.js';
+import { LineReader } from '../collector/line-reader.js';
 import { Collection } from '../collector/pipeline.js';
 import { RejectsFile } from '../collector/rejects.js';
 import { storeSink } from '../collector/sinks.js';
 import { recordsSource } from '../collector/sources/records.js';
 import { instanceSamplesSource, linkSamplesSource } from '../collector/sources/samples.js';
 import type { LogSource } from '../collector/sources/source.js';
-import { openText } from '../collector/text-input.js';
+import { DamagedTextError, openText } from '../collector/text-input.js';
 import { UserError, systemErrorSentence } from '../domain/errors.js';
 import { MS_PER_DAY, fromIsoTime, toIsoTime } from '../domain/units.js';
 import { csvHeader, csvRow, tableColumns, type TableItems, type TableKind } from '../store/csv-table.js';
@@ -198,22 +199,10 @@ async function importFiles(
   const rejects = new RejectsFile(options.rejects);
   const progress = startProgress(context, 'Importing', { quiet: options.quiet });
   const collection = await withStore(options.store, async (store) => {
-    const running = new Collection({
-      sink: storeSink(store),
-      rejects,
-      onProgress: () => progress.update(running.counts.read),
-    });
+    const running = new Collection({ sink: storeSink(store), rejects });
     try {
-      for (const file of files) {
-        const input = await openText(file, context.stdin as AsyncIterable<Buffer | string>);
-        try {
-          await running.collectText(input, sourceOf(input.head, file.path, options.what), {
-            fileName: file.path,
-            nowMs: context.now(),
-          });
-        } finally {
-          await input.close();
-        }
+      for (const { path } of files) {
+        await importTable(context, path, options.what, running, () => progress.update(running.counts.read));
       }
     } finally {
       progress.finish();
@@ -236,6 +225,39 @@ async function importFiles(
       ? `${JSON.stringify(counts)}\n`
       : `read ${counts.read}: ${counts.new} new, ${counts.known} known, ${counts.rejected} rejected\n`,
   );
+}
+
+/** Reads one table into the store; on return all of it is safe. */
+async function importTable(
+  context: Context,
+  path: string,
+  what: TableKind | undefined,
+  collection: Collection,
+  onProgress: () => void,
+): Promise<void> {
+  const input = await openText(path, context.stdin as AsyncIterable<Buffer | string>);
+  try {
+    const source = sourceOf(input.head, path, what);
+    const reader = new LineReader(source);
+    const parser = source.parser({ fileName: path, nowMs: context.now() });
+    const origin = { file: path };
+    try {
+      for await (const chunk of input.chunks()) {
+        collection.takeLines(reader.push(chunk), parser, origin);
+        if (collection.isFull) await collection.flush();
+        onProgress();
+      }
+    } catch (error) {
+      if (!(error instanceof DamagedTextError)) throw error;
+      const line = reader.nextNumber;
+      collection.take({ kind: 'reject', line, reason: error.message, text: '' }, origin);
+    }
+    collection.takeLines(reader.end(), parser, origin);
+    for (const finding of parser.end()) collection.take(finding, origin);
+    await collection.flush();
+  } finally {
+    await input.close();
+  }
 }
 
 /** Which table a file is: what was asked for, else what its columns look like. */

@@ -11,6 +11,8 @@ export interface LedgerEntry extends InstanceFacts, Placement {
   /** Epoch milliseconds from which it holds. */
   at_ms: number;
   disk_template?: string;
+  /** Sizes that were other ones just before: no answer about an earlier moment may take them from here or later. */
+  changed?: readonly (keyof InstanceFacts)[];
 }
 
 /** What the ledger says, and whether it says so from a later moment than asked (sizes only, never placements). */
@@ -27,8 +29,8 @@ const MOST_INSTANCES = 100_000;
 /**
  * What is known of each instance over time: size and placement, gathered from cluster snapshots and from the jobs that
  * change them. A question is answered as of a moment. A placement is never answered from later than that moment; a
- * size that nobody told before is taken from the earliest later entry and marked `from_later`, since sizes change
- * rarely and nothing about a move's outcome stands in them.
+ * size that nobody told before is taken from the earliest later entry and marked `from_later`, unless a change of it is
+ * known to lie between: sizes change rarely, and nothing about a move's outcome stands in them.
  */
 export class ClusterLedger {
   private readonly entries = new Map<string, LedgerEntry[]>();
@@ -62,16 +64,24 @@ export class ClusterLedger {
     const list = this.entries.get(instance);
     if (list === undefined) return undefined;
     const answer: LedgerAnswer = {};
-    for (const { at_ms: entryMs, ...known } of list) {
-      if (entryMs <= atMs) Object.assign(answer, known);
-      else if (addLaterSizes(answer, known)) answer.from_later = true;
+    const isOpen = new Set<string>(SIZES);
+    for (const { at_ms: entryMs, changed = [], ...known } of list) {
+      if (entryMs <= atMs) {
+        for (const key of changed) delete answer[key];
+        Object.assign(answer, known);
+        continue;
+      }
+      for (const key of changed) isOpen.delete(key);
+      if (addLaterSizes(answer, known, isOpen)) answer.from_later = true;
     }
     return answer;
   }
 
-  /** Forgets an instance's place and size, because it is gone or its name belongs to another one now. */
-  forget(instance: string): void {
-    this.entries.delete(instance);
+  /** Forgets what held until a moment, because the instance was removed then, or its name went to a new one. */
+  forget(instance: string, untilMs: number): void {
+    const later = this.entries.get(instance)?.filter((entry) => entry.at_ms > untilMs) ?? [];
+    if (later.length === 0) this.entries.delete(instance);
+    else this.entries.set(instance, later);
   }
 
   /** Plain JSON for a checkpoint; `ClusterLedger.from` takes it back. */
@@ -96,16 +106,20 @@ export class ClusterLedger {
 
 function tellsNothingNew(known: LedgerAnswer, entry: LedgerEntry): boolean {
   return Object.entries(entry).every(
-    ([key, value]) => key === 'at_ms' || known[key as keyof LedgerAnswer] === value,
+    ([key, value]) => key === 'at_ms' || (key !== 'changed' && known[key as keyof LedgerAnswer] === value),
   );
 }
 
 const SIZES = ['memory_mib', 'vcpus', 'disk_mib', 'disk_template'] as const;
 
-function addLaterSizes(answer: LedgerAnswer, later: Omit<LedgerEntry, 'at_ms'>): boolean {
+function addLaterSizes(
+  answer: LedgerAnswer,
+  later: Omit<LedgerEntry, 'at_ms' | 'changed'>,
+  isOpen: ReadonlySet<string>,
+): boolean {
   let added = false;
   for (const key of SIZES) {
-    if (answer[key] === undefined && later[key] !== undefined) {
+    if (isOpen.has(key) && answer[key] === undefined && later[key] !== undefined) {
       Object.assign(answer, { [key]: later[key] });
       added = true;
     }

@@ -6,7 +6,7 @@ import { finishedMove, reject } from './finished-move.js';
 import type { JobMessage, MoveTold } from './ganeti-job-log.js';
 import { headingOf, hear, nothingTold, operationOf } from './ganeti-job-log.js';
 import { roundTo } from './sizes.js';
-import type { Finding, SourceContext } from './source.js';
+import type { Finding, InstanceFacts, SourceContext } from './source.js';
 
 /** One opcode of a job, however it was written down. Times are epoch milliseconds. */
 export interface GanetiOpcode {
@@ -391,7 +391,7 @@ function learn(opcode: GanetiOpcode, ledger: ClusterLedger): void {
   if (memory !== undefined) entry.memory_mib = memory;
   if (vcpus !== undefined) entry.vcpus = vcpus;
   if (opId === 'OP_INSTANCE_CREATE') {
-    ledger.forget(instance);
+    ledger.forget(instance, endMs);
     if (Array.isArray(input['disks']))
       entry.disk_mib = sumOf(
         (input['disks'] as unknown[]).map((disk) => (isObject(disk) ? disk['size'] : 0)),
@@ -405,14 +405,24 @@ function learn(opcode: GanetiOpcode, ledger: ClusterLedger): void {
     if (template !== undefined) entry.disk_template = template;
     ledger.note(instance, entry);
   } else if (opId === 'OP_INSTANCE_SET_PARAMS') {
-    if (memory !== undefined || vcpus !== undefined) ledger.note(instance, entry);
+    const changed: (keyof InstanceFacts)[] = [];
+    if (memory !== undefined) changed.push('memory_mib');
+    if (vcpus !== undefined) changed.push('vcpus');
+    if (changed.length > 0) ledger.note(instance, { ...entry, changed });
   } else if (opId === 'OP_INSTANCE_GROW_DISK') {
     const grown = amount(input['amount']);
-    const before = ledger.asOf(instance, endMs)?.disk_mib;
+    const before = ledger.asOf(instance, endMs);
+    const grownEntry: LedgerEntry = { at_ms: endMs, changed: ['disk_mib'] };
     // "absolute" names the new size of one disk among several: the sum is then not known.
-    if (grown !== undefined && before !== undefined && input['absolute'] !== true)
-      ledger.note(instance, { at_ms: endMs, disk_mib: before + grown });
-  } else if (opId === 'OP_INSTANCE_REMOVE') ledger.forget(instance);
+    if (
+      grown !== undefined &&
+      before?.disk_mib !== undefined &&
+      before.from_later !== true &&
+      input['absolute'] !== true
+    )
+      grownEntry.disk_mib = before.disk_mib + grown;
+    ledger.note(instance, grownEntry);
+  } else if (opId === 'OP_INSTANCE_REMOVE') ledger.forget(instance, endMs);
 }
 
 const isHbal = (input: Readonly<Record<string, unknown>>): boolean => {

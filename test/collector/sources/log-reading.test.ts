@@ -106,7 +106,9 @@ describe('log times', () => {
       '2025-10-26 03:00:00',
     ];
     const moments = times.map((line) => clock.read(line)!.ms);
-    expect(moments.map((ms, i) => (i === 0 ? 0 : (ms - moments[i - 1]!) / 1000))).toEqual([0, 1790, 15, 3595]);
+    expect(moments.map((ms, i) => (i === 0 ? 0 : (ms - moments[i - 1]!) / 1000))).toEqual([
+      0, 1790, 15, 3595,
+    ]);
   });
 
   it('never runs off: any line gives a finite time or none', () => {

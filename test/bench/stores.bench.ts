@@ -1,0 +1,148 @@
+/**
+ * How many records a second go into each store: `npm run bench:store [records]`. InfluxDB (where `influxd` is
+ * installed) beside the bare `influx` client, which writes the same points into the same server in turns: wall time,
+ * medians and spread. Our side also looks for what is known already, the client does not.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { InfluxDB, type IPoint } from 'influx';
+import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import { toIsoTime } from '../../src/domain/units.js';
+import { nanoTime, placeInMillisecond } from '../../src/store/line-protocol.js';
+import { openStore } from '../../src/store/open-store.js';
+import type { Store } from '../../src/store/store.js';
+import { startInflux } from '../integration/influx-server.js';
+import { requireOrSkip } from '../integration/real-servers.js';
+
+const RECORDS = Number(process.argv[2] ?? 100_000);
+const REPEATS = 3;
+/** What the collector hands over at once. */
+const BATCH = 2000;
+const NODES = 50;
+const INSTANCES = 1500;
+const FIRST_MS = Date.parse('2025-01-01T00:00:00Z');
+
+const records: MoveRecord[] = Array.from({ length: RECORDS }, (_, i) => ({
+  id: `move:${Math.imul(i, 2_654_435_761) >>> 0}-${i}`,
+  origin: 'ganeti',
+  cluster: 'east',
+  instance: `vm${i % INSTANCES}.example.com`,
+  source_node: `node${i % NODES}`,
+  target_node: `node${(i * 7 + 1) % NODES}`,
+  operation: 'live_migration',
+  started_at: toIsoTime(FIRST_MS + i * 3000),
+  duration_seconds: 10 + (i % 1000) / 8,
+  status: 'completed',
+  memory_mib: 1024 * (1 + (i % 16)),
+  vcpus: 1 + (i % 8),
+  dirty_rate_mib_s: (i % 97) / 4,
+  disk_mib: 0,
+  link_mbps: 10_000,
+  capabilities: ['auto-converge'],
+}));
+
+/** Records a second of wall time. */
+async function rate(work: () => Promise<void>): Promise<number> {
+  const startedMs = performance.now();
+  await work();
+  return (RECORDS / (performance.now() - startedMs)) * 1000;
+}
+
+async function fill(store: Store): Promise<void> {
+  for (let from = 0; from < RECORDS; from += BATCH) await store.addMoves(records.slice(from, from + BATCH));
+}
+
+function line(name: string, rates: number[]): number {
+  const sorted = rates.toSorted((a, b) => a - b);
+  const median = sorted[sorted.length >> 1]!;
+  const shown = (value: number): string => Math.round(value).toLocaleString('en');
+  console.log(
+    `${name.padEnd(44)}${shown(median).padStart(9)} records/s  (${shown(sorted[0]!)} to ${shown(sorted.at(-1)!)})`,
+  );
+  return median;
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'movecast-bench-'));
+console.log(
+  `${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, Node ${process.versions.node}, ${RECORDS} records, ${REPEATS} runs`,
+);
+try {
+  const added: number[] = [];
+  const known: number[] = [];
+  const read: number[] = [];
+  for (let run = 0; run < REPEATS; run++) {
+    const store = await openStore(`sqlite:${join(folder, `${run}.db`)}`);
+    added.push(await rate(() => fill(store)));
+    known.push(await rate(() => fill(store)));
+    read.push(
+      await rate(async () => {
+        for await (const move of store.moves()) if (move.id === '') throw new Error('no id');
+      }),
+    );
+    await store.close();
+  }
+  line('SQLite, new', added);
+  line('SQLite, known already', known);
+  line('SQLite, read', read);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+if (requireOrSkip('influxd')) {
+  const points: IPoint[] = records.map((record) => ({
+    measurement: 'moves',
+    tags: {
+      cluster: record.cluster!,
+      operation: record.operation,
+      source_node: record.source_node,
+      target_node: record.target_node,
+    },
+    fields: {
+      finished_ms: finishMs(record),
+      id: record.id,
+      instance: record.instance,
+      origin: record.origin!,
+      status: record.status!,
+      duration_seconds: record.duration_seconds,
+      memory_mib: record.memory_mib!,
+      vcpus: record.vcpus!,
+      dirty_rate_mib_s: record.dirty_rate_mib_s!,
+      disk_mib: record.disk_mib!,
+      link_mbps: record.link_mbps!,
+      capabilities: JSON.stringify(record.capabilities),
+    },
+    timestamp: nanoTime(startMs(record), placeInMillisecond(record.id)),
+  }));
+  const server = await startInflux();
+  try {
+    const ours: number[] = [];
+    const bare: number[] = [];
+    const read: number[] = [];
+    for (let run = 0; run < REPEATS; run++) {
+      const store = await openStore(server.url(`ours${run}`));
+      ours.push(await rate(() => fill(store)));
+      if (run === 0) {
+        read.push(
+          await rate(async () => {
+            for await (const move of store.moves()) if (move.id === '') throw new Error('no id');
+          }),
+        );
+      }
+      await store.close();
+      const client = new InfluxDB({ host: '127.0.0.1', port: server.port, database: `bare${run}` });
+      await client.createDatabase(`bare${run}`);
+      bare.push(
+        await rate(async () => {
+          for (let from = 0; from < RECORDS; from += BATCH)
+            await client.writePoints(points.slice(from, from + BATCH), { precision: 'n' });
+        }),
+      );
+    }
+    const ratio = line('InfluxDB, new', ours) / line('InfluxDB, the bare client', bare);
+    line('InfluxDB, read', read);
+    console.log(`ratio to the bare client: ${ratio.toFixed(2)}`);
+  } finally {
+    await server.remove();
+  }
+}

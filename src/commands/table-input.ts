@@ -24,7 +24,7 @@ export type Row =
 type ParserOf = () => LogParser;
 
 async function* rows(path: string, parserOf: ParserOf, context: Context): AsyncGenerator<Row> {
-  const input = await openText({ path, bytes: 0 }, context.stdin as AsyncIterable<Buffer | string>);
+  const input = await openText(path, context.stdin as AsyncIterable<Buffer | string>);
   const reader = new LineReader({ longestLineBytes: USUAL_LINE_BYTES, strictUtf8: true });
   const parser = parserOf();
   function* block({ lines, firstNumber, faults }: ReturnType<LineReader['push']>): Generator<Row> {
@@ -35,7 +35,7 @@ async function* rows(path: string, parserOf: ParserOf, context: Context): AsyncG
     }
   }
   try {
-    for await (const chunk of input.chunks) yield* block(reader.push(chunk));
+    for await (const chunk of input.chunks()) yield* block(reader.push(chunk));
     yield* block(reader.end());
     for (const finding of parser.end()) yield rowOf(finding, path);
   } catch (error) {

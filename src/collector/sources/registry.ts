@@ -1,5 +1,6 @@
 import { recordsSource } from './records.js';
 import { instanceSamplesSource, linkSamplesSource } from './samples.js';
+import { ganetiRapiSource } from '../ganeti-rapi-poller.js';
 import { drbdSource } from './drbd.js';
 import { ganetiJobsSource } from './ganeti-jobs.js';
 import { libvirtSource } from './libvirt.js';
@@ -22,4 +23,4 @@ export const logSources: readonly LogSource[] = [
 ];
 
 /** Every source that is asked over the network. */
-export const remoteSources: readonly RemoteSource[] = [];
+export const remoteSources: readonly RemoteSource[] = [ganetiRapiSource];

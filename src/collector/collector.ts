@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { UserError } from '../domain/errors.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import type { Checkpoints, LogCheckpoint } from './checkpoints.js';
+import type { LogOfMove } from './derivation.js';
 import { detectSource } from './detection.js';
 import { findInputs, STANDARD_INPUT, type Inputs } from './input-files.js';
 import { LineReader } from './line-reader.js';
@@ -35,13 +36,8 @@ export interface CollectorOptions {
   remark: (sentence: string) => void;
   /** Bytes read so far, of all texts together. */
   onProgress?: (readBytes: number) => void;
-  /** Told of each move before it is stored: its source, the name of its log, and when that was last written. */
-  onMove?: (
-    record: MoveRecord,
-    source: LogSource | RemoteSource,
-    log: string,
-    writtenMs: number | undefined,
-  ) => void;
+  /** Told of each move from a log before it is stored. Not of those from tables: they are taken as they are. */
+  onMove?: (record: MoveRecord, from: LogOfMove) => void;
   /** Aborted when the program is to stop: what was read is made safe. */
   signal?: AbortSignal;
 }
@@ -145,7 +141,14 @@ export class Collector {
     const { onMove } = this.#options;
     const origin: Origin = {
       file: address,
-      onMove: onMove && ((record) => onMove(record, source, address, now())),
+      onMove:
+        onMove &&
+        ((record) =>
+          onMove(record, {
+            log: address,
+            writtenMs: now(),
+            tellsEveryMove: source.tellsEveryMove ?? false,
+          })),
     };
     for await (const batch of source.poll(url, { ...context, checkpoint, now, signal })) {
       for (const finding of batch.findings) collection.take(finding, origin);
@@ -488,8 +491,13 @@ export class Collector {
   #origin(input: TextInput, source: LogSource): Origin {
     const { onMove } = this.#options;
     const { path, modifiedMs } = input;
-    const log = source.unit === 'file' ? `${source.name} in ${dirname(path)}` : path;
-    return { file: path, onMove: onMove && ((record) => onMove(record, source, log, modifiedMs)) };
+    if (onMove === undefined || source.standsAlone === true) return { file: path };
+    const from: LogOfMove = {
+      log: source.unit === 'file' ? `${source.name} in ${dirname(path)}` : path,
+      writtenMs: modifiedMs,
+      tellsEveryMove: source.tellsEveryMove?.(path) ?? false,
+    };
+    return { file: path, onMove: (record) => onMove(record, from) };
   }
 }
 

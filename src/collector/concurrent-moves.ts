@@ -22,10 +22,10 @@ export class ConcurrentMoves {
   #remembered: MoveRecord[] = [];
 
   /**
-   * Fills `concurrent_moves` where it is absent, in place. `mayBeNone` says whether a log tells of every move, so that
+   * Fills in `concurrent_moves` where it is absent, in place. `mayBeNone` says whether a log tells of every move, so that
    * none seen means none. O(n log n + overlaps) in the moves of the batch and the remembered ones.
    */
-  fill(
+  complete(
     batch: readonly MoveRecord[],
     wanted: (record: MoveRecord) => { mayBeNone: boolean } | undefined,
   ): void {

@@ -6,14 +6,23 @@ import { ConcurrentMoves } from './concurrent-moves.js';
 import { joinInstanceFacts } from './instance-facts.js';
 import { linkSampleOf, monitoredLinks } from './link-throughput.js';
 import { emptyBatch, type Batch } from './sinks.js';
-import type { LogSource, RemoteSource } from './sources/source.js';
 
 /** Of so many links it is remembered whether they are monitored. */
 const MOST_LINKS = 10_000;
 
+/** What is known of the log that a move came from. */
+export interface LogOfMove {
+  /** Its name for a person. */
+  log: string;
+  /** When it was last written. */
+  writtenMs: number | undefined;
+  /** Where it shows no other move, there was none. */
+  tellsEveryMove: boolean;
+}
+
 /**
  * Completes moves from logs with what follows from other records: moves beside it, facts of the instance as of the
- * start, and samples of links that nothing monitors. Tables are taken as they are: who wrote them had the chance.
+ * start, and samples of links that nothing monitors.
  */
 export class Derivation {
   /** Clocks that differ, from all that was noted. */
@@ -32,16 +41,10 @@ export class Derivation {
     this.#store = store;
   }
 
-  /** Notes a move as it comes out of a log; `writtenMs`: when the log was last written. */
-  note(
-    record: MoveRecord,
-    source: LogSource | RemoteSource,
-    log: string,
-    writtenMs: number | undefined,
-  ): void {
-    const isTable = 'standsAlone' in source && source.standsAlone === true;
-    if (!this.#isOn || isTable) return;
-    this.#open.set(record, { mayBeNone: source.tellsEveryMove === true });
+  /** Notes a move as it comes out of a log; only noted ones are completed. */
+  note(record: MoveRecord, { log, writtenMs, tellsEveryMove }: LogOfMove): void {
+    if (!this.#isOn) return;
+    this.#open.set(record, { mayBeNone: tellsEveryMove });
     this.skews.note(record, log, writtenMs);
   }
 
@@ -51,7 +54,7 @@ export class Derivation {
     if (this.#open.size === 0) return derived;
     const open = this.#open;
     this.#open = new Map();
-    this.#concurrent.fill(batch.moves, (record) => open.get(record));
+    this.#concurrent.complete(batch.moves, (record) => open.get(record));
     const store = this.#store;
     const latestSample =
       store === undefined

@@ -171,7 +171,7 @@ async function collect(
     now: context.now,
     remark,
     onProgress: (readBytes) => progress.update(readBytes, totalBytes > 0 ? totalBytes : undefined),
-    onMove: (record, ofSource, log, writtenMs) => derivation.note(record, ofSource, log, writtenMs),
+    onMove: (record, from) => derivation.note(record, from),
     signal: stop.signal,
   });
   const onSignal = (): void => stop.abort();

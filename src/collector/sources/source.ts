@@ -102,8 +102,8 @@ export interface LogSource {
   readonly strictUtf8?: boolean;
   /** True when every file is complete in itself, as a table is: no move begins in one file and ends in the next. @default false */
   readonly standsAlone?: boolean;
-  /** True when the log tells of every move of its cluster or node: where it shows no other move, there was none. @default false */
-  readonly tellsEveryMove?: boolean;
+  /** True for a log that tells of every move of its cluster: where it shows no other move, there was none. @default never */
+  tellsEveryMove?(fileName: string): boolean;
   /** 0 to 1: how sure this text (the first `DETECTION_BYTES`) is ours. */
   detect(head: string, fileName: string): number;
   /** Which files of a folder are ours. @default every regular file that is not hidden */
@@ -138,7 +138,7 @@ export interface RemoteSource {
   readonly summary: string;
   /** Raise it when the shape of the checkpoint changes. */
   readonly version: number;
-  /** As of a log source. @default false */
+  /** True when it tells of every move of its cluster: where it shows no other move, there was none. @default false */
   readonly tellsEveryMove?: boolean;
   /** Asks once for everything since the checkpoint. Errors: `UserError`, never with a secret in it. */
   poll(url: string, context: RemoteContext): AsyncIterable<RemoteBatch>;

@@ -30,6 +30,9 @@ export interface AccuracyFigures {
   /** Share of moves whose error was above 25 %. */
   worse_than_25_percent_share: number;
   coverage: Coverage[];
+  median_seconds: number;
+  /** Median of what had to be copied over the duration; null where no size is known. */
+  median_speed_mib_s: number | null;
 }
 
 /** Absolute percentage error of the predicted median. */
@@ -73,8 +76,18 @@ export function accuracyOf(scores: readonly Score[]): AccuracyFigures | undefine
     bias_percent: 100 * Math.expm1(logRatio / n),
     worse_than_25_percent_share: badlyWrong / n,
     coverage: [coverage(0.8, inside80, n), coverage(0.9, inside90, n)],
+    median_seconds: medianOf(completed.map((score) => score.actual_seconds))!,
+    median_speed_mib_s:
+      medianOf(
+        completed.flatMap(({ size_mib, actual_seconds }) =>
+          size_mib === undefined ? [] : [size_mib / actual_seconds],
+        ),
+      ) ?? null,
   };
 }
+
+const medianOf = (values: readonly number[]): number | undefined =>
+  values.length === 0 ? undefined : sortedQuantile(Float64Array.from(values).sort(), 0.5);
 
 function coverage(level: number, inside: number, n: number): Coverage {
   const share = inside / n;
@@ -107,7 +120,7 @@ export interface AccuracyGroup {
 }
 
 /** Groups in a breakdown; what is beyond is the least used and is left out. */
-const MOST_GROUPS = 500;
+const MOST_GROUPS = 2_000;
 
 /** Figures by group, the group with most moves first. A move counts for its source node and for its target node. O(n log n). */
 export function accuracyBy(scores: readonly Score[], dimension: AccuracyDimension): AccuracyGroup[] {

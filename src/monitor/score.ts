@@ -19,6 +19,8 @@ export interface Score {
   target_node: string;
   operation: Operation;
   memory_mib: number | undefined;
+  /** What the move has to copy at least once: RAM and disk of a live migration, disk of a replication; undefined where not known. */
+  size_mib: number | undefined;
   started_ms: number;
   finished_ms: number;
   /** False for a move that was broken off: its duration is only a lower bound. */
@@ -60,6 +62,7 @@ export function scoreOf(record: MoveRecord, prediction: ScoredPrediction, how: S
     target_node: record.target_node,
     operation: record.operation,
     memory_mib: record.memory_mib,
+    size_mib: sizeMib(record),
     started_ms: startedMs,
     finished_ms: startedMs + record.duration_seconds * 1000,
     completed: isCompleted(record),
@@ -73,6 +76,12 @@ export function scoreOf(record: MoveRecord, prediction: ScoredPrediction, how: S
     model: `${prediction.model.name}@${prediction.model.version}`,
     how,
   };
+}
+
+function sizeMib({ operation, memory_mib: memory, disk_mib: disk }: MoveRecord): number | undefined {
+  if (operation === 'disk_replication') return disk;
+  if (operation === 'failover' || memory === undefined) return undefined;
+  return memory + (disk ?? 0);
 }
 
 /** The score of a move against the prediction that was kept for it. */

@@ -1,3 +1,5 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
 import type { Request, Response } from 'express';
 import type { Logger } from 'pino';
 import type { z } from 'zod';
@@ -66,6 +68,27 @@ export function checked<T>(schema: z.ZodType<T>, value: unknown, at = ''): T {
 
 export function sendJson(response: Response, value: unknown, status = 200): void {
   sendJsonText(response, JSON.stringify(value), status);
+}
+
+/** Below this a compressed answer saves nothing worth its time. */
+const SMALLEST_TO_COMPRESS = 4096;
+/** Level 1 of zlib: a listing shrinks to an eighth, at a fifth of the time of the default. */
+const FASTEST = { level: 1 };
+const compressed = promisify(gzip);
+
+/** Sends a listing for people, compressed where that is accepted. Batches for programs go uncompressed: that is faster within a network. */
+export async function sendListing(request: Request, response: Response, value: unknown): Promise<void> {
+  const text = JSON.stringify(value);
+  response.setHeader('vary', 'accept-encoding');
+  if (text.length < SMALLEST_TO_COMPRESS || request.acceptsEncodings('gzip') !== 'gzip') {
+    sendJsonText(response, text);
+    return;
+  }
+  const bytes = await compressed(text, FASTEST);
+  response.setHeader('content-type', 'application/json; charset=utf-8');
+  response.setHeader('cache-control', 'no-store');
+  response.setHeader('content-encoding', 'gzip');
+  response.end(bytes);
 }
 
 export function sendJsonText(response: Response, text: string, status = 200): void {

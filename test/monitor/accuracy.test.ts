@@ -20,6 +20,7 @@ const score = (actual: number, p50: number, rest: Partial<Score> = {}): Score =>
     target_node: 'b',
     operation: 'live_migration',
     memory_mib: 4096,
+    size_mib: 4096,
     started_ms: 0,
     finished_ms: actual * 1000,
     completed: true,

@@ -34,6 +34,7 @@ function moves(
       target_node: 'b',
       operation: 'live_migration' as const,
       memory_mib: 1024,
+      size_mib: 1024,
       started_ms: i * 60_000,
       finished_ms: i * 60_000 + actual * 1000,
       completed: true,

@@ -64,7 +64,7 @@ describe('the OpenAPI document', () => {
     let checkedAnswers = 0;
     for (const [path, operations] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(operations)) {
-        const to = path.replace('{name}', 'default');
+        const to = path.replace('{name}', 'default').replace('{version}', '1');
         const example = operation.requestBody?.content['application/json']?.example;
         const answer =
           method === 'get'

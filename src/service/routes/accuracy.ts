@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import * as field from '../../domain/fields.js';
 import {
   accuracyBy,
   accuracyDimensions,
@@ -7,11 +8,12 @@ import {
   countsBy,
 } from '../../monitor/accuracy.js';
 import { windowMs } from '../../monitor/window.js';
-import { checked, sendJson, type Route, type ServiceParts } from '../route.js';
+import { checked, sendListing, type Route, type ServiceParts } from '../route.js';
 import { timeOrNull } from './moves.js';
 
 const query = z.object({
   window: z.string().max(20).optional().describe('90m, 12h, 7d, 4w or all; 7d when absent'),
+  cluster: field.name.optional().describe('only moves of this cluster'),
   by: z.enum(accuracyDimensions).optional().describe('break the figures down'),
 });
 const DEFAULT_WINDOW = '7d';
@@ -34,6 +36,11 @@ const figures = z
     bias_percent: z.number(),
     worse_than_25_percent_share: share,
     coverage: z.array(coverage),
+    median_seconds: z.number(),
+    median_speed_mib_s: z
+      .number()
+      .nullable()
+      .describe('median of what had to be copied over the duration; null where no size is known'),
   })
   .meta({ id: 'AccuracyFigures' });
 
@@ -67,13 +74,15 @@ export function accuracyRoutes({ scores, now }: ServiceParts): Route[] {
       answers: {
         200: { description: 'Figures of the scored moves that finished in the window', json: answer },
       },
-      handle(request, response) {
-        const { window = DEFAULT_WINDOW, by } = checked(query, request.query);
+      async handle(request, response) {
+        const { window = DEFAULT_WINDOW, by, cluster } = checked(query, request.query);
         const spanMs = windowMs(window, 'window');
         const nowMs = now();
         const fromMs = spanMs === undefined ? undefined : nowMs - spanMs;
-        const found = scores.between(fromMs, Infinity);
-        sendJson(response, {
+        const inWindow = scores.between(fromMs, Infinity);
+        const found =
+          cluster === undefined ? inWindow : inWindow.filter((score) => score.cluster === cluster);
+        await sendListing(request, response, {
           window,
           from: timeOrNull(fromMs),
           scored_moves: found.length,

@@ -1,6 +1,11 @@
 import { z } from 'zod';
-import * as field from '../../domain/fields.js';
-import { checked, sendJson, type Route, type ServiceParts } from '../route.js';
+import { checked, sendJson, sendListing, type Route, type ServiceParts } from '../route.js';
+
+/** Names and versions are names of folders in the registry: nothing else is let through, so that no path is. */
+const plainName = z
+  .string()
+  .max(100)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._+-]*$/, 'must be the name of a registered model or version');
 
 const modelsAnswer = z.object({
   models: z.array(
@@ -12,7 +17,15 @@ const modelsAnswer = z.object({
     }),
   ),
 });
-const promoteBody = z.object({ version: field.name });
+const versionAnswer = z.object({
+  name: z.string(),
+  version: z.string(),
+  current: z.boolean(),
+  serving: z.boolean(),
+  card: z.string().describe('the model card, Markdown'),
+  metrics: z.unknown().describe('as the training wrote them'),
+});
+const promoteBody = z.object({ version: plainName });
 const promoteAnswer = z.object({
   name: z.string(),
   version: z.string(),
@@ -40,6 +53,28 @@ export function modelRoutes({ model, registry, modelName }: ServiceParts): Route
       },
     },
     {
+      method: 'get',
+      path: '/v1/models/{name}/{version}',
+      role: 'predict',
+      summary: 'One registered version with its card and metrics',
+      pathParameters: { name: 'name of the model', version: 'one of its versions' },
+      answers: { 200: { description: 'The version', json: versionAnswer } },
+      async handle(request, response) {
+        const name = checked(plainName, request.params['name'], 'name');
+        const version = checked(plainName, request.params['version'], 'version');
+        const registered = await registry.resolve(`${name}@${version}`);
+        const { card, metrics } = await registry.read(registered);
+        await sendListing(request, response, {
+          name,
+          version,
+          current: registered.current,
+          serving: serving(name, version),
+          card,
+          metrics,
+        });
+      },
+    },
+    {
       method: 'post',
       path: '/v1/models/{name}/promote',
       role: 'admin',
@@ -51,7 +86,7 @@ export function modelRoutes({ model, registry, modelName }: ServiceParts): Route
       example: { version: '1' },
       answers: { 200: { description: 'The version in service', json: promoteAnswer } },
       async handle(request, response) {
-        const name = checked(field.name, request.params['name'], 'name');
+        const name = checked(plainName, request.params['name'], 'name');
         const { version } = checked(promoteBody, request.body);
         await registry.promote(name, version);
         if (name === modelName && !serving(name, version)) {

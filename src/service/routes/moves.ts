@@ -14,7 +14,7 @@ import { scoredHow, type Score } from '../../monitor/score.js';
 import type { MoveFilter } from '../../store/store.js';
 import { CLOCK_TOLERANCE_MS } from '../learning-model.js';
 import { MOST_REQUESTS } from '../options.js';
-import { checked, sendJson, type Route, type ServiceParts } from '../route.js';
+import { checked, sendJson, sendListing, type Route, type ServiceParts } from '../route.js';
 import { objectBody } from './predictions.js';
 
 const movesBody = <T extends z.ZodType>(item: T) =>
@@ -133,7 +133,7 @@ export function moveRoutes({ model, store, scores, metrics, now }: ServiceParts)
         const moves: z.infer<typeof listAnswer>['moves'] = [];
         for await (const record of store.moves(filter))
           moves.push({ ...record, predicted: predictedOf(scores.get(record.id)) });
-        sendJson(response, { moves });
+        await sendListing(request, response, { moves });
       },
     },
   ];

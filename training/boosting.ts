@@ -120,6 +120,9 @@ export const boostingDefaults = {
   seed: 0,
 } as const satisfies BoostingOptions;
 
+/** Gains are kept for the importance of features only: more digits would be a third of the model file. */
+const GAIN_DIGITS = 4;
+
 /** Most leaves a tree may have: beyond this a histogram per leaf would not fit in memory. */
 const MOST_LEAVES = 4096;
 
@@ -453,8 +456,9 @@ function forestOf(
   trees.forEach((tree, i) => {
     const first = treeStart[i]!;
     for (let node = 0; node < tree.nodes; node++) {
-      forest.value[first + node] = tree.value[node]!;
       const f = tree.feature[node]!;
+      forest.value[first + node] =
+        f < 0 ? tree.value[node]! : Number(tree.value[node]!.toPrecision(GAIN_DIGITS));
       if (f < 0) continue;
       const edges = binned.edges[f]!;
       const bin = tree.bin[node]!;

@@ -147,8 +147,16 @@ function sortedPresent(column: Float64Array, rows: number): Float64Array {
   return present.subarray(0, n).sort();
 }
 
-/** A number with low <= it < high, in the middle where doubles allow it. */
+/**
+ * A number with low <= it < high near the middle: in as few digits as keep it within the middle half, for a model file
+ * that reads well.
+ */
 function between(low: number, high: number): number {
   const middle = low / 2 + high / 2;
-  return middle < high && middle >= low ? middle + 0 : low + 0;
+  const quarter = (high / 2 - low / 2) / 2;
+  for (let digits = 1; digits <= 15; digits++) {
+    const short = Number(middle.toPrecision(digits));
+    if (Math.abs(short - middle) <= quarter && low <= short && short < high) return short + 0;
+  }
+  return low <= middle && middle < high ? middle + 0 : low + 0;
 }

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../../src/domain/errors.js';
 import { forestProblem, predictBatch, predictRow, treeCount } from '../../src/predictor/trees.js';
+import { forestFromAnyFormat } from '../../src/predictor/tree-import/any-format.js';
 import type { ImportedForest } from '../../src/predictor/tree-import/imported-forest.js';
 import { importLimits } from '../../src/predictor/tree-import/imported-forest.js';
 import { forestFromLightgbm } from '../../src/predictor/tree-import/lightgbm-text.js';
@@ -288,6 +289,31 @@ describe('ONNX import', () => {
       }),
       { seed: 1, numRuns: 2000 },
     );
+  });
+});
+
+describe('a model file of any kind', () => {
+  it('is known by its content', () => {
+    for (const file of [
+      ...fixtures('xgboost', '.json'),
+      ...fixtures('lightgbm', '.txt'),
+      ...fixtures('onnx', '.onnx'),
+    ]) {
+      const imported = forestFromAnyFormat(bytes(file));
+      expect(imported.format.split('-')[0]).toBe(file.split('-')[0]);
+      expect(treeCount(imported.forest)).toBeGreaterThan(0);
+    }
+  });
+
+  it('is refused with one sentence where it is none of them', () => {
+    const encoded = (words: string): Uint8Array => new TextEncoder().encode(words);
+    expectRefusal(
+      () => forestFromAnyFormat(encoded('booster[0]:\n0:[f0<1]')),
+      /no model that can be imported/,
+    );
+    expectRefusal(() => forestFromAnyFormat(new Uint8Array(0)), /no model that can be imported/);
+    expectRefusal(() => forestFromAnyFormat(encoded('{L\0\0\0')), /binary form of an XGBoost model/);
+    expectRefusal(() => forestFromAnyFormat(encoded('binf\0\0')), /save it as model.json/);
   });
 });
 

@@ -38,7 +38,8 @@ function ourScores(frame: SplitFrame): Record<string, number> {
     minChildWeight: sizes.min_rows,
     l2: sizes.l2,
   };
-  const pick = (column: Float64Array, rows: number[]): Float64Array => Float64Array.from(rows, (i) => column[i]!);
+  const pick = (column: Float64Array, rows: number[]): Float64Array =>
+    Float64Array.from(rows, (i) => column[i]!);
   const score = (fit: number[], ask: number[], options: BoostingOptions): number => {
     const rows = fit.length;
     const columns = frame.columns.map((column) => pick(column, fit));
@@ -85,14 +86,19 @@ function theirScores(frame: SplitFrame): Scores {
     test_from_row: frame.testFromRow,
     options: sizes,
   });
-  const run = spawnSync(process.env['MOVECAST_PYTHON'] ?? '/usr/bin/python3', [SCRIPT], { input, encoding: 'utf8' });
+  const run = spawnSync(process.env['MOVECAST_PYTHON'] ?? '/usr/bin/python3', [SCRIPT], {
+    input,
+    encoding: 'utf8',
+    env: { ...process.env, OMP_NUM_THREADS: '1' },
+  });
   return run.status === 0 ? (JSON.parse(run.stdout) as Scores) : {};
 }
 
 describe('on the same rows and the same split our losses are those of the known libraries or better', () => {
   const committed = JSON.parse(readFileSync(REFERENCE, 'utf8')) as Record<string, Scores>;
   if (process.env['MOVECAST_UPDATE_REFERENCE'] === '1') {
-    for (const [name, frame] of Object.entries(frames)) Object.assign((committed[name] ??= {}), theirScores(frame));
+    for (const [name, frame] of Object.entries(frames))
+      Object.assign((committed[name] ??= {}), theirScores(frame));
     writeFileSync(REFERENCE, `${JSON.stringify(committed, null, 2)}\n`);
   }
   for (const [name, frame] of Object.entries(frames)) {
@@ -100,8 +106,11 @@ describe('on the same rows and the same split our losses are those of the known 
       const ours = ourScores(frame);
       const now = theirScores(frame);
       if (Object.keys(now).length === 0) {
-        if (process.env['MOVECAST_REQUIRE_ALL'] === '1') throw new Error('python3-sklearn and python3-xgboost are needed');
-        console.log('python3-sklearn and python3-xgboost are not installed: compared with the committed scores only');
+        if (process.env['MOVECAST_REQUIRE_ALL'] === '1')
+          throw new Error('python3-sklearn and python3-xgboost are needed');
+        console.log(
+          'python3-sklearn and python3-xgboost are not installed: compared with the committed scores only',
+        );
       }
       const references = { ...committed[name]!, ...now };
       for (const [loss, score] of Object.entries(ours)) {

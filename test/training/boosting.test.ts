@@ -526,6 +526,13 @@ describe('the parts', () => {
     expect(Math.min(...counts.values())).toBeGreaterThan(90);
   });
 
+  it('cuts are near the middle of two values, in as few digits as that takes', () => {
+    const x = Float64Array.of(0.1, 0.7, 0.7000001, 1234.4, 1239.9, NaN);
+    expect(Array.from(binFrame({ columns: [x], rows: 6 }, 6, 255).edges[0]!)).toEqual([
+      0.4, 0.70000005, 600, 1237,
+    ]);
+  });
+
   it('more columns get fewer bins each, so that all bins together stay countable in 16 bits', () => {
     const random = seededRandom(1);
     const columns = Array.from({ length: 2000 }, () => Float64Array.from({ length: 50 }, random));

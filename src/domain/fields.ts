@@ -57,15 +57,35 @@ export const labels = z.record(z.string(), scalar);
 /** Names of the capabilities of a migration stream; unknown ones are kept. */
 export const capabilities = z.array(z.string().min(1).max(64).regex(NO_CONTROL)).max(64);
 
-/** What zod found first, as `field` and one short clause. */
+/** What zod found first, as `field` and one short clause that goes on after the field's name. */
 export function firstIssue(error: z.ZodError): { field: string; message: string } {
   const issue = error.issues[0];
   if (issue === undefined) return { field: '', message: 'is not valid' };
   let field = '';
   for (const part of issue.path)
     field += typeof part === 'number' ? `[${part}]` : field === '' ? String(part) : `.${String(part)}`;
-  const missing = issue.code === 'invalid_type' && issue.message.endsWith('received undefined');
-  return { field, message: missing ? 'is missing' : lowerFirst(issue.message) };
+  return { field, message: issueClause(issue) };
 }
 
-const lowerFirst = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
+function issueClause(issue: z.core.$ZodIssue): string {
+  switch (issue.code) {
+    case 'invalid_type':
+      if (issue.message.endsWith('received undefined')) return 'is missing';
+      return `must be ${issue.expected === 'int' ? 'a whole number' : withArticle(issue.expected)}`;
+    case 'too_small':
+      if (issue.origin !== 'number' && issue.origin !== 'int')
+        return Number(issue.minimum) === 1 ? 'is empty' : `is too short: at least ${issue.minimum}`;
+      return issue.inclusive === true
+        ? `must be at least ${issue.minimum}`
+        : `must be greater than ${issue.minimum}`;
+    case 'too_big':
+      if (issue.origin !== 'number' && issue.origin !== 'int') return `is too long: at most ${issue.maximum}`;
+      return `must be at most ${issue.maximum}`;
+    case 'invalid_value':
+      return `must be one of ${issue.values.map(String).join(', ')}`;
+    default:
+      return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
+  }
+}
+
+const withArticle = (type: string): string => `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;

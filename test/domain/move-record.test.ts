@@ -57,12 +57,14 @@ describe('parseMoveRecord', () => {
     [{ started_at: '2026-02-30T00:00:00Z' }, 'started_at'],
     [{ started_at: '2026-11-22T10:00:00' }, 'started_at'],
     [{ started_at: '1970-01-01T00:00:00Z' }, 'between 2000'],
-    [{ instance: '' }, 'instance'],
+    [{ instance: '' }, 'instance is empty'],
     [{ instance: 'a\nb' }, 'control characters'],
     [{ instance: undefined }, 'instance is missing'],
-    [{ operation: 'teleport' }, 'operation'],
+    [{ operation: 'teleport' }, 'operation must be one of live_migration, failover, disk_replication'],
+    [{ duration_seconds: '5' }, 'duration_seconds must be a number'],
+    [{ duration_seconds: -3 }, 'duration_seconds must be greater than 0'],
     [{ memory_mib: -1 }, 'memory_mib'],
-    [{ vcpus: 1.5 }, 'vcpus'],
+    [{ vcpus: 1.5 }, 'vcpus must be a whole number'],
     [{ labels: 'none' }, 'labels'],
   ])('refuses %j with a reason that names the field', (change, named) => {
     expect(reasonFor(change)).toContain(named);

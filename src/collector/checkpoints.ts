@@ -35,8 +35,9 @@ interface CheckpointsFile {
 
 const FORMAT = 1;
 
-/** Written at most so often: a file of a hundred thousand entries takes tenths of a second. */
-const SAVED_EVERY_MS = 1000;
+/** Saving may take this share of the time: a file of a hundred thousand entries takes tenths of a second. */
+const MOST_TIME_SHARE = 0.05;
+const SAVED_EVERY_MS = 100;
 
 /** So many are kept, the newest; a text whose checkpoint was dropped is read again, and its records are known. */
 const MOST_ENTRIES = 200_000;
@@ -54,6 +55,7 @@ export class Checkpoints {
   #entries = new Map<string, Checkpoint>();
   readonly #changed = new Map<string, Checkpoint>();
   #savedMs: number;
+  #savingMs = 0;
 
   /** Without a path they live in memory alone. A file that cannot be understood counts as none. */
   constructor(path: string | undefined, now: () => number) {
@@ -81,12 +83,14 @@ export class Checkpoints {
 
   /** Saves when the last time is long enough ago. */
   async saveSometimes(): Promise<void> {
-    if (this.#now() - this.#savedMs >= SAVED_EVERY_MS) await this.save();
+    const pauseMs = Math.max(SAVED_EVERY_MS, this.#savingMs / MOST_TIME_SHARE);
+    if (this.#now() - this.#savedMs >= pauseMs) await this.save();
   }
 
   /** Writes what changed, in one step: a reader sees the old file or the new one. @throws UserError `cannot-write` */
   async save(): Promise<void> {
     if (this.#path === undefined || this.#changed.size === 0) return;
+    const beganMs = this.#now();
     const merged = this.#load();
     for (const [key, checkpoint] of this.#changed) {
       merged.delete(key);
@@ -116,6 +120,7 @@ export class Checkpoints {
     this.#changed.clear();
     this.#entries = merged;
     this.#savedMs = this.#now();
+    this.#savingMs = this.#savedMs - beganMs;
   }
 
   #load(): Map<string, Checkpoint> {

@@ -1,3 +1,4 @@
+import { UserError } from '../domain/errors.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import type { Store } from '../store/store.js';
 import { ClockSkews } from './clock-skew.js';
@@ -60,12 +61,12 @@ export class Derivation {
       store === undefined
         ? undefined
         : (instance: string, atMs: number, cluster: string | undefined) =>
-            store.latestInstanceSample(instance, atMs, cluster);
+            unlessAway(store.latestInstanceSample(instance, atMs, cluster));
     for (const record of open.keys()) {
       await joinInstanceFacts(record, { ledger: this.#ledger, latestSample });
       if (store === undefined) continue;
       const sample = linkSampleOf(record);
-      if (sample !== undefined && !(await this.#isMonitoredIn(store, record)))
+      if (sample !== undefined && (await unlessAway(this.#isMonitoredIn(store, record))) === false)
         derived.linkSamples.push(sample);
     }
     return derived;
@@ -86,5 +87,15 @@ export class Derivation {
     if (this.#isMonitored.size >= MOST_LINKS) this.#isMonitored.clear();
     this.#isMonitored.set(key, isMonitored);
     return isMonitored;
+  }
+}
+
+/** A store that is away answers no question: a move goes without what it would have told, and is not held up. */
+async function unlessAway<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'store-unavailable') return undefined;
+    throw error;
   }
 }

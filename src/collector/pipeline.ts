@@ -58,6 +58,8 @@ export class Collection {
   readonly #reasons = new Map<string, number>();
   #batch: Batch = emptyBatch();
   #whenSafe: (() => void)[] = [];
+  /** Where the items of the batch stand, should the store refuse one. */
+  #places = new Map<object, { file: string; line: number }>();
 
   constructor(options: CollectionOptions) {
     this.#options = options;
@@ -125,13 +127,20 @@ export class Collection {
   async flush(): Promise<void> {
     const batch = this.#batch;
     const whenSafe = this.#whenSafe;
+    const places = this.#places;
     this.#batch = emptyBatch();
     this.#whenSafe = [];
+    this.#places = new Map();
     if (batchSize(batch) > 0) {
       const derived = await this.#options.beforeStoring?.(batch);
       const added = await this.#options.sink.add(batch);
       this.counts.new += added.new;
       this.counts.known += added.known;
+      for (const { item, reason } of added.refused ?? []) {
+        const { file, line } = places.get(item)!;
+        this.counts.read--; // was counted when it was found valid
+        this.#reject(file, { line, reason: `the store refuses it: ${reason}`, text: JSON.stringify(item) });
+      }
       if (derived !== undefined && batchSize(derived) > 0) await this.#options.sink.add(derived);
     }
     await this.#options.rejects.flush();
@@ -158,6 +167,7 @@ export class Collection {
       }
     }
     this.counts.read++;
+    this.#places.set(parsed.value, { file, line: finding.line });
     return parsed.value;
   }
 

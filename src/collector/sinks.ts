@@ -1,6 +1,6 @@
 import type { MoveRecord } from '../domain/move-record.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
-import type { AddCounts, Store } from '../store/store.js';
+import { RefusedItemsError, type AddCounts, type Store } from '../store/store.js';
 
 /** Records on their way to the store. */
 export interface Batch {
@@ -9,9 +9,15 @@ export interface Batch {
   instanceSamples: InstanceSample[];
 }
 
+/** What became of a batch. */
+export interface Added extends AddCounts {
+  /** What the store would not hold, each with its reason. */
+  refused?: { item: MoveRecord | LinkSample | InstanceSample; reason: string }[];
+}
+
 /** Where collected records go. `add` resolves once they are safe there. */
 export interface Sink {
-  add(batch: Batch): Promise<AddCounts>;
+  add(batch: Batch): Promise<Added>;
 }
 
 export const emptyBatch = (): Batch => ({ moves: [], linkSamples: [], instanceSamples: [] });
@@ -23,15 +29,27 @@ export const batchSize = (batch: Batch): number =>
 export function storeSink(store: Store): Sink {
   return {
     async add({ moves, linkSamples, instanceSamples }) {
-      const counts: AddCounts = { new: 0, known: 0 };
-      const count = (added: AddCounts): void => {
-        counts.new += added.new;
-        counts.known += added.known;
-      };
-      if (moves.length > 0) count(await store.addMoves(moves));
-      if (linkSamples.length > 0) count(await store.addLinkSamples(linkSamples));
-      if (instanceSamples.length > 0) count(await store.addInstanceSamples(instanceSamples));
-      return counts;
+      const added = { new: 0, known: 0, refused: [] as NonNullable<Added['refused']> };
+      async function take<T extends MoveRecord | LinkSample | InstanceSample>(
+        items: readonly T[],
+        add: (items: readonly T[]) => Promise<AddCounts>,
+      ): Promise<void> {
+        if (items.length === 0) return;
+        let counts: AddCounts;
+        try {
+          counts = await add(items);
+        } catch (error) {
+          if (!(error instanceof RefusedItemsError)) throw error;
+          ({ counts } = error);
+          for (const { index, reason } of error.refused) added.refused.push({ item: items[index]!, reason });
+        }
+        added.new += counts.new;
+        added.known += counts.known;
+      }
+      await take(moves, (items) => store.addMoves(items));
+      await take(linkSamples, (items) => store.addLinkSamples(items));
+      await take(instanceSamples, (items) => store.addInstanceSamples(items));
+      return added;
     },
   };
 }

@@ -20,6 +20,7 @@ import type { LogSource, RemoteSource } from '../collector/sources/source.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { fromIsoTime } from '../domain/units.js';
 import { openStore } from '../store/open-store.js';
+import type { SpoolEvent } from '../store/spooled-store.js';
 import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { startProgress } from './progress.js';
@@ -139,8 +140,8 @@ async function collect(
   const remark = (sentence: string): void => {
     if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
   };
-  const target = await openTarget(context, options);
-  const rejects = new RejectsFile(options.rejects ?? target.rejectsPath);
+  const rejects = new RejectsFile(options.rejects ?? rejectsPathOf(options));
+  const target = await openTarget(context, options, (event) => tellSpool(event, rejects, remark));
   const resume = options.resume === true || options.follow === true;
   const checkpoints = new Checkpoints(target.checkpointsPath, context.now);
   if (resume && target.store !== undefined && (await isEmpty(target.store))) checkpoints.clear();
@@ -196,8 +197,11 @@ async function collect(
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, onSignal);
     progress.finish();
-    await rejects.close();
-    await target.close();
+    try {
+      await target.close(); // may yet refuse what waited
+    } finally {
+      await rejects.close();
+    }
   }
   tellFound(collector, remark);
   const { errors } = collector;
@@ -339,9 +343,15 @@ function pause(ms: number, signal: AbortSignal): Promise<boolean> {
   return delay(ms, true, { signal }).catch(() => false);
 }
 
+/** A store that was emptied or made anew has nothing of what the checkpoints say it has. */
 async function isEmpty(store: Store): Promise<boolean> {
-  const { moves, link_samples, instance_samples } = await store.info();
-  return moves + link_samples + instance_samples === 0;
+  try {
+    const { moves, link_samples, instance_samples } = await store.info();
+    return moves + link_samples + instance_samples === 0;
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'store-unavailable') return false; // away: the spool takes it
+    throw error;
+  }
 }
 
 function optionTime(text: string | undefined, option: string): number | undefined {
@@ -356,11 +366,36 @@ function optionTime(text: string | undefined, option: string): number | undefine
   return ms;
 }
 
+/** Where rejects go when nobody says; undefined: in a dry run they are only counted. */
+function rejectsPathOf({ dryRun, out, store }: CollectOptions): string | undefined {
+  if (dryRun === true) return undefined;
+  return out === undefined || out === STANDARD_INPUT
+    ? besideStore(store, 'rejects.jsonl')
+    : `${out}.rejects.jsonl`;
+}
+
+/** Where records wait for a store on a server that is away. */
+const SPOOL_FOLDER = '.movecast';
+
+/** What became of records that wait for a store. */
+function tellSpool(event: SpoolEvent, rejects: RejectsFile, remark: (sentence: string) => void): void {
+  switch (event.kind) {
+    case 'down':
+      return remark(`${event.reason}; records wait in ${SPOOL_FOLDER}/ until it is back`);
+    case 'drained':
+      return remark(`the store is back and has the ${event.items} records that waited`);
+    case 'refused':
+      for (const { index, reason } of event.refused) {
+        const text = JSON.stringify(event.batch.items[index]);
+        rejects.add({ file: SPOOL_FOLDER, line: 0, reason: `the store refuses it: ${reason}`, text });
+      }
+      return remark(`the store refuses ${event.refused.length} records that waited`);
+  }
+}
+
 interface Target {
   sink: Sink;
   store?: Store;
-  /** Where rejects go when nobody says; undefined: they are only counted. */
-  rejectsPath: string | undefined;
   /** Where it is noted how far logs were read; undefined: nowhere. */
   checkpointsPath: string | undefined;
   /** What a dry run shows. */
@@ -368,22 +403,25 @@ interface Target {
   close(): Promise<void>;
 }
 
-async function openTarget(context: Context, options: CollectOptions): Promise<Target> {
+async function openTarget(
+  context: Context,
+  options: CollectOptions,
+  onEvent: (event: SpoolEvent) => void,
+): Promise<Target> {
   const { out, store: storeUrl } = options;
   const close = async (): Promise<void> => undefined;
   if (options.dryRun === true) {
     const shown = new DryRun();
-    return { sink: shown, shown, rejectsPath: undefined, checkpointsPath: undefined, close };
+    return { sink: shown, shown, checkpointsPath: undefined, close };
   }
-  const rejectsPath = besideStore(storeUrl, 'rejects.jsonl');
   if (out === STANDARD_INPUT) {
     const sink = jsonlSink((text) => writeAll(context.stdout, text));
-    return { sink, rejectsPath, checkpointsPath: undefined, close };
+    return { sink, checkpointsPath: undefined, close };
   }
   if (out !== undefined) return fileTarget(out);
-  const store = await openStore(storeUrl);
+  const store = await openStore(storeUrl, { spool: { folder: SPOOL_FOLDER, onEvent } });
   const checkpointsPath = besideStore(storeUrl, 'checkpoints.json');
-  return { sink: storeSink(store), store, rejectsPath, checkpointsPath, close: () => store.close() };
+  return { sink: storeSink(store), store, checkpointsPath, close: () => store.close() };
 }
 
 async function fileTarget(path: string): Promise<Target> {
@@ -406,7 +444,6 @@ async function fileTarget(path: string): Promise<Target> {
       });
       if (failed !== undefined) throw cannotWrite(failed);
     }),
-    rejectsPath: `${path}.rejects.jsonl`,
     checkpointsPath: undefined,
     close: () =>
       new Promise<void>((resolve, reject) => {

@@ -63,7 +63,7 @@ describe('Checkpoints', () => {
     checkpoints.set('a', { kind: 'file', version: '1' });
     await checkpoints.saveSometimes();
     expect(new Checkpoints(path, now).get('a')).toBeUndefined();
-    ms = 1000;
+    ms = 100;
     await checkpoints.saveSometimes();
     expect(new Checkpoints(path, now).get('a')).toBeDefined();
   });

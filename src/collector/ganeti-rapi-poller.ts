@@ -51,6 +51,7 @@ export const ganetiRapiSource: RemoteSource = {
   name: 'ganeti-rapi',
   summary: "Ganeti's jobs over its remote API, such as https://master:5080, polled from a checkpoint",
   version: 1,
+  tellsEveryMove: true,
   poll,
 };
 

@@ -20,6 +20,7 @@ export const ganetiJobsSource: LogSource = {
   detect,
   ownsFile: (fileName) =>
     !/(?:^|[\\/])(?:lock|serial|version|drain|\.[^\\/]*|job-\d+\.(?:tmp|new).*)$/.test(fileName),
+  tellsEveryMove: (fileName) => /(?:^|[\\/])job-\d+$/.test(fileName),
   parser: (context) => new GanetiJobsParser(context),
 };
 

@@ -21,6 +21,7 @@ export const novaSource: LogSource = {
 function detect(head: string, fileName: string): number {
   if (/\[instance: [0-9a-f-]{36}\]/i.test(head) && /nova|Migrat|migrat/.test(head)) return 0.95;
   if (/["']source_compute["']\s*:/.test(head) && /["']dest_compute["']\s*:/.test(head)) return 0.95;
+  if (/"Source Compute":/.test(head) && /"Dest Compute":/.test(head)) return 0.95;
   if (/\bnova[._-]compute\b/.test(head)) return 0.8;
   return /nova-compute/.test(fileName) ? 0.6 : 0;
 }
@@ -98,7 +99,7 @@ class NovaParser implements LogParser {
     if (INSTANCE.test(raw)) return this.logLine(unwrapped(raw), number);
     for (const found of this.scanner.line(raw, number)) {
       if (found.kind === 'object') this.object(found.text, number, findings);
-      else if (found.kind === 'broken' && /source_compute|migration_type/.test(found.text))
+      else if (found.kind === 'broken' && /source_compute|migration_type|Source Compute/.test(found.text))
         findings.push(reject(number, found.reason, found.text));
     }
     return findings;
@@ -107,7 +108,7 @@ class NovaParser implements LogParser {
   end(): Finding[] {
     const findings: Finding[] = [];
     for (const found of this.scanner.end())
-      if (found.kind === 'broken' && /source_compute|migration_type/.test(found.text))
+      if (found.kind === 'broken' && /source_compute|migration_type|Source Compute/.test(found.text))
         findings.push(reject(found.startLine, found.reason, found.text));
     for (const [instance, one] of this.open) findings.push(...this.told(instance, one, 'the log ends'));
     this.open.clear();
@@ -289,7 +290,7 @@ class NovaParser implements LogParser {
   private object(text: string, line: number, findings: Finding[]): void {
     const value = parseLooseJson(text);
     if (value === undefined) {
-      if (/source_compute|migration_type/.test(text))
+      if (/source_compute|migration_type|Source Compute/.test(text))
         findings.push(reject(line, 'not JSON, nor nearly', text));
       return;
     }
@@ -302,7 +303,7 @@ class NovaParser implements LogParser {
       for (const item of value) this.walk(item, depth + 1, line, findings);
       return;
     }
-    const object = value as Record<string, unknown>;
+    const object = plainKeys(value as Record<string, unknown>);
     if ('source_compute' in object && 'status' in object) {
       const finding = this.migration(object, line);
       if (finding !== undefined) findings.push(finding);
@@ -410,6 +411,16 @@ const API_STATUS: ReadonlyMap<string, MoveStatus> = new Map([
 function nameIn(row: Record<string, unknown>, ...keys: string[]): string | undefined {
   for (const key of keys) if (typeof row[key] === 'string' && row[key] !== '') return row[key];
   return undefined;
+}
+
+/** The command line's JSON titles its columns: `Source Compute` is `source_compute`, `Type` is `migration_type`. */
+function plainKeys(object: Record<string, unknown>): Record<string, unknown> {
+  if (!('Source Compute' in object)) return object;
+  const plain = Object.fromEntries(
+    Object.entries(object).map(([key, item]) => [key.toLowerCase().replaceAll(' ', '_'), item]),
+  );
+  plain['migration_type'] ??= plain['type'];
+  return plain;
 }
 
 /** The API's times are in UTC, with or without saying so. */

@@ -67,6 +67,30 @@ describe('nova', () => {
     });
   });
 
+  it('reads the JSON of the openstack command', () => {
+    const row = {
+      Id: 3,
+      UUID: 'u-3',
+      'Source Node': 'c0',
+      'Dest Node': 'c1',
+      'Source Compute': 'c0',
+      'Dest Compute': 'c1',
+      'Dest Host': '192.0.2.1',
+      Status: 'completed',
+      'Server UUID': 's-1',
+      'Old Flavor': 1,
+      'New Flavor': 1,
+      Type: 'live-migration',
+      'Created At': '2025-05-06T07:08:09.000000',
+      'Updated At': '2025-05-06T07:08:29.000000',
+    };
+    const text = JSON.stringify([row, { ...row, Id: 4, UUID: 'u-4', Type: 'resize' }], undefined, 2);
+    expect(novaSource.detect(text, '-')).toBeGreaterThan(0.9);
+    expect(movesOf(runSource(novaSource, text))).toEqual([
+      expect.objectContaining({ id: 'nova:default:migration:u-3', instance: 's-1', duration_seconds: 20 }),
+    ]);
+  });
+
   it("reads a container's log and Python's form of the API", () => {
     const lines = fixture('nova', 'nova-compute-queens.log')
       .split('\n')

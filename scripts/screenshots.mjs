@@ -13,10 +13,16 @@ const movecast = join(root, 'dist', 'src', 'main.js');
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 
 /** Name of the picture, page, colour scheme and size. */
+const wide = { width: 1280, height: 900 };
+const phone = { width: 390, height: 844 };
 const pictures = [
-  ['overview', '/', 'light', { width: 1280, height: 900 }],
-  ['overview-dark', '/', 'dark', { width: 1280, height: 900 }],
-  ['overview-phone', '/', 'light', { width: 390, height: 844 }],
+  ['overview', '/', 'light', wide],
+  ['overview-dark', '/', 'dark', wide],
+  ['overview-phone', '/', 'light', phone],
+  ['links', '/#/links', 'light', wide],
+  ['moves', '/#/moves', 'light', wide],
+  ['what-if', '/#/what-if', 'light', wide],
+  ['models', '/#/models', 'light', wide],
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'movecast-screenshots-'));
@@ -58,11 +64,13 @@ try {
     const tab = await context.newPage();
     await tab.goto(url + page);
     await tab.locator('main[aria-busy=false]').waitFor();
-    const form = tab.locator('form.fields button[type=submit]').first();
-    if (await form.count()) {
-      await form.click();
+    const predict = tab.getByRole('button', { name: 'Predict' });
+    if (await predict.count()) {
+      await predict.click();
       await tab.locator('.answer .figure').waitFor();
     }
+    const why = tab.getByRole('button', { name: 'Why?' }).first();
+    if (await why.count()) await why.click();
     await tab.evaluate(() =>
       document.fonts.ready.then(() => new Promise((shown) => requestAnimationFrame(shown))),
     );

@@ -128,6 +128,73 @@ suite('the dashboard in a browser', () => {
     expect(errors).toEqual([]);
   }, 30_000);
 
+  it('shows every page from the navigation, each with real data and without an error', async () => {
+    const { page, errors } = await opened(url);
+    const titles = await page.locator('nav a').allInnerTexts();
+    expect(titles).toEqual(['Overview', 'Links', 'Moves', 'What if?', 'Models']);
+    for (const title of titles) {
+      await page.getByRole('link', { name: title, exact: true }).click();
+      await page.locator(`nav a[aria-current=page]:text-is("${title}")`).waitFor();
+      await page.locator('main[aria-busy=false]').waitFor();
+      expect(await page.locator('h1').innerText()).not.toBe('This page could not be loaded.');
+      expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    }
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('leads from a link in the heat map to its moves, and from a move to why', async () => {
+    const { page, errors } = await opened(url, '/#/links');
+    await page.getByLabel('Show').selectOption('moves');
+    const cell = page.locator('td.heat a').first();
+    await cell.waitFor();
+    await cell.click();
+    await page.getByLabel('From node').waitFor();
+    const source = await page.getByLabel('From node').inputValue();
+    const target = await page.getByLabel('To node').inputValue();
+    const shown = await page.locator('tbody tr:not(.detail) td:nth-child(3)').allInnerTexts();
+    expect(new Set(shown)).toEqual(new Set([`${source} → ${target}`]));
+    await page.getByRole('button', { name: 'Why?' }).first().click();
+    expect(await page.locator('tr.detail').first().innerText()).toMatch(
+      /Memory[\s\S]*default@1, from earlier moves/,
+    );
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('pages through all moves and filters them', async () => {
+    const { page } = await opened(url, '/#/moves');
+    const older = page.getByRole('button', { name: 'Older moves' });
+    const said = page.locator('p[aria-live]').first();
+    while (await older.isVisible()) {
+      const before = await said.innerText();
+      await older.click();
+      await said.filter({ hasNotText: new RegExp(`^${before}$`) }).waitFor();
+    }
+    expect(await said.innerText()).toBe('400 moves shown.');
+    await page.getByLabel('Instance').fill('nobody');
+    await page.getByRole('button', { name: 'Filter' }).click();
+    await page.getByText('No move matches.').waitFor();
+    expect(page.url()).toContain('instance=nobody');
+  }, 30_000);
+
+  it('says which inputs move a forecast', async () => {
+    const { page, errors } = await opened(url, '/#/what-if');
+    await page.getByRole('button', { name: 'Predict' }).click();
+    await page.getByText('What would change it').waitFor();
+    expect(await page.getByRole('row', { name: /twice the memory/ }).count()).toBe(1);
+    expect(await page.locator('.answer').innerText()).toMatch(/No difference: .*two other moves/);
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('shows a model’s card and puts another version in service', async () => {
+    const { page, errors } = await opened(url, '/#/models');
+    expect(await page.locator('.card').innerText()).toContain('card');
+    page.on('dialog', (dialog) => void dialog.accept());
+    await page.getByRole('button', { name: 'Promote' }).click();
+    await page.getByRole('row', { name: /default@2 in service/ }).waitFor();
+    expect(await page.locator('.model').innerText()).toContain('default@2');
+    expect(errors).toEqual([]);
+  }, 30_000);
+
   it('works from the keyboard alone, and says what its charts show', async () => {
     const { page } = await opened(url);
     await page.keyboard.press('Tab');

@@ -1,6 +1,7 @@
 import type { MoveRecord } from '../../../domain/move-record.js';
 import type { MoveRequest } from '../../../domain/move-request.js';
 import type { ModelReference, PredictionOrError } from '../../../domain/prediction.js';
+import type { Alarm } from '../../../monitor/alarms.js';
 import type { AccuracyFigures, AccuracyGroup, CalibrationPoint } from '../../../monitor/accuracy.js';
 
 export interface Accuracy {
@@ -25,6 +26,11 @@ export interface ListedMove extends MoveRecord {
     how: string;
     error_percent: number;
   } | null;
+}
+
+export interface Alarms {
+  alarms: Alarm[];
+  late: { move_id: string; predicted_at: string; expected_by: string }[];
 }
 
 export interface Ready {
@@ -81,11 +87,14 @@ async function call<T>(path: string, init: RequestInit): Promise<T> {
   return body;
 }
 
+export async function predictAll(requests: readonly MoveRequest[]): Promise<PredictionOrError[]> {
+  const { predictions } = await post<{ predictions: PredictionOrError[] }>('/v1/predictions', { requests });
+  return predictions;
+}
+
 /** One prediction; a refusal inside the batch is thrown like any other. */
 export async function predict(request: MoveRequest): Promise<Exclude<PredictionOrError, { error: unknown }>> {
-  const { predictions } = await post<{ predictions: PredictionOrError[] }>('/v1/predictions', {
-    requests: [request],
-  });
+  const predictions = await predictAll([request]);
   const answer = predictions[0]!;
   if ('error' in answer) throw new ApiError(422, answer.error.message, answer.error.field);
   return answer;

@@ -1,7 +1,11 @@
 import { ApiError, get, setToken, type Ready } from './api.js';
 import { h } from './elements.js';
 import * as format from './format.js';
+import { linksPage } from './links.js';
+import { modelsPage } from './models.js';
+import { movesPage } from './moves.js';
 import { overviewPage } from './overview.js';
+import { whatIfPage } from './what-if.js';
 
 /** While the service still reads its history, it is asked again after so long. */
 const ASK_AGAIN_MS = 500;
@@ -9,10 +13,16 @@ const ASK_AGAIN_MS = 500;
 interface Page {
   path: string;
   title: string;
-  make: (ready: Ready) => Promise<HTMLElement>;
+  make: (ready: Ready, query: URLSearchParams) => Promise<HTMLElement>;
 }
 
-const pages: readonly Page[] = [{ path: '', title: 'Overview', make: overviewPage }];
+const pages: readonly Page[] = [
+  { path: '', title: 'Overview', make: overviewPage },
+  { path: 'links', title: 'Links', make: linksPage },
+  { path: 'moves', title: 'Moves', make: (_ready, query) => movesPage(query) },
+  { path: 'what-if', title: 'What if?', make: whatIfPage },
+  { path: 'models', title: 'Models', make: modelsPage },
+];
 
 const main = document.querySelector('main')!;
 let shown = 0;
@@ -21,7 +31,7 @@ let shown = 0;
 async function show(): Promise<void> {
   shown += 1;
   const mine = shown;
-  const path = location.hash.replace(/^#\/?/, '').split('?')[0]!;
+  const [path = '', search = ''] = location.hash.replace(/^#\/?/, '').split('?');
   const page = pages.find((candidate) => candidate.path === path) ?? pages[0]!;
   document.title = page.path === '' ? 'Movecast' : `${page.title} · Movecast`;
   document
@@ -38,7 +48,7 @@ async function show(): Promise<void> {
     const ready = await readiness();
     document.getElementById('model')!.textContent =
       `model ${ready.model.name}@${ready.model.version} · ${format.plural(ready.learned_moves, 'move')} known`;
-    const content = await page.make(ready);
+    const content = await page.make(ready, new URLSearchParams(search));
     if (mine === shown) main.replaceChildren(content);
   } catch (error) {
     if (mine === shown) main.replaceChildren(failure(error));

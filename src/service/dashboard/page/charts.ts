@@ -281,11 +281,14 @@ export function coverageMeter(level: number, share: number, low: number, high: n
   );
 }
 
-/** A predicted distribution as one bar: 90 % light, 80 % darker, the median as a line. */
-export function rangeBar(p: { p05: number; p10: number; p50: number; p90: number; p95: number }): SVGElement {
+/** A predicted distribution as one bar: 90 % light, 80 % darker, the median as a line; a dot where the move really ended. */
+export function rangeBar(
+  p: { p05: number; p10: number; p50: number; p90: number; p95: number },
+  actual?: number,
+): SVGElement {
   const width = 340;
-  const low = p.p05 * 0.97;
-  const high = p.p95 * 1.03;
+  const low = Math.min(p.p05, actual ?? p.p05) * 0.97;
+  const high = Math.max(p.p95, actual ?? p.p95) * 1.03;
   const x = (value: number): number => (width * Math.log(value / low)) / Math.log(high / low);
   const label = (value: number, anchor: string): SVGElement =>
     svg('text', { x: x(value), y: 50, 'text-anchor': anchor }, format.seconds(value));
@@ -295,13 +298,65 @@ export function rangeBar(p: { p05: number; p10: number; p50: number; p90: number
       class: 'range',
       viewBox: `0 0 ${width} 56`,
       role: 'img',
-      'aria-label': `90 % between ${format.seconds(p.p05)} and ${format.seconds(p.p95)}, 80 % between ${format.seconds(p.p10)} and ${format.seconds(p.p90)}, median ${format.seconds(p.p50)}`,
+      'aria-label': `90 % between ${format.seconds(p.p05)} and ${format.seconds(p.p95)}, 80 % between ${format.seconds(p.p10)} and ${format.seconds(p.p90)}, median ${format.seconds(p.p50)}${actual === undefined ? '' : `; took ${format.seconds(actual)}`}`,
     },
     svg('rect', { class: 'outer', x: x(p.p05), y: 8, width: x(p.p95) - x(p.p05), height: 22, rx: 5 }),
     svg('rect', { class: 'inner', x: x(p.p10), y: 8, width: x(p.p90) - x(p.p10), height: 22, rx: 3 }),
     svg('rect', { class: 'median', x: x(p.p50) - 1.5, y: 3, width: 3, height: 32, rx: 1.5 }),
+    actual !== undefined &&
+      svg('circle', {
+        class: actual >= p.p10 && actual <= p.p90 ? 'took' : 'took outside',
+        cx: x(actual),
+        cy: 19,
+        r: 5,
+      }),
     label(p.p05, 'start'),
     label(p.p50, 'middle'),
     label(p.p95, 'end'),
+  );
+}
+
+/** Share of moves at or below each predicted quantile against the quantile's own level: an honest forecast lies on the diagonal. */
+export function calibrationPlot(
+  points: readonly { level: number; share: number; low: number; high: number }[],
+): SVGElement {
+  const size = 240;
+  const margin = 34;
+  const x = (value: number): number => margin + value * (size - margin - 14);
+  const y = (value: number): number => size - margin - value * (size - margin - 14);
+  const text = (content: string, attributes: Record<string, string | number>): SVGElement =>
+    svg('text', attributes, content);
+  const ticks = [0, 0.5, 1];
+  return svg(
+    'svg',
+    {
+      class: 'calibration',
+      viewBox: `0 0 ${size} ${size}`,
+      role: 'img',
+      'aria-label': `Calibration: ${points.map(({ level, share }) => `${format.share(share)} of moves took no longer than the ${Math.round(100 * level)} % quantile`).join('; ')}`,
+    },
+    ...ticks.flatMap((tick) => [
+      svg('line', { class: 'grid', x1: x(tick), x2: x(tick), y1: y(0), y2: y(1) }),
+      svg('line', { class: 'grid', x1: x(0), x2: x(1), y1: y(tick), y2: y(tick) }),
+      text(`${100 * tick}`, { x: x(tick), y: y(0) + 15, 'text-anchor': 'middle' }),
+      text(`${100 * tick}`, { x: x(0) - 6, y: y(tick) + 4, 'text-anchor': 'end' }),
+    ]),
+    svg('line', { class: 'ideal', x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
+    ...points.flatMap(({ level, share, low, high }) => [
+      svg('line', { class: 'chance', x1: x(level), x2: x(level), y1: y(low), y2: y(high) }),
+      svg('circle', {
+        class: share >= low && share <= high ? 'point' : 'point outside',
+        cx: x(level),
+        cy: y(share),
+        r: 4.5,
+      }),
+    ]),
+    text('promised, %', { x: x(0.5), y: size - 3, 'text-anchor': 'middle' }),
+    text('happened, %', {
+      x: 0,
+      y: 0,
+      'text-anchor': 'middle',
+      transform: `translate(10 ${y(0.5)}) rotate(-90)`,
+    }),
   );
 }

@@ -48,3 +48,11 @@ const operations: Record<string, string> = {
   disk_replication: 'disk replication',
 };
 export const operation = (name: string): string => operations[name] ?? name;
+
+const bases: Record<string, string> = {
+  link: 'earlier moves between these two nodes',
+  node: 'earlier moves of one of these nodes',
+  cluster: 'earlier moves of this cluster',
+  prior: 'physics alone',
+};
+export const basis = (name: string): string => bases[name] ?? name;

@@ -1,5 +1,6 @@
-import { get, type Accuracy, type ListedMove, type Ready } from './api.js';
+import { get, type Accuracy, type Alarms, type ListedMove, type Ready } from './api.js';
 import {
+  calibrationPlot,
   coverageMeter,
   errorsOverTime,
   isPredicted,
@@ -8,7 +9,7 @@ import {
 } from './charts.js';
 import { figure, h, table, tag } from './elements.js';
 import * as format from './format.js';
-import { whatIfForm } from './what-if.js';
+import { startOf, whatIfForm } from './what-if.js';
 
 const windows = [
   ['24h', '24 hours'],
@@ -35,9 +36,10 @@ const bases: Record<string, string> = {
 
 /** The first page: can I trust the forecast? */
 export async function overviewPage(ready: Ready): Promise<HTMLElement> {
-  const [recent, chosen] = await Promise.all([
+  const [recent, chosen, alarms] = await Promise.all([
     get<{ moves: ListedMove[] }>('/v1/moves', { limit: String(CHARTED) }),
     firstAccuracy(),
+    get<Alarms>('/v1/alarms'),
   ]);
   const moves = recent.moves;
   const verdict = h('div', {});
@@ -55,6 +57,7 @@ export async function overviewPage(ready: Ready): Promise<HTMLElement> {
   return h(
     'div',
     {},
+    ...alarmNotices(alarms),
     verdict,
     h(
       'div',
@@ -64,24 +67,38 @@ export async function overviewPage(ready: Ready): Promise<HTMLElement> {
         'section',
         { class: 'panel', 'aria-labelledby': 'what-if' },
         h('h2', { id: 'what-if' }, 'How long would a move take?'),
-        whatIfForm(
-          newest === undefined
-            ? { instance: 'web1', source_node: 'node1', target_node: 'node2', memory_mib: '4' }
-            : {
-                instance: newest.instance,
-                source_node: newest.source_node,
-                target_node: newest.target_node,
-                operation: newest.operation,
-                ...(newest.cluster === undefined ? {} : { cluster: newest.cluster }),
-                ...(newest.memory_mib === undefined
-                  ? {}
-                  : { memory_mib: String(Number((newest.memory_mib / 1024).toFixed(3))) }),
-              },
-        ),
+        whatIfForm(startOf(newest)),
       ),
       recentMoves(moves),
     ),
   );
+}
+
+/** What is wrong now, why, and what to do. */
+function alarmNotices({ alarms, late }: Alarms): HTMLElement[] {
+  const notices = alarms.map(({ reason, since, what_to_do: what }) =>
+    h(
+      'div',
+      { class: 'notice', role: 'alert' },
+      h('strong', {}, `${reason.charAt(0).toUpperCase()}${reason.slice(1)} (since ${format.when(since)}).`),
+      h('span', {}, what),
+    ),
+  );
+  const longest = late.at(-1);
+  if (longest !== undefined)
+    notices.push(
+      h(
+        'div',
+        { class: 'notice', role: 'status' },
+        h('strong', {}, `${format.plural(late.length, 'move')} should have finished by now.`),
+        h(
+          'span',
+          {},
+          `The longest overdue is ${longest.move_id}: 95 of 100 such moves would have finished by ${format.when(longest.expected_by)}. Has it been reported?`,
+        ),
+      ),
+    );
+  return notices.length === 0 ? [] : [h('div', { class: 'notices' }, ...notices)];
 }
 
 /** The last seven days; when nothing was scored in them, everything. */
@@ -258,7 +275,7 @@ function chartPanels(scored: readonly PredictedMove[], accuracy: Accuracy): HTML
     ),
     h(
       'section',
-      { class: 'panel wide', 'aria-labelledby': 'chart-errors' },
+      { class: 'panel', 'aria-labelledby': 'chart-errors' },
       h('h2', { id: 'chart-errors' }, 'Error of each move'),
       h(
         'p',
@@ -269,7 +286,18 @@ function chartPanels(scored: readonly PredictedMove[], accuracy: Accuracy): HTML
     ),
     h(
       'section',
-      { class: 'panel narrow', 'aria-labelledby': 'chart-basis' },
+      { class: 'panel half', 'aria-labelledby': 'chart-calibration' },
+      h('h2', { id: 'chart-calibration' }, 'Does it keep its promises?'),
+      h(
+        'p',
+        { class: 'muted' },
+        'Of moves promised to end within a quantile, so many did. On the diagonal the forecast is honest; the bars are what chance allows.',
+      ),
+      calibrationPlot(accuracy.calibration),
+    ),
+    h(
+      'section',
+      { class: 'panel half', 'aria-labelledby': 'chart-basis' },
       h('h2', { id: 'chart-basis' }, 'What forecasts stand on'),
       h('p', { class: 'muted' }, 'The most specific history that was there for each scored move.'),
       basisBars(accuracy.counts_by_basis),

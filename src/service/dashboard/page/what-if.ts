@@ -1,7 +1,8 @@
 import type { MoveRequest } from '../../../domain/move-request.js';
-import { ApiError, predict } from './api.js';
+import { ApiError, get, predict, type ListedMove } from './api.js';
 import { rangeBar } from './charts.js';
 import { h, tag } from './elements.js';
+import { explanationOf } from './explanation.js';
 import * as format from './format.js';
 
 interface Field {
@@ -34,6 +35,16 @@ const fields: readonly Field[] = [
   { name: 'cluster', label: 'Cluster' },
 ];
 
+/** On the page of its own the form has everything that a request may carry. */
+const moreFields: readonly Field[] = [
+  { name: 'used_memory_mib', label: 'Touched memory', unit: 'GiB', factor: 1024 },
+  { name: 'background_mbps', label: 'Other traffic', unit: 'Mbit/s' },
+  { name: 'max_bandwidth_mib_s', label: 'Cap', unit: 'MiB/s' },
+  { name: 'downtime_limit_ms', label: 'Downtime limit', unit: 'ms' },
+  { name: 'concurrent_moves', label: 'Other moves', unit: 'on either node' },
+  { name: 'cpu_load', label: 'CPU load', unit: 'tasks a core' },
+];
+
 const bases: Record<string, string> = {
   link: 'It stands on earlier moves between these two nodes.',
   node: 'It stands on earlier moves of one of these nodes; this pair has no history yet.',
@@ -41,13 +52,17 @@ const bases: Record<string, string> = {
   prior: 'It stands on physics alone: nothing like it has been seen yet. Report moves and it will sharpen.',
 };
 
-/** The form that asks for one prediction and explains the answer. `start` fills it in. */
-export function whatIfForm(start: Partial<Record<keyof MoveRequest, string>> = {}): HTMLElement {
+/** The form that asks for one prediction and explains the answer. `start` fills it in; `full` has every field and says what would change the answer. */
+export function whatIfForm(
+  start: Partial<Record<keyof MoveRequest, string>> = {},
+  { full = false }: { full?: boolean } = {},
+): HTMLElement {
+  const shownFields = full ? [...fields, ...moreFields] : fields;
   const answer = h('div', { class: 'answer', 'aria-live': 'polite' });
   const button = h('button', { type: 'submit' }, 'Predict');
   const inputs = new Map<string, HTMLInputElement | HTMLSelectElement>();
   const form = h('form', { class: 'fields', novalidate: true });
-  for (const field of fields) {
+  for (const field of shownFields) {
     const id = `what-if-${field.name}`;
     const input =
       field.choices === undefined
@@ -102,7 +117,8 @@ export function whatIfForm(start: Partial<Record<keyof MoveRequest, string>> = {
     for (const input of inputs.values()) input.removeAttribute('aria-invalid');
     button.disabled = true;
     try {
-      const prediction = await predict(requestOf(inputs));
+      const request = requestOf(inputs, shownFields);
+      const prediction = await predict(request);
       const { duration_seconds: p } = prediction;
       answer.replaceChildren(
         h('p', { class: 'muted small' }, 'Most likely'),
@@ -125,6 +141,7 @@ export function whatIfForm(start: Partial<Record<keyof MoveRequest, string>> = {
           h('p', { class: 'small' }, tag('note', 'warn'), ` ${warning}`),
         ),
       );
+      if (full) answer.append(await explanationOf(request, p.p50));
     } catch (error) {
       const field = error instanceof ApiError ? error.field : undefined;
       const wrong = field === undefined ? undefined : inputs.get(field);
@@ -137,12 +154,51 @@ export function whatIfForm(start: Partial<Record<keyof MoveRequest, string>> = {
   }
 }
 
-function requestOf(inputs: ReadonlyMap<string, HTMLInputElement | HTMLSelectElement>): MoveRequest {
+function requestOf(
+  inputs: ReadonlyMap<string, HTMLInputElement | HTMLSelectElement>,
+  shownFields: readonly Field[],
+): MoveRequest {
   const request: Record<string, unknown> = {};
-  for (const { name, unit, factor = 1 } of fields) {
+  for (const { name, unit, factor = 1 } of shownFields) {
     const text = inputs.get(name)!.value.trim();
     if (text === '') continue;
     request[name] = unit === undefined ? text : Number(text) * factor;
   }
   return request as unknown as MoveRequest;
+}
+
+/** What the form starts with: the newest move, so that the first answer is about this cluster. */
+export function startOf(move: ListedMove | undefined): Partial<Record<keyof MoveRequest, string>> {
+  if (move === undefined)
+    return { instance: 'web1', source_node: 'node1', target_node: 'node2', memory_mib: '4' };
+  return {
+    instance: move.instance,
+    source_node: move.source_node,
+    target_node: move.target_node,
+    operation: move.operation,
+    ...(move.cluster === undefined ? {} : { cluster: move.cluster }),
+    ...(move.memory_mib === undefined
+      ? {}
+      : { memory_mib: String(Number((move.memory_mib / 1024).toFixed(3))) }),
+  };
+}
+
+/** A page of its own: every input, and which of them move the answer. */
+export async function whatIfPage(): Promise<HTMLElement> {
+  const { moves } = await get<{ moves: ListedMove[] }>('/v1/moves', { limit: '1' });
+  return h(
+    'div',
+    {},
+    h(
+      'div',
+      { class: 'headline' },
+      h('h1', {}, 'What if?'),
+      h(
+        'p',
+        { class: 'lead' },
+        'How long a move would take, how sure that is, and what would make it faster.',
+      ),
+    ),
+    h('section', { class: 'panel' }, whatIfForm(startOf(moves[0]), { full: true })),
+  );
 }

@@ -1,0 +1,70 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { build } from 'esbuild';
+import { killRounds } from '../kill/kill-rounds.js';
+import { startInflux } from './influx-server.js';
+import { requireOrSkip } from './real-servers.js';
+
+/** A few rounds; `npm run test:kill` makes a hundred into each store. */
+const ROUNDS = 4;
+const ENOUGH_MS = 120_000;
+
+/** Moments spread over the run, the same ones each time. */
+const evenly = (): (() => number) => {
+  let call = 0;
+  return () => (++call * 0.618034) % 1;
+};
+
+let folder: string;
+let program: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-kill-')); // finds the packages from there
+  program = join(folder, 'main.mjs');
+  await build({
+    entryPoints: ['src/main.ts'],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    logLevel: 'error',
+    outfile: program,
+  });
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const ONCE_EACH = { missing: 0, twice: 0, foreign: 0 };
+
+describe('collect, killed at random moments,', () => {
+  it(
+    'leaves every record once in SQLite',
+    async () => {
+      const options = { program, rounds: ROUNDS, store: 'sqlite:', recordsARound: 6000, random: evenly() };
+      expect(await killRounds(options)).toMatchObject(ONCE_EACH);
+    },
+    ENOUGH_MS,
+  );
+});
+
+(requireOrSkip('influxd') ? describe : describe.skip)('collect, killed together with InfluxDB,', () => {
+  it(
+    'leaves every record once',
+    async () => {
+      const server = await startInflux();
+      try {
+        const result = await killRounds({
+          program,
+          rounds: ROUNDS,
+          store: server.url('kill'),
+          server: { server, everyRounds: 2 },
+          recordsARound: 2000,
+          random: evenly(),
+        });
+        expect(result).toMatchObject({ ...ONCE_EACH, serverKills: ROUNDS / 2 });
+      } finally {
+        await server.remove();
+      }
+    },
+    ENOUGH_MS,
+  );
+});

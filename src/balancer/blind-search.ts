@@ -19,6 +19,8 @@ export interface SearchResult {
   /** True when the score was so close to the unavoidable that nothing was searched. */
   alreadyBalanced: boolean;
   steps: ScoredMove[];
+  /** False when the search was given up because it had looked at too many candidates. */
+  complete: boolean;
 }
 
 /**
@@ -29,9 +31,14 @@ const NEAR_TIE = 2e-9;
 
 /**
  * hbal's search: steepest descent, one move a step, no look-ahead; of equal scores the first in order wins. Moves
- * `model` to the final placement. O(steps × instances × targets).
+ * `model` to the final placement. O(steps × instances × targets). Gives up before a step that would take it past
+ * `mostCandidates`.
  */
-export function blindSearch(model: GroupModel, options: SearchOptions): SearchResult {
+export function blindSearch(
+  model: GroupModel,
+  options: SearchOptions,
+  mostCandidates = Infinity,
+): SearchResult {
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board, options);
   const scoreBefore = board.score;
@@ -41,7 +48,13 @@ export function blindSearch(model: GroupModel, options: SearchOptions): SearchRe
   const alreadyBalanced = scoreBefore - model.optimum < options.minScore;
   const near = new CandidateList();
   const mostSteps = alreadyBalanced ? 0 : options.maxLength < 0 ? Infinity : options.maxLength;
+  const perStep = countCandidates(model, options);
+  let complete = true;
   while (steps.length < mostSteps && board.score > floor) {
+    if ((steps.length + 1) * perStep > mostCandidates) {
+      complete = false;
+      break;
+    }
     const best = bestMove(model, board, trial, options, near);
     if (best === undefined) break;
     const { score } = best;
@@ -57,7 +70,16 @@ export function blindSearch(model: GroupModel, options: SearchOptions): SearchRe
     componentsAfter: board.components.slice(),
     alreadyBalanced,
     steps,
+    complete,
   };
+}
+
+/** About how many candidates one step looks at. */
+export function countCandidates(model: GroupModel, options: SearchOptions): number {
+  let count = 0;
+  for (const i of movableInstances(model, options))
+    count += 1 + kindsForTargets(model, i, options).length * model.onlineCount;
+  return count;
 }
 
 interface Candidate {

@@ -46,7 +46,7 @@ import { METRIC_COUNT, nodeMetrics, pairExcess, type ScoreBoard } from './score.
 const HERE = 0; // the row of the old primary
 const THERE = 1; // of the old secondary
 const TARGET = 2; // of the target
-const TEMPORARY = 3; // of a node that only runs the instance for a moment
+const TEMPORARY = 3; // of a node that only runs the instance for a moment, or of a new secondary
 
 export class MoveTrial {
   readonly model: GroupModel;
@@ -56,9 +56,9 @@ export class MoveTrial {
   readonly #rows = new Float64Array(4 * ROW);
   /** The old primary and secondary without the instance, the same for all its candidates. */
   readonly #without = new Float64Array(2 * ROW);
-  readonly #metrics = new Float64Array(3 * METRIC_COUNT);
-  readonly #touched = new Int32Array(3);
-  readonly #touchedRows = new Int32Array(3);
+  readonly #metrics = new Float64Array(4 * METRIC_COUNT);
+  readonly #touched = new Int32Array(4);
+  readonly #touchedRows = new Int32Array(4);
   #touchedCount = 0;
   #instance = -1;
   #p = -1;
@@ -67,6 +67,8 @@ export class MoveTrial {
   #location = 0;
   #kind: MoveKind = FAILOVER;
   #target = -1;
+  #toPrimary = -1;
+  #toSecondary = -1;
   /** False while a move is made although a check fails. */
   #checked = true;
 
@@ -104,10 +106,8 @@ export class MoveTrial {
     this.#kind = kind;
     this.#target = target;
     this.#touchedCount = 0;
-    if (model.hasLocations) {
-      const [toPrimary, toSecondary] = placementAfter(kind, p, s, target);
-      this.#location = model.locationScoreAt(this.#instance, toPrimary, toSecondary);
-    } else this.#location = 0;
+    [this.#toPrimary, this.#toSecondary] = placementAfter(kind, p, s, target);
+    this.#locate();
 
     if (kind === FAILOVER) {
       if (!this.#mayMigrate(p, s)) return false;
@@ -157,6 +157,49 @@ export class MoveTrial {
     }
   }
 
+  /**
+   * True when the instance that was taken up may stand on these nodes (`secondary` -1: none), however it gets there:
+   * all checks, none forced. The score can then be asked for, and `settle` puts it there.
+   */
+  allowsPlacement(primary: number, secondary: number): boolean {
+    const { model } = this;
+    const p = this.#p;
+    const s = this.#s;
+    const rows = this.#rows;
+    const mirrored = model.mirror[this.#instance] === MIRROR_INTERNAL;
+    this.#toPrimary = primary;
+    this.#toSecondary = secondary;
+    this.#touchedCount = 0;
+    this.#locate();
+    this.#takeWithout(HERE, p);
+    if (mirrored) this.#takeWithout(THERE, s);
+    const primarySlot = primary === p ? HERE : mirrored && primary === s ? THERE : TARGET;
+    if (primarySlot === TARGET) this.#takeWhole(TARGET, primary);
+    if (!this.#addPrimary(rows, primarySlot * ROW, primary, false)) return false;
+    if (!mirrored) return true;
+    const secondarySlot = secondary === p ? HERE : secondary === s ? THERE : TEMPORARY;
+    if (secondarySlot === TEMPORARY) this.#takeWhole(TEMPORARY, secondary);
+    return this.#addSecondary(rows, secondarySlot * ROW, secondary, primary, false, false);
+  }
+
+  /**
+   * For a placement that leaves some nodes as they were loaded: those with no `touches` keep the N+1 flag of the load,
+   * which has a rule of its own. Call before `measure`.
+   */
+  keepLoadedFlags(touches: Int32Array, loadedFlags: Uint8Array): void {
+    for (let t = 0; t < this.#touchedCount; t++) {
+      const node = this.#touched[t]!;
+      if (touches[node] === 0) this.#rows[this.#touchedRows[t]! + FAILS_N1] = loadedFlags[node]!;
+    }
+  }
+
+  #locate(): void {
+    const { model } = this;
+    this.#location = model.hasLocations
+      ? model.locationScoreAt(this.#instance, this.#toPrimary, this.#toSecondary)
+      : 0;
+  }
+
   /** Makes the rows of a move whatever the checks say, for a plan that someone else made. True when all would hold. */
   insist(kind: MoveKind, target: number): boolean {
     if (this.allows(kind, target)) return true;
@@ -168,25 +211,80 @@ export class MoveTrial {
 
   /** The score after the move last allowed, to about 1e-10 of it. O(1). */
   approximateScore(): number {
-    this.#measure();
+    this.measure();
     return this.board.approximateWith(this.#touched, this.#touchedCount, this.#metrics, this.#pairChange());
   }
 
   /** The same as hbal computes it, to the last bit. O(nodes). */
   exactScore(): number {
-    this.#measure();
+    this.measure();
     return this.board.exactWith(this.#touched, this.#touchedCount, this.#metrics, this.#pairChange());
   }
 
   /** Makes the move last allowed: model and board change. O(nodes). */
   commit(): Move {
-    const { model, board } = this;
+    const move = moveFrom(this.model, this.#instance, this.#kind, this.#target);
+    this.#settleModel();
+    for (let t = 0; t < this.#touchedCount; t++) this.board.takeNode(this.#touched[t]!);
+    this.board.refresh();
+    return move;
+  }
+
+  /**
+   * The same without the exact score: the board's sums are shifted. O(1). `measure` or a score must have been asked for
+   * before. What is needed to go back is left in `undo`.
+   */
+  settle(undo?: UndoRecord): void {
+    const pairChange = this.#pairChange();
+    if (undo !== undefined) {
+      const { model } = this;
+      undo.instance = this.#instance;
+      undo.primary = this.#p;
+      undo.secondary = this.#s;
+      undo.location = model.locationScore[this.#instance]!;
+      undo.pairChange = pairChange;
+      undo.count = this.#touchedCount;
+      for (let t = 0; t < this.#touchedCount; t++) {
+        undo.nodes[t] = this.#touched[t]!;
+        copyRow(model.rows, this.#touched[t]! * ROW, undo.rows, t * ROW);
+      }
+    }
+    this.#settleModel();
+    this.board.shift(this.#touched, this.#touchedCount, this.#metrics, pairChange);
+  }
+
+  /** Undoes the last change settled with this record: figures come back to the last bit. O(1). */
+  revert(undo: UndoRecord): void {
+    const { model } = this;
+    const { instance, primary, secondary, count, nodes, rows } = undo;
+    this.#instance = instance;
+    this.#p = model.primary[instance]!;
+    this.#s = model.secondary[instance]!;
+    this.#need = model.has(instance, RESERVES) ? model.memory[instance]! : 0;
+    this.#toPrimary = primary;
+    this.#toSecondary = secondary;
+    this.#location = undo.location;
+    this.#touchedCount = count;
+    for (let t = 0; t < count; t++) {
+      this.#touched[t] = nodes[t]!;
+      this.#touchedRows[t] = t * ROW;
+      copyRow(rows, t * ROW, this.#rows, t * ROW);
+    }
+    this.measure();
+    this.#settleModel();
+    this.board.shift(this.#touched, count, this.#metrics, -undo.pairChange);
+  }
+
+  #settleModel(): void {
+    const { model } = this;
     const i = this.#instance;
-    const move = moveFrom(model, i, this.#kind, this.#target);
+    const fromPrimary = this.#p;
+    const fromSecondary = this.#s;
+    const toPrimary = this.#toPrimary;
+    const toSecondary = this.#toSecondary;
     for (let t = 0; t < this.#touchedCount; t++)
       copyRow(this.#rows, this.#touchedRows[t]!, model.rows, this.#touched[t]! * ROW);
     const columns = model.peerColumns;
-    const { fromPrimary, fromSecondary, toPrimary, toSecondary } = move;
     if (!model.has(i, FORTHCOMING) && model.mirror[i] === MIRROR_INTERNAL) {
       if (fromSecondary >= 0 && fromSecondary < model.nodeCount)
         model.peers[fromSecondary * columns + fromPrimary]! -= this.#need;
@@ -206,12 +304,10 @@ export class MoveTrial {
     model.primary[i] = toPrimary;
     model.secondary[i] = toSecondary;
     model.locationScore[i] = this.#location;
-    for (let t = 0; t < this.#touchedCount; t++) board.takeNode(this.#touched[t]!);
-    board.refresh();
-    return move;
   }
 
-  #measure(): void {
+  /** What the rows made last are worth to each component; `settle` needs it. */
+  measure(): void {
     for (let t = 0; t < this.#touchedCount; t++)
       nodeMetrics(
         this.model,
@@ -227,7 +323,7 @@ export class MoveTrial {
     const { model } = this;
     const i = this.#instance;
     if (model.pairCounts.length === 0 || model.has(i, FORTHCOMING)) return 0;
-    const [toPrimary] = placementAfter(this.#kind, this.#p, this.#s, this.#target);
+    const toPrimary = this.#toPrimary;
     if (toPrimary === this.#p) return 0;
     const before = pairExcess(model.pairCounts);
     if (model.online[this.#p] === 1) model.countPairs(i, this.#p, -1);
@@ -244,7 +340,7 @@ export class MoveTrial {
     this.#touch(node, slot);
   }
 
-  #takeWhole(slot: 2, node: number): void {
+  #takeWhole(slot: 2 | 3, node: number): void {
     copyRow(this.model.rows, node * ROW, this.#rows, slot * ROW);
     this.#touch(node, slot);
   }
@@ -484,6 +580,18 @@ export class MoveTrial {
     const all = model.tagCounts[node * model.exclusionTagCount + model.exclusionTags[i]![t]!]!;
     return node === this.#p ? all - model.exclusionTimes[i]![t]! : all;
   }
+}
+
+/** What a settled change replaced. */
+export class UndoRecord {
+  instance = -1;
+  primary = -1;
+  secondary = -1;
+  location = 0;
+  pairChange = 0;
+  count = 0;
+  readonly nodes = new Int32Array(4);
+  readonly rows = new Float64Array(4 * ROW);
 }
 
 /** Free spindles of a node that took an instance of unknown spindles: no other fits. */

@@ -161,7 +161,7 @@ export class ScoreBoard {
   readonly #sum = new Float64Array(METRIC_COUNT);
   readonly #squares = new Float64Array(METRIC_COUNT);
   #pairs = 0;
-  /** The 20 components before their weights, as of the last refresh. */
+  /** The 20 components before their weights, as of the last refresh or shift. */
   readonly components = new Float64Array(METRIC_COUNT);
   #score = 0;
 
@@ -175,7 +175,7 @@ export class ScoreBoard {
     this.refresh();
   }
 
-  /** The score as of the last refresh. */
+  /** The score as of the last refresh or shift. */
   get score(): number {
     return this.#score;
   }
@@ -271,6 +271,41 @@ export class ScoreBoard {
       else score += WEIGHTS[c]! * this.#walkSpreadWith(c, nodes, count, changed);
     }
     return score;
+  }
+
+  /**
+   * Takes such a change over, so that later approximate scores start from it; `rows` of the model must already hold
+   * it. Rounding adds up: call `refresh` every few hundred changes. O(1).
+   */
+  shift(nodes: Int32Array, count: number, changed: Float64Array, pairChange: number): void {
+    const { values, model } = this;
+    const n = this.#online.length;
+    this.#pairs += pairChange;
+    for (let t = 0; t < count; t++) {
+      const from = nodes[t]! * METRIC_COUNT;
+      for (let j = 0; j < SUMS.length; j++) {
+        const c = SUMS[j]!;
+        this.components[c]! += changed[t * METRIC_COUNT + c]! - values[from + c]!;
+      }
+      const online = model.online[nodes[t]!] === 1;
+      for (let j = 0; online && j < SPREADS.length; j++) {
+        const c = SPREADS[j]!;
+        const before = values[from + c]! - this.#centre[c]!;
+        const after = changed[t * METRIC_COUNT + c]! - this.#centre[c]!;
+        this.#sum[c]! += after - before;
+        this.#squares[c]! += after * after - before * before;
+      }
+      for (let c = 0; c < METRIC_COUNT; c++) values[from + c] = changed[t * METRIC_COUNT + c]!;
+    }
+    this.components[LOCATION_EXCLUSION] = this.#pairs;
+    let score = 0;
+    for (let j = 0; j < SPREADS.length; j++) {
+      const c = SPREADS[j]!;
+      const sum = this.#sum[c]!;
+      this.components[c] = Math.sqrt(Math.max(0, (this.#squares[c]! - (sum * sum) / n) / n));
+    }
+    for (let c = 0; c < METRIC_COUNT; c++) score += WEIGHTS[c]! * this.components[c]!;
+    this.#score = n === 0 ? 0 : score;
   }
 
   #walkSpreadWith(c: number, nodes: Int32Array, count: number, changed: Float64Array): number {

@@ -1,68 +1,287 @@
-import type { SearchResult, ScoredMove } from './blind-search.js';
+import { blindSearch, type ScoredMove, type SearchResult } from './blind-search.js';
 import { kindsForTargets, mayFailOver, movableInstances } from './candidates.js';
 import type { GroupModel } from './group-model.js';
-import { priceOfKind, type InstancePrices } from './instance-prices.js';
+import { bestOrder } from './list-schedule.js';
+import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
-import { FAILOVER, type MoveKind } from './moves.js';
+import { FAILOVER, type Move, type MoveKind } from './moves.js';
+import { PlacementSearch, type ChosenMove } from './placement-search.js';
+import { seededRandom, type Random } from './random.js';
+import { movesBefore, playOrder } from './schedule.js';
 import { ScoreBoard } from './score.js';
 import type { SearchOptions } from './search-options.js';
 
-/** Gains are divided by seconds to this power: 1 would never touch a long move, 0 is hbal. */
-const TIME_POWER = 0.5;
+export interface TimedSettings {
+  seed: number;
+  /** Score to reach; undefined: what hbal's own search reaches, where that can be found out soon enough. */
+  targetScore?: number;
+  /** The best balance within so many seconds, rather than a balance as soon as possible. */
+  maxSeconds?: number;
+  /** Least score gain per hour of moving. */
+  maxGainCost?: number;
+  /** Multiplies how long is searched; 1 is usual. */
+  effort?: number;
+}
+
+export interface TimedResult {
+  moves: Move[];
+  scoreBefore: number;
+  scoreAfter: number;
+  /** Score that was to be reached, where there was one. */
+  targetScore: number | undefined;
+  /** Predicted seconds until the last move ends, at the quantile of the prices. */
+  seconds: number;
+  /** Sentences for the plan's warnings. */
+  remarks: string[];
+}
+
+/** Candidates that hbal's search may look at for the score to reach: some ten seconds of computing at most. */
+const MOST_BLIND_CANDIDATES = 25_000_000;
+/** Proposals of one annealing run: per movable instance, at least and at most. */
+const PROPOSALS_PER_INSTANCE = 2000;
+const LEAST_PROPOSALS = 150_000;
+const MOST_PROPOSALS = 1_500_000;
+/** Annealing runs, of which the plan that ends first is taken. */
+const RUNS = 2;
+/** Orders that are tried for the moves of a run, fewer for very many moves. */
+const ORDERS = 120;
+const MOST_ORDERED_MOVES = 12_000;
+/** Moves of a plan where no other limit is given: a larger group is balanced in several plans. */
+const MOST_MOVES = 2000;
 
 /**
- * Steepest descent in score gain per predicted time: cheap moves first, long ones only where nothing else helps.
- * Moves `model` to the final placement. O(steps × instances × targets).
+ * A plan for time: which instances to move where, and in which order, so that the score is no worse than hbal's and the
+ * last move ends as early as may be; or the best score within a given time. `start` is left as it is.
  */
-export function timedSearch(model: GroupModel, options: SearchOptions, prices: InstancePrices): SearchResult {
+export function timedSearch(
+  start: GroupModel,
+  options: SearchOptions,
+  prices: MovePrices,
+  settings: TimedSettings,
+): TimedResult {
+  const { seed, maxSeconds, maxGainCost, effort = 1 } = settings;
+  const random = seededRandom(seed);
+  const scoreBefore = new ScoreBoard(start).score;
+  const nothing: Plan = { moves: [], seconds: 0, score: scoreBefore };
+  const result = (plan: Plan, target: number | undefined, remarks: string[] = []): TimedResult => ({
+    moves: plan.moves,
+    scoreBefore,
+    scoreAfter: plan.score,
+    targetScore: target,
+    seconds: plan.seconds,
+    remarks,
+  });
+  const movable = movableInstances(start, options);
+  const balanced = !(scoreBefore - start.optimum >= options.minScore);
+  if (balanced || movable.length === 0 || options.maxLength === 0) return result(nothing, undefined);
+
+  const openEnded = maxSeconds !== undefined || maxGainCost !== undefined;
+  const blind =
+    settings.targetScore === undefined && !openEnded
+      ? blindSearch(start.copy(), options, MOST_BLIND_CANDIDATES)
+      : undefined;
+  const hbals = blind === undefined ? undefined : planOf(start, blind.steps, prices);
+  const target = settings.targetScore ?? (blind?.complete === true ? blind.scoreAfter : undefined);
+  if (hbals !== undefined && blind?.complete === true && hbals.moves.length === 0)
+    return result(nothing, target);
+
+  const search = new PlacementSearch(start, options, prices);
+  const proposals =
+    effort * Math.min(MOST_PROPOSALS, Math.max(LEAST_PROPOSALS, PROPOSALS_PER_INSTANCE * movable.length));
+  const scoreScale = Math.max(1e-9, scoreBefore - (target ?? start.optimum));
+  const timeScale = Math.max(1e-9, hbals?.seconds ?? busiestOfAll(start, movable, prices));
+  const mostMoves = options.maxLength > 0 ? options.maxLength : MOST_MOVES;
+  let best: Plan | undefined =
+    target === undefined || hbals === undefined || hbals.score > target + SAME_SCORE ? undefined : hbals;
+  for (let round = 0; round < RUNS; round++) {
+    const { chosen } = search.run(
+      {
+        targetScore: target ?? -Infinity,
+        busySeconds: maxSeconds ?? Infinity,
+        gainPerHour: maxGainCost ?? 0,
+      },
+      { proposals: Math.floor(proposals), random, timeScale, scoreScale, mostMoves },
+    );
+    const plan = orderAndFinish(start, options, prices, chosen, random, { target, maxSeconds, mostMoves });
+    if (best === undefined || isBetter(plan, best, target)) best = plan;
+  }
+  const remarks =
+    target !== undefined && best!.score > target + SAME_SCORE
+      ? [
+          `no way was found to the score ${target.toFixed(8)} within the rules; the plan ends at ${best!.score.toFixed(8)}`,
+        ]
+      : [];
+  return result(best!, target, remarks);
+}
+
+/** Scores nearer than this are the same to the 8 decimals that hbal prints. */
+const SAME_SCORE = 5e-9;
+
+interface Plan {
+  moves: Move[];
+  seconds: number;
+  score: number;
+}
+
+function isBetter(a: Plan, b: Plan, target: number | undefined): boolean {
+  if (target === undefined) return a.score < b.score;
+  const aReaches = a.score <= target + SAME_SCORE;
+  const bReaches = b.score <= target + SAME_SCORE;
+  if (aReaches !== bReaches) return aReaches;
+  return aReaches ? a.seconds < b.seconds : a.score < b.score;
+}
+
+/** Orders chosen moves, leaves out those that no order allows, and makes up for them with further moves. */
+function orderAndFinish(
+  start: GroupModel,
+  options: SearchOptions,
+  prices: MovePrices,
+  chosen: readonly ChosenMove[],
+  random: Random,
+  limits: { target: number | undefined; maxSeconds: number | undefined; mostMoves: number },
+): Plan {
+  if (chosen.length === 0) {
+    const score = new ScoreBoard(start).score;
+    return finish(start, options, prices, { moves: [], seconds: 0, score }, limits);
+  }
+  const tries = Math.max(1, Math.min(ORDERS, Math.floor(MOST_ORDERED_MOVES / chosen.length)));
+  const order = bestOrder(start, chosen, { tries, random, ignoreSoftErrors: options.ignoreSoftErrors });
+  let moves = order.moves;
+  const { maxSeconds } = limits;
+  // What would end too late falls out; later moves on the same nodes end later still, so that nothing is missing.
+  if (maxSeconds !== undefined) moves = moves.filter((_move, t) => order.ends[t]! <= maxSeconds);
+  return finish(start, options, prices, replay(start, moves, prices), limits);
+}
+
+/** Adds the moves with the best gain per time to a plan until its target is reached or no move helps. */
+function finish(
+  start: GroupModel,
+  options: SearchOptions,
+  prices: MovePrices,
+  plan: Plan,
+  { target, mostMoves }: { target: number | undefined; mostMoves: number },
+): Plan {
+  if (target === undefined || plan.score <= target) return plan;
+  const model = start.copy();
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board, options);
+  for (const move of plan.moves) make(trial, move);
+  board.refresh();
+  const moves = [...plan.moves];
+  const step = (power: number): boolean => {
+    const found = bestGain(model, board, trial, options, prices, power);
+    if (found === undefined) return false;
+    trial.begin(found.instance);
+    trial.allows(found.kind, found.target);
+    moves.push(trial.commit());
+    return true;
+  };
+  while (board.score > target && moves.length < mostMoves && step(TIME_POWER)) continue;
+  return replay(start, moves, prices);
+}
+
+/** Gains are divided by seconds to this power: 1 would never touch a long move, 0 is hbal. */
+const TIME_POWER = 0.5;
+/** A gain below this is rounding. */
+const LEAST_GAIN = 1e-7;
+
+function bestGain(
+  model: GroupModel,
+  board: ScoreBoard,
+  trial: MoveTrial,
+  options: SearchOptions,
+  prices: MovePrices,
+  power: number,
+): { instance: number; kind: MoveKind; target: number } | undefined {
+  const present = board.score;
+  let most = 0;
+  let found: { instance: number; kind: MoveKind; target: number } | undefined;
+  const consider = (instance: number, kind: MoveKind, target: number): void => {
+    if (!trial.allows(kind, target)) return;
+    const gain = present - trial.approximateScore();
+    if (!(gain >= LEAST_GAIN)) return;
+    const worth = gain / prices.typical(instance, kind, target) ** power;
+    if (worth > most) {
+      most = worth;
+      found = { instance, kind, target };
+    }
+  };
+  for (const i of movableInstances(model, options)) {
+    trial.begin(i);
+    if (mayFailOver(model, i, options)) consider(i, FAILOVER, -1);
+    const kinds = kindsForTargets(model, i, options);
+    if (kinds.length === 0) continue;
+    for (let x = 0; x < model.nodeCount; x++) {
+      if (x === model.primary[i] || x === model.secondary[i] || model.online[x] === 0) continue;
+      for (let k = 0; k < kinds.length; k++) consider(i, kinds[k]!, x);
+    }
+  }
+  return found;
+}
+
+const planOf = (start: GroupModel, steps: readonly ScoredMove[], prices: MovePrices): Plan =>
+  replay(
+    start,
+    steps.map(({ move }) => move),
+    prices,
+  );
+
+/** Score and time of moves in their order. */
+function replay(start: GroupModel, moves: Move[], prices: MovePrices): Plan {
+  const model = start.copy();
+  const board = new ScoreBoard(model);
+  const trial = new MoveTrial(board);
+  const seconds = new Float64Array(moves.length);
+  moves.forEach((move, m) => {
+    seconds[m] = prices.typical(move.instance, move.kind, move.target);
+    make(trial, move);
+  });
+  board.refresh();
+  const ends = new Float64Array(moves.length);
+  return { moves, score: board.score, seconds: playOrder(movesBefore(moves), seconds, ends) };
+}
+
+/** Makes moves in their order, with the score after each; `model` moves along. */
+export function playMoves(
+  model: GroupModel,
+  moves: readonly Move[],
+  ignoreSoftErrors: boolean,
+): SearchResult {
+  const board = new ScoreBoard(model);
+  const trial = new MoveTrial(board, { ignoreSoftErrors });
   const scoreBefore = board.score;
   const componentsBefore = board.components.slice();
-  const steps: ScoredMove[] = [];
-  const alreadyBalanced = scoreBefore - model.optimum < options.minScore;
-  const floor = model.optimum + options.minScore;
-  const mostSteps = alreadyBalanced ? 0 : options.maxLength < 0 ? Infinity : options.maxLength;
-  while (steps.length < mostSteps && board.score > floor) {
-    const present = board.score;
-    const leastGain = present > options.minGainLimit ? LEAST_GAIN : Math.max(LEAST_GAIN, options.minGain);
-    let best = 0;
-    let choice: { i: number; kind: MoveKind; x: number } | undefined;
-    const consider = (i: number, kind: MoveKind, x: number): void => {
-      if (!trial.allows(kind, x)) return;
-      const gain = present - trial.approximateScore();
-      if (!(gain >= leastGain)) return;
-      const worth = gain / priceOfKind(prices, i, kind) ** TIME_POWER;
-      if (worth > best) {
-        best = worth;
-        choice = { i, kind, x };
-      }
-    };
-    for (const i of movableInstances(model, options)) {
-      trial.begin(i);
-      if (mayFailOver(model, i, options)) consider(i, FAILOVER, -1);
-      const kinds = kindsForTargets(model, i, options);
-      if (kinds.length === 0) continue;
-      for (let x = 0; x < model.nodeCount; x++) {
-        if (x === model.primary[i] || x === model.secondary[i] || model.online[x] === 0) continue;
-        for (let k = 0; k < kinds.length; k++) consider(i, kinds[k]!, x);
-      }
-    }
-    if (choice === undefined) break;
-    trial.begin(choice.i);
-    trial.allows(choice.kind, choice.x);
-    const move = trial.commit();
-    steps.push({ move, score: board.score });
-  }
+  const steps = moves.map((move) => {
+    trial.begin(move.instance);
+    trial.insist(move.kind, move.target);
+    trial.commit();
+    return { move, score: board.score };
+  });
   return {
     scoreBefore,
     scoreAfter: board.score,
     componentsBefore,
     componentsAfter: board.components.slice(),
-    alreadyBalanced,
+    alreadyBalanced: false,
     steps,
+    complete: true,
   };
 }
 
-/** A gain below this is rounding. */
-const LEAST_GAIN = 1e-7;
+function make(trial: MoveTrial, move: Move): void {
+  trial.begin(move.instance);
+  trial.insist(move.kind, move.target);
+  trial.measure();
+  trial.settle();
+}
+
+/** Seconds of the busiest node if every instance made its first kind of move: a scale, no prediction. */
+function busiestOfAll(start: GroupModel, movable: readonly number[], prices: MovePrices): number {
+  const busy = new Float64Array(start.nodeCount);
+  for (const i of movable) {
+    const kind: MoveKind = start.secondary[i]! >= 0 ? FAILOVER : 1;
+    const seconds = prices.typical(i, kind, start.primary[i] === 0 ? 1 : 0);
+    if (seconds < Infinity) busy[start.primary[i]!]! += seconds;
+  }
+  return Math.max(...busy);
+}

@@ -19,13 +19,15 @@ import {
 } from '../balancer/hbal-report.js';
 import { showFixed } from '../balancer/haskell-numbers.js';
 import { formatHtoolsText } from '../balancer/htools-text.js';
-import { askInstancePrices } from '../balancer/instance-prices.js';
 import { jobsetsOf } from '../balancer/jobsets.js';
+import type { MoveCosts } from '../balancer/move-costs.js';
+import { MovePrices } from '../balancer/move-prices.js';
 import { buildPlan } from '../balancer/plan-builder.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
-import { timedSearch } from '../balancer/timed-search.js';
+import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
 import { parseUtilisation } from '../balancer/utilisation.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { fromIsoTime } from '../domain/units.js';
 import { chooseGroup, fullNames, readCluster, readTextFile } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { moveCostsOf, refuseTwoSources } from './cost-source.js';
@@ -38,6 +40,12 @@ interface Options extends CommonOptions {
   model?: string;
   seed: number;
   quantile: number;
+  maxTime?: number;
+  finishBy?: string;
+  maxGainCost?: number;
+  pareto?: boolean;
+  effort: number;
+  svg?: string;
   maxLength: number;
   minScore: number;
   minGain: number;
@@ -86,6 +94,12 @@ export function balanceCommand(context: Context): Command {
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
     .option('--quantile <q>', 'which predicted duration the search counts with', share, 0.5)
+    .option('--max-time <duration>', 'the best balance reachable in that time, such as 30m or 2h', duration)
+    .option('--finish-by <time>', 'the same until a time of day (06:00) or an RFC 3339 time', String)
+    .option('--max-gain-cost <score>', 'least score gain per hour of moving', number)
+    .option('--pareto', 'plans for several times: score against time, to choose from')
+    .option('--effort <x>', 'search so many times as long as usual', number, 1)
+    .option('--svg <file>', 'draw the schedule as an SVG picture')
     .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1)
     .option('-G, --group <group>', 'node group, by name or uuid')
     .option('-l, --max-length <n>', 'stop after so many moves', integer, defaultSearchOptions.maxLength)
@@ -182,10 +196,10 @@ async function balance(file: string, options: Options, context: Context): Promis
   if (options.printInstances === true) printTable('Initial instance map', instanceTable(model), context);
   if (options.printNodes !== undefined)
     printTable('Initial cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
-  const result =
+  const result: SearchResult =
     blind || costs === undefined
       ? blindSearch(model, search)
-      : timedSearch(model, search, await askInstancePrices(model, costs, options.quantile));
+      : await searchForTime(model, search, costs, options, context.now(), remark);
   const moves = result.steps.map(({ move }) => move);
   sayResult(result, start, names, options, say);
   const hbalStops = asHbal && result.alreadyBalanced;
@@ -209,6 +223,37 @@ async function balance(file: string, options: Options, context: Context): Promis
   }
   if (options.printCommands !== undefined && !hbalStops)
     await printCommands(options.printCommands, start, result, options, context);
+}
+
+/** The timed search; `model` is moved to where it ends. */
+async function searchForTime(
+  model: GroupModel,
+  search: SearchOptions,
+  costs: MoveCosts,
+  options: Options,
+  nowMs: number,
+  remark: (line: string) => void,
+): Promise<SearchResult> {
+  const prices = await MovePrices.ask(model, costs, options.quantile);
+  const found = timedSearch(model, search, prices, {
+    seed: options.seed,
+    effort: options.effort,
+    ...timeLimits(options, nowMs),
+  });
+  for (const line of found.remarks) remark(`movecast: ${line}`);
+  return playMoves(model, found.moves, search.ignoreSoftErrors);
+}
+
+function timeLimits(options: Options, nowMs: number): Pick<TimedSettings, 'maxSeconds' | 'maxGainCost'> {
+  const limits = [
+    options.maxTime,
+    ...(options.finishBy === undefined ? [] : [secondsUntil(options.finishBy, nowMs)]),
+  ];
+  const given = limits.filter((limit) => limit !== undefined);
+  return {
+    ...(given.length === 0 ? {} : { maxSeconds: Math.min(...given) }),
+    ...(options.maxGainCost === undefined ? {} : { maxGainCost: options.maxGainCost }),
+  };
 }
 
 async function modelSettings(
@@ -332,6 +377,33 @@ function integer(text: string): number {
   const value = number(text);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
   return value;
+}
+
+/** `90`, `90s`, `30m`, `2h` → seconds. */
+function duration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?$/.exec(text.trim());
+  const units: Record<string, number> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400 };
+  const seconds = match === null ? NaN : Number(match[1]) * units[match[2] ?? 's']!;
+  if (!(seconds > 0)) throw new InvalidArgumentError('It must be a time such as 90s, 30m or 2h.');
+  return seconds;
+}
+
+/** Seconds from `nowMs` until a time of day, today or tomorrow by the machine's clock, or until an RFC 3339 time. */
+export function secondsUntil(text: string, nowMs: number): number {
+  const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text);
+  let untilMs = fromIsoTime(text);
+  if (clock !== null) {
+    const time = new Date(nowMs);
+    time.setHours(Number(clock[1]), Number(clock[2]), 0, 0);
+    if (time.getTime() <= nowMs) time.setDate(time.getDate() + 1);
+    untilMs = time.getTime();
+  }
+  if (!(untilMs > nowMs))
+    throw new UserError(
+      'usage',
+      `--finish-by ${text} is not a time to come; give a time of day such as 06:00 or an RFC 3339 time`,
+    );
+  return (untilMs - nowMs) / 1000;
 }
 
 function share(text: string): number {

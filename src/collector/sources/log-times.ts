@@ -15,7 +15,7 @@ export interface LeadingTime {
 
 const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ');
 const ISO =
-  /^\[?(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:\s?(Z|UTC|GMT|[+-]\d\d:?\d\d))?\]?(?=\s|$|[,;|])[,;|]?\s*/;
+  /^\[?(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(?:\s?(Z|UTC|GMT|[+-]\d\d:?\d\d))?\]?(?=\s|$|[,;|:])[,;|:]?\s*/;
 const DATE_WORDS =
   /^\[?(?:(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? )?(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* {1,2}(\d{1,2}) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?: (UTC|GMT|[A-Z]{2,5}|[+-]\d{4})(?= (?:19|20)\d\d\b))?(?: ((?:19|20)\d\d)(?=\]|\s|$))?\]?\s*/i;
 

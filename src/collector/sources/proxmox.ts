@@ -97,12 +97,14 @@ interface ProxmoxState {
   earlyMs?: number;
 }
 
-const SIZE = '([\\d.,]{1,24}) ?([KMGTP]?i?B|[KMGTP])?';
+const SIZE = '(\\d[\\d.]{0,23}) ?([KMGTP]?i?B|[KMGTP])?';
 const START =
   /^starting migration of (VM|CT|VM\/CT)? ?(\d{1,12}) to (?:node|host|remote node|remote) '([^']{1,255})'/i;
 const ACTIVE = new RegExp(`^migration active, transferred ${SIZE} of ${SIZE} VM-state(?:, ${SIZE}/s)?`, 'i');
-const ACTIVE_OLD =
-  /^migration status: active \(transferred (\d{1,18}), remaining (\d{1,18})\)?, total (\d{1,18})\)?/;
+const ACTIVE_OLD = new RegExp(
+  `^migration status: active \\(transferred ${SIZE}, remaining ${SIZE}\\)?, total ${SIZE}\\)?`,
+  'i',
+);
 const SPEED = new RegExp(`^(?:average )?migration speed: ${SIZE}/s(?: - downtime (\\d{1,12}) ms)?`, 'i');
 const COMPLETED = new RegExp(`^migration completed, transferred ${SIZE} VM-state`, 'i');
 const MIRROR = new RegExp(`^(?:drive|mirror)-([\\w.-]{1,40}): transferred ${SIZE} of ${SIZE}`, 'i');
@@ -391,8 +393,8 @@ function progress(text: string, atMs: number | undefined, task: Task): void {
   }
   if ((m = ACTIVE_OLD.exec(text)) !== null) {
     task.isOnline = true;
-    task.transferredBytes = Number(m[1]);
-    task.stateBytes = Number(m[3]);
+    task.transferredBytes = parseBytes(`${m[1]} ${m[2] ?? ''}`);
+    task.stateBytes = parseBytes(`${m[5]} ${m[6] ?? ''}`);
     return;
   }
   if ((m = SPEED.exec(text)) !== null) {

@@ -55,6 +55,14 @@ describe('proxmox', () => {
     });
   });
 
+  it('reads kilobytes of still older versions', () => {
+    const text = fixture('proxmox', 'pve-4-bytes.log').replace(
+      /transferred \d+, remaining \d+\), total \d+\)/,
+      'transferred 175781KB, remaining 878906KB), total 1057408KB)',
+    );
+    expect(movesOf(runSource(proxmoxSource, text))[0]).toMatchObject({ memory_mib: 1032.625 });
+  });
+
   it('reads mirrored disks, a cancelled and a broken migration until they broke, a container; a refused one is no move', () => {
     const findings = runSource(proxmoxSource, fixture('proxmox', 'pve-8-local-disks.log'));
     expect(reasonsOf(findings)).toEqual([]);

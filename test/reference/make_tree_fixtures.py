@@ -101,6 +101,7 @@ def make_lightgbm():
         'lightgbm-gamma': (dict(objective='gamma'), X, np.exp(y)),
         'lightgbm-binary': (dict(objective='binary', sigmoid=2.0), X, (y > 1).astype(float)),
         'lightgbm-forest': (dict(objective='regression', boosting='rf', bagging_freq=1, bagging_fraction=.6), X, y),
+        'lightgbm-dart': (dict(objective='regression', boosting='dart', drop_rate=.3), X, y),
         'lightgbm-stump-of-one': (dict(objective='regression', min_data_in_leaf=1000), X, y),
     }
     for name, (params, rows, target) in kinds.items():

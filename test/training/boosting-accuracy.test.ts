@@ -1,7 +1,8 @@
 /**
  * Our trainer beside scikit-learn, XGBoost and LightGBM: same rows, same split in time, same sizes. Their losses stand in
  * test/fixtures/trees/reference-scores.json, made by test/reference/boosting_reference.py; where Debian's
- * python3-sklearn and python3-xgboost are installed they are made again here.
+ * python3-sklearn and python3-xgboost are installed they are made again here. MOVECAST_SHOW_SCORES=1 prints
+ * all of them, MOVECAST_UPDATE_REFERENCE=1 writes the file anew.
  */
 import { describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
@@ -94,6 +95,18 @@ function theirScores(frame: SplitFrame): Scores {
   return run.status === 0 ? (JSON.parse(run.stdout) as Scores) : {};
 }
 
+function scoreTable(name: string, scores: Scores): string {
+  const losses = Object.keys(scores['ours']!);
+  const line = (cells: string[]): string => `| ${cells.join(' | ')} |`;
+  return [
+    line([name, ...losses]),
+    line(['---', ...losses.map(() => '---')]),
+    ...Object.entries(scores).map(([who, of]) =>
+      line([who, ...losses.map((loss) => of[loss]?.toFixed(4) ?? '')]),
+    ),
+  ].join('\n');
+}
+
 describe('on the same rows and the same split our losses are those of the known libraries or better', () => {
   const committed = JSON.parse(readFileSync(REFERENCE, 'utf8')) as Record<string, Scores>;
   if (process.env['MOVECAST_UPDATE_REFERENCE'] === '1') {
@@ -113,6 +126,7 @@ describe('on the same rows and the same split our losses are those of the known 
         );
       }
       const references = { ...committed[name]!, ...now };
+      if (process.env['MOVECAST_SHOW_SCORES'] === '1') console.log(scoreTable(name, { ours, ...references }));
       for (const [loss, score] of Object.entries(ours)) {
         const theirs = Object.values(references).flatMap((scores) => scores[loss] ?? []);
         expect(theirs.length).toBeGreaterThan(0);

@@ -1,4 +1,5 @@
 import { DEFAULT_CLUSTER, finishMs, startMs, type MoveRecord } from '../domain/move-record.js';
+import { isUnknownNode } from './sources/finished-move.js';
 
 /** A move that lasted, as far as counting others beside it goes. */
 interface Span {
@@ -34,7 +35,9 @@ export class ConcurrentMoves {
     for (let i = this.#remembered.length; i < all.length; i++) {
       const record = all[i]!;
       const want = record.concurrent_moves === undefined ? wanted(record) : undefined;
-      if (want !== undefined && (counts[i]! > 0 || want.mayBeNone)) record.concurrent_moves = counts[i]!;
+      const mayBeNone =
+        want?.mayBeNone === true && !isUnknownNode(record.source_node) && !isUnknownNode(record.target_node);
+      if (want !== undefined && (counts[i]! > 0 || mayBeNone)) record.concurrent_moves = counts[i]!;
     }
     let newestStartMs = -Infinity;
     for (const record of all) newestStartMs = Math.max(newestStartMs, startMs(record));
@@ -86,7 +89,8 @@ export function countOverlaps(records: readonly MoveRecord[]): Int32Array {
   return counts;
 }
 
+/** The nodes that are known: two moves from nobody knows where need not be from the same node. */
 function nodesOf({ cluster = DEFAULT_CLUSTER, source_node, target_node }: MoveRecord): string[] {
-  const source = `${cluster}\n${source_node}`;
-  return source_node === target_node ? [source] : [source, `${cluster}\n${target_node}`];
+  const names = new Set([source_node, target_node]);
+  return [...names].filter((name) => !isUnknownNode(name)).map((name) => `${cluster}\n${name}`);
 }

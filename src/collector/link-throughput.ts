@@ -1,6 +1,7 @@
 import { finishMs, type MoveRecord } from '../domain/move-record.js';
 import { pairLink, type LinkSample } from '../domain/samples.js';
 import { mibPerSecondToMbps, toIsoTime } from '../domain/units.js';
+import { BY_MOVES_AT_LEAST, isUnknownNode } from './sources/finished-move.js';
 
 /** A move that ran at so much of its cap was held back by it. */
 const NEAR_CAP = 0.9;
@@ -10,8 +11,6 @@ const SHORTEST_SECONDS = 1;
 
 /** Ends the name of a link whose samples come from moves: what the link gave them. */
 export const BY_MOVES = ':moves';
-/** The same, where the move was limited elsewhere: the link gives at least this much. */
-export const BY_MOVES_AT_LEAST = ':moves-at-least';
 
 /**
  * What a move tells about its link where nothing monitors it: the throughput it got, as of its finish, when that became
@@ -22,6 +21,7 @@ export const BY_MOVES_AT_LEAST = ':moves-at-least';
 export function linkSampleOf(record: MoveRecord): LinkSample | undefined {
   if (record.status === 'failed' || record.status === 'cancelled') return undefined;
   if (record.source_node === record.target_node) return undefined;
+  if (isUnknownNode(record.source_node) || isUnknownNode(record.target_node)) return undefined;
   const seconds = record.duration_seconds - (record.setup_ms ?? 0) / 1000;
   if (seconds < SHORTEST_SECONDS) return undefined;
   const mbps =

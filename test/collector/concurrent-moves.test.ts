@@ -97,4 +97,14 @@ describe('ConcurrentMoves', () => {
     new ConcurrentMoves().complete(batch, () => ({ mayBeNone: false }));
     expect(batch.map((record) => record.concurrent_moves)).toEqual([undefined, 1]);
   });
+
+  it('takes two nodes that nobody named for no common node, and none seen there for nothing known', () => {
+    const records = [
+      move('1', 0, 60, { source_node: 'unknown-source', target_node: 'x' }),
+      move('2', 10, 60, { source_node: 'unknown-source', target_node: 'y' }),
+    ];
+    expect([...countOverlaps(records)]).toEqual([0, 0]);
+    new ConcurrentMoves().complete(records, () => ({ mayBeNone: true }));
+    expect(records.map((record) => record.concurrent_moves)).toEqual([undefined, undefined]);
+  });
 });

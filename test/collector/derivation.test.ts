@@ -93,6 +93,7 @@ describe('linkSampleOf', () => {
   it.each([
     ['a move that was broken off', { throughput_mbps: 900, status: 'failed' as const }],
     ['a move that tells no bytes', {}],
+    ['a move from nobody knows where', { throughput_mbps: 900, source_node: 'unknown-source' }],
     ['a move of a moment', { throughput_mbps: 900, duration_seconds: 0.5 }],
     ['a move within a node', { throughput_mbps: 900, target_node: 'a' }],
   ])('tells nothing from %s', (_, more) => {

@@ -1,7 +1,6 @@
 import type { MoveStatus } from '../../domain/move-record.js';
-import { pairLink } from '../../domain/samples.js';
 import { toIsoTime } from '../../domain/units.js';
-import { finishedMove, reject, UNKNOWN_SOURCE, UNKNOWN_TARGET } from './finished-move.js';
+import { finishedMove, reject, streamLink, UNKNOWN_SOURCE, UNKNOWN_TARGET } from './finished-move.js';
 import { plainLine } from './log-prefix.js';
 import type { PlainLine } from './log-prefix.js';
 import { LogClock } from './log-times.js';
@@ -346,7 +345,7 @@ class DrbdParser implements LogParser {
     const here = context.node ?? plain.host;
     const source = (proc?.side === 'target' ? undefined : here) ?? context.sourceNode ?? UNKNOWN_SOURCE;
     const target = (proc?.side === 'target' ? here : undefined) ?? context.targetNode ?? UNKNOWN_TARGET;
-    const link = pairLink(source, target);
+    const link = streamLink(source, target);
     this.look ??= {
       atMs: plain.atMs ?? this.atMs ?? context.startedAtMs ?? context.nowMs,
       mbps: [],

@@ -1,6 +1,7 @@
 import { EARLIEST_TIME, LONGEST_MOVE_SECONDS } from '../../domain/fields.js';
 import type { MoveStatus, Operation } from '../../domain/move-record.js';
 import { DEFAULT_CLUSTER } from '../../domain/move-record.js';
+import { pairLink } from '../../domain/samples.js';
 import { toIsoTime } from '../../domain/units.js';
 import type { Finding, SourceContext } from './source.js';
 import { roundTo } from './sizes.js';
@@ -8,6 +9,19 @@ import { roundTo } from './sizes.js';
 /** What stands in the place of a node that neither the log nor the user named. A label says so. */
 export const UNKNOWN_SOURCE = 'unknown-source';
 export const UNKNOWN_TARGET = 'unknown-target';
+
+/** Ends the name of a link whose samples come from moves that may have been limited elsewhere: it gives at least this much. */
+export const BY_MOVES_AT_LEAST = ':moves-at-least';
+
+/** True for a node that nobody named: two such are not the same node. */
+export const isUnknownNode = (name: string): boolean => name === UNKNOWN_SOURCE || name === UNKNOWN_TARGET;
+
+/**
+ * The link of a move's own stream, apart from monitored traffic: a stream is no background to the moves that follow.
+ * What it carried, the link carries at least.
+ */
+export const streamLink = (sourceNode: string, targetNode: string): string =>
+  `${pairLink(sourceNode, targetNode)}${BY_MOVES_AT_LEAST}`;
 
 /** A move as a parser puts it together; what is undefined is left out. */
 export interface FinishedMove {

@@ -1,8 +1,7 @@
 import type { MoveStatus } from '../../domain/move-record.js';
-import { pairLink } from '../../domain/samples.js';
 import { mibPerSecondToMbps, toIsoTime } from '../../domain/units.js';
 import type { ClusterLedger, LedgerAnswer, LedgerEntry } from '../cluster-ledger.js';
-import { finishedMove, reject } from './finished-move.js';
+import { finishedMove, reject, streamLink } from './finished-move.js';
 import type { JobMessage, MoveTold } from './ganeti-job-log.js';
 import { headingOf, hear, nothingTold, operationOf } from './ganeti-job-log.js';
 import { roundTo } from './sizes.js';
@@ -344,7 +343,7 @@ export function record(told: MoveTold, move: ToldMove, context: SourceContext): 
       if (!(mibPerSecond >= 0)) continue;
       const value: Record<string, unknown> = {
         at: toIsoTime(Math.round(ms)),
-        link: pairLink(sourceNode, targetNode),
+        link: streamLink(sourceNode, targetNode),
         throughput_mbps: roundTo(mibPerSecondToMbps(mibPerSecond), 3),
       };
       if (context.cluster !== undefined) value['cluster'] = context.cluster;

@@ -1,7 +1,6 @@
 import type { MoveStatus } from '../../domain/move-record.js';
-import { pairLink } from '../../domain/samples.js';
 import { BYTES_PER_MIB, toIsoTime } from '../../domain/units.js';
-import { finishedMove, reject } from './finished-move.js';
+import { finishedMove, reject, streamLink } from './finished-move.js';
 import { mibOf, roundTo } from './sizes.js';
 import type { Finding, SourceContext } from './source.js';
 
@@ -250,7 +249,7 @@ export class PrecopySeries {
     const findings: Finding[] = [];
     const source = context.sourceNode ?? context.node;
     if (source !== undefined && context.targetNode !== undefined && positive(reply.mbps)) {
-      const link = pairLink(source, context.targetNode);
+      const link = streamLink(source, context.targetNode);
       findings.push({
         kind: 'link-sample',
         line,

@@ -78,8 +78,8 @@ describe('drbd', () => {
       'link-sample',
     );
     expect(samples).toEqual([
-      { at: '2026-03-10T09:00:00.000Z', link: 'a>b', throughput_mbps: 1450.508 },
-      { at: '2026-03-10T09:00:10.000Z', link: 'a>b', throughput_mbps: 43.647 },
+      { at: '2026-03-10T09:00:00.000Z', link: 'a>b:moves-at-least', throughput_mbps: 1450.508 },
+      { at: '2026-03-10T09:00:10.000Z', link: 'a>b:moves-at-least', throughput_mbps: 43.647 },
     ]);
     expect(
       samplesOf(
@@ -87,7 +87,11 @@ describe('drbd', () => {
         'link-sample',
       ),
     ).toEqual([
-      { at: '2026-03-01T00:00:00.000Z', link: 'unknown-source>unknown-target', throughput_mbps: 0.066 },
+      {
+        at: '2026-03-01T00:00:00.000Z',
+        link: 'unknown-source>unknown-target:moves-at-least',
+        throughput_mbps: 0.066,
+      },
     ]);
   });
 

@@ -117,7 +117,11 @@ describe('ganeti-jobs', () => {
       labels: { mode: 'move' },
     });
     expect(samplesOf(queue(), 'link-sample')).toEqual([
-      { at: '2026-05-28T22:07:50.000Z', link: 'gn4.example.org>gn7.example.org', throughput_mbps: 858.993 },
+      {
+        at: '2026-05-28T22:07:50.000Z',
+        link: 'gn4.example.org>gn7.example.org:moves-at-least',
+        throughput_mbps: 858.993,
+      },
     ]);
   });
 

@@ -79,7 +79,7 @@ describe('qmp', () => {
     });
     expect(samplesOf(findings, 'link-sample')).toContainEqual({
       at: '2026-09-21T14:13:21.250Z',
-      link: 'a>b',
+      link: 'a>b:moves-at-least',
       throughput_mbps: 1043.2,
     });
   });

@@ -23,6 +23,9 @@ const DATE_WORDS =
 const MOST_YEARS_BACK = 8;
 /** A clock that is a little ahead of ours must not throw a line a year back. */
 const AHEAD_MS = 86_400_000;
+const QUARTER_MS = 900_000;
+/** A quarter of a year of quarters of an hour. */
+const MOST_QUARTERS = 10_000;
 
 /**
  * Reads times as logs write them: RFC 3339 with or without a zone, syslog (`May 02 10:57:01`, no year), ctime
@@ -33,6 +36,7 @@ const AHEAD_MS = 86_400_000;
 export class LogClock {
   private readonly format: Intl.DateTimeFormat | undefined;
   private readonly offsetMs: number;
+  private readonly offsets = new Map<number, number>();
   private readonly nowMs: number;
   /** The last time read, in epoch milliseconds: to be saved with a parser's state. */
   lastMs: number;
@@ -100,7 +104,19 @@ export class LogClock {
     return fitsLater && !fitsEarlier ? later : earlier; // a time that the clocks skipped: as if they had not
   }
 
+  /** Clocks change on quarters of an hour only: each quarter is asked for once. */
   private zoneOffsetAt(ms: number): number {
+    const quarter = Math.floor(ms / QUARTER_MS);
+    let offset = this.offsets.get(quarter);
+    if (offset === undefined) {
+      if (this.offsets.size >= MOST_QUARTERS) this.offsets.clear();
+      offset = this.askOffset(ms);
+      this.offsets.set(quarter, offset);
+    }
+    return offset;
+  }
+
+  private askOffset(ms: number): number {
     const parts = this.format!.formatToParts(ms);
     let offset = 0;
     for (const part of parts) {

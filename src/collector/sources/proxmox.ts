@@ -14,6 +14,8 @@ export const proxmoxSource: LogSource = {
   version: 1,
   longestLineBytes: USUAL_LINE_BYTES,
   detect,
+  // Beside the tasks' logs in /var/log/pve/tasks lie lists of them.
+  ownsFile: (fileName) => !/(?:^|[\\/])(?:index(?:\.\d+)?|active)$/.test(fileName),
   parser: (context, state) => new ProxmoxParser(context, state),
 };
 

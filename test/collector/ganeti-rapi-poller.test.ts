@@ -200,6 +200,8 @@ const ALL = ['4711:0', '4712:0', '4713:0', '4714:0', '4716:0', '4720:0', '4721:0
     const { findings } = await poll(await start(fakeOf('list')), { caFile: file('rapi.pem') });
     expect(movesOf(findings)[0]).toMatchObject({
       id: 'ganeti:default:job-4711:0',
+      source_node: 'gn1.example.org', // where the job that made it put it
+      memory_mib: 4096,
       labels: { start_from: 'job start, with its wait for locks' },
     });
   });

@@ -75,6 +75,8 @@ export function readJob(value: unknown): GanetiJob | undefined {
     putTime(opcode, 'startMs', at('opstart', index) ?? op['start_timestamp']);
     putTime(opcode, 'execMs', at('opexec', index) ?? op['exec_timestamp']);
     putTime(opcode, 'endMs', at('opend', index) ?? op['end_timestamp']);
+    // RAPI's shorter replies tell only when the job ended: with one opcode, that is when it did.
+    if (opcode.endMs === undefined && ops.length === 1 && job.endMs !== undefined) opcode.endMs = job.endMs;
     job.opcodes.push(opcode);
   });
   return job;
@@ -183,7 +185,7 @@ function moveOf(
         status,
         key: [`job-${job.id}`, index],
         startMs: opcode.execMs ?? told.firstMs ?? (index === 0 ? job.startMs : undefined) ?? opcode.startMs,
-        endMs: endOf(told, status, opcode.endMs ?? (job.opcodes.length === 1 ? job.endMs : undefined)),
+        endMs: endOf(told, status, opcode.endMs),
         input,
         labels: {
           opcode: opcode.opId.slice(3),

@@ -83,10 +83,9 @@ async function collectFrom(text: Buffer): Promise<number> {
   return count;
 }
 
-/** Peak resident MiB of the program reading so many lines from a pipe, and records a second, start of Node included. */
-async function peakOf(args: readonly string[], count: number): Promise<{ peakMib: number; rate: number }> {
+/** Peak resident MiB of the program reading so many lines from a pipe. */
+async function peakMibOf(args: readonly string[], count: number): Promise<number> {
   const program = fileURLToPath(new URL('../../src/main.mjs', import.meta.url));
-  const beganMs = performance.now();
   const child = spawn(process.execPath, [program, 'collect', 'records', '-', '--json', ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
@@ -109,7 +108,7 @@ async function peakOf(args: readonly string[], count: number): Promise<{ peakMib
   clearInterval(look);
   const { read, rejected } = JSON.parse(out) as { read: number; rejected: number };
   if (read !== count || rejected !== 0) throw new Error(`read ${read} of ${count}, ${rejected} rejected`);
-  return { peakMib, rate: (count / (performance.now() - beganMs)) * 1000 };
+  return peakMib;
 }
 
 console.log(`${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}`);
@@ -135,22 +134,15 @@ await timed(
 );
 await timed('parsed from JSONL: lines, JSON, check, batch', () => collectFrom(text));
 
-console.log(
-  '\nthe program, fed through a pipe: peak resident memory, and speed with the start of Node in it',
-);
-for (let count = 1000; count <= MOST_LINES; count *= 10) {
-  const { peakMib, rate } = await peakOf(['--dry-run'], count);
-  console.log(
-    `--dry-run        ${shown(count).padStart(11)} lines  ${peakMib.toFixed(0).padStart(4)} MiB  ${shown(rate).padStart(8)} records/s`,
-  );
-}
+console.log('\npeak resident memory of the program, fed through a pipe');
+const tell = (name: string, count: number, peakMib: number): void =>
+  console.log(`${name.padEnd(16)}${shown(count).padStart(11)} lines ${peakMib.toFixed(0).padStart(5)} MiB`);
+for (let count = 1000; count <= MOST_LINES; count *= 10)
+  tell('--dry-run', count, await peakMibOf(['--dry-run'], count));
 for (let count = 1000; count <= Math.min(MOST_LINES, 1_000_000); count *= 10) {
   const folder = mkdtempSync(join(tmpdir(), 'movecast-bench-'));
   try {
-    const { peakMib, rate } = await peakOf(['--store', `sqlite:${join(folder, 'moves.db')}`], count);
-    console.log(
-      `into SQLite      ${shown(count).padStart(11)} lines  ${peakMib.toFixed(0).padStart(4)} MiB  ${shown(rate).padStart(8)} records/s`,
-    );
+    tell('into SQLite', count, await peakMibOf(['--store', `sqlite:${join(folder, 'moves.db')}`], count));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -81,7 +81,9 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
       const child = start(program, isFollowing ? [...args, '--follow'] : args, folder);
       const exit = ended(child);
       const killsServer = server !== undefined && round % server.everyRounds === 0;
-      const killAtMs = 0.9 * idleMs + random() * (1.1 * fullMs - 0.9 * idleMs);
+      const wanted = result.records - before;
+      const neededMs = idleMs + ((fullMs - idleMs) * wanted) / recordsARound;
+      const killAtMs = 0.9 * idleMs + random() * (1.1 * neededMs - 0.9 * idleMs);
       const serverAtMs = killAtMs * random();
       const serverDown = killsServer ? sleep(serverAtMs).then(() => server.server.kill()) : Promise.resolve();
       await Promise.race([exit, sleep(killAtMs)]);
@@ -94,7 +96,6 @@ export async function killRounds(options: KillRoundsOptions): Promise<KillRounds
         await server.server.start();
       }
       const added = (await countMoves(store)) - before;
-      const wanted = result.records - before;
       if (wasRunning) result.killed++;
       if (wasRunning && added > 0 && added < wanted) result.killedWhileWriting++;
       options.onRound?.(

@@ -78,7 +78,11 @@ describe('movecast serve', () => {
     let url: string;
     beforeAll(async () => {
       service = run('serve', '--port', '0', ...store);
-      await new Promise((resolve) => service.stdout.once('data', resolve));
+      const ended = service.code.then((code) =>
+        Promise.reject(new Error(`ended with ${code}: ${service.err()}`)),
+      );
+      await Promise.race([new Promise((resolve) => service.stdout.once('data', resolve)), ended]);
+      ended.catch(() => undefined);
       url = /Movecast is at (\S+)/.exec(service.out())![1]!;
     });
 

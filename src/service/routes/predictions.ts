@@ -6,6 +6,7 @@ import {
   modelReferenceSchema,
   predictionErrorSchema,
   predictionSchema,
+  type Basis,
   type Prediction,
   type PredictionOrError,
 } from '../../domain/prediction.js';
@@ -78,18 +79,23 @@ export function predictionRoutes({ model, metrics, now }: ServiceParts): Route[]
     const { predictor } = model;
     const nowMs = now();
     const answers: PredictionOrError[] = [];
+    const counts: Record<Basis, number> = { link: 0, node: 0, cluster: 0, prior: 0 };
+    let refused = 0;
     for (const [index, item] of raw.entries()) {
       const parsed = parseMoveRequest(item);
       if (parsed.ok) {
         const prediction = predictor.predict(parsed.value, nowMs);
-        metrics.predictions.inc({ basis: prediction.basis });
+        counts[prediction.basis] += 1;
         answers.push(prediction);
       } else {
-        metrics.predictionErrors.inc();
+        refused += 1;
         answers.push(errorOf(item, parsed.field, parsed.reason));
       }
       if (index % SLICE === SLICE - 1) await yieldToLoop();
     }
+    for (const [basis, count] of Object.entries(counts))
+      if (count > 0) metrics.predictions.inc({ basis }, count);
+    if (refused > 0) metrics.predictionErrors.inc(refused);
     return answers;
   }
 

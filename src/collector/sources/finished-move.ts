@@ -99,6 +99,12 @@ export function finishedMove(move: FinishedMove, context: SourceContext): Findin
   return { kind: 'move', value, line, text: move.text.slice(0, LONGEST_SHOWN) };
 }
 
+/** The context for a move that is not the first of its text: the start that the user gave is not its own. */
+export function withoutStart(context: SourceContext): SourceContext {
+  const { startedAtMs: _, ...others } = context;
+  return others;
+}
+
 /** A reject with its text cut to a length that a person reads. */
 export function reject(line: number, reason: string, text: string): Finding {
   return { kind: 'reject', line, reason, text: text.slice(0, LONGEST_SHOWN) };

@@ -1,6 +1,6 @@
 import type { MoveStatus } from '../../domain/move-record.js';
 import { BYTES_PER_MIB, toIsoTime } from '../../domain/units.js';
-import { finishedMove, reject, streamLink } from './finished-move.js';
+import { finishedMove, reject, streamLink, withoutStart } from './finished-move.js';
 import { mibOf, roundTo } from './sizes.js';
 import type { Finding, SourceContext } from './source.js';
 
@@ -40,6 +40,8 @@ export interface MigrationSettings {
 /** What a series remembers between answers: plain JSON. */
 interface SeriesState {
   startMs?: number;
+  /** An event told the start. */
+  isBegun?: true;
   instance?: string;
   last?: MigrationReply;
   replies: number;
@@ -48,6 +50,8 @@ interface SeriesState {
   capabilities: string[];
   /** Figures of the last finished migration: asking again afterwards gives the same answer again. */
   finished?: string;
+  /** The start that the user gave was that of the first migration, which has been told. */
+  isStartTaken?: true;
 }
 
 const STATUS: ReadonlyMap<string, MoveStatus> = new Map([
@@ -112,6 +116,7 @@ export class PrecopySeries {
   /** An event says that a migration was set up at a moment, in epoch milliseconds. */
   begins(atMs: number): void {
     this.current.startMs = atMs;
+    this.current.isBegun = true;
   }
 
   /** One answer; `text` is what a reject shows. */
@@ -138,9 +143,9 @@ export class PrecopySeries {
       return findings;
     }
     findings.push(this.ended(status, reply, line, text));
-    const { instance, settings } = this.current;
-    this.current = { replies: 0, line, settings, capabilities: [], finished: key! };
-    if (instance !== undefined) this.current.instance = instance;
+    this.next(line);
+    this.current.finished = key!;
+    this.current.isStartTaken = true;
     return findings;
   }
 
@@ -166,10 +171,9 @@ export class PrecopySeries {
   }
 
   private cutOff(): Finding[] {
-    const { last, line, instance, settings } = this.current;
+    const { last, line } = this.current;
     if (last === undefined) return [];
-    this.current = { replies: 0, line, settings, capabilities: [] };
-    if (instance !== undefined) this.current.instance = instance;
+    this.next(line);
     if (!RUNNING.has(last.status)) return [];
     const seconds = last.totalTimeMs === undefined ? '' : ` after ${roundTo(last.totalTimeMs / 1000, 3)} s`;
     return [
@@ -179,6 +183,14 @@ export class PrecopySeries {
         JSON.stringify(last),
       ),
     ];
+  }
+
+  /** What outlasts a migration: the guest, its settings, and whether the given start is taken. */
+  private next(line: number): void {
+    const { instance, settings, isStartTaken } = this.current;
+    this.current = { replies: 0, line, settings, capabilities: [] };
+    if (instance !== undefined) this.current.instance = instance;
+    if (isStartTaken !== undefined) this.current.isStartTaken = isStartTaken;
   }
 
   private ended(status: MoveStatus, reply: MigrationReply, line: number, text: string): Finding {
@@ -200,10 +212,13 @@ export class PrecopySeries {
     return finishedMove(
       {
         origin: this.origin,
+        // An answer that stands alone may be asked for again, at any time later: its figures tell which move it was.
         key:
           current.startMs === undefined
             ? ['figures', figures(last)]
-            : [instanceOf(current, context), Math.round(current.startMs)],
+            : current.isBegun !== true && current.replies === 1
+              ? [instanceOf(current, context), 'figures', figures(last)]
+              : [instanceOf(current, context), Math.round(current.startMs)],
         instance: current.instance,
         sourceNode: context.sourceNode ?? context.node,
         targetNode: undefined,
@@ -231,7 +246,7 @@ export class PrecopySeries {
         line,
         text,
       },
-      context,
+      current.isStartTaken === true ? withoutStart(context) : context,
     );
   }
 

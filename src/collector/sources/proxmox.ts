@@ -1,5 +1,5 @@
 import type { MoveStatus, Operation } from '../../domain/move-record.js';
-import { finishedMove, reject } from './finished-move.js';
+import { finishedMove, reject, withoutStart } from './finished-move.js';
 import { stripEscapes } from './log-prefix.js';
 import { LogClock } from './log-times.js';
 import { mibOf, parseAmount, parseBytes, parseClockSpan, roundTo } from './sizes.js';
@@ -95,6 +95,8 @@ interface ProxmoxState {
   upid?: Upid;
   lastMs: number;
   isHa: boolean;
+  /** The start that the user gave was that of the first task, which has been told. */
+  isStartTaken?: true;
   /** The first time of a task whose starting line has not come yet. */
   earlyMs?: number;
 }
@@ -309,45 +311,45 @@ class ProxmoxParser implements LogParser {
       error: task.error?.slice(0, 200),
       vmid: instance === guest ? undefined : guest,
     };
-    return [
-      finishedMove(
-        {
-          origin: 'proxmox',
-          key:
-            own === undefined
-              ? startMs === undefined
-                ? [instance, spanSeconds, Math.round(transferred ?? 0), task.downtimeMs ?? 0]
-                : [instance, Math.round(startMs)]
-              : [`UPID-${own.node}-${own.startMs / 1000}`, instance],
-          instance,
-          sourceNode: context.sourceNode ?? context.node ?? own?.node,
-          targetNode: task.target,
-          operation,
-          startMs,
-          durationSeconds,
-          status,
-          fields: {
-            memory_mib: operation === 'live_migration' ? memoryMib(task) : undefined,
-            disk_mib: task.copiesDisks
-              ? diskBytes > 0
-                ? mibOf(diskBytes)
-                : undefined
-              : task.guest !== undefined && status === 'completed'
-                ? 0
-                : undefined,
-            max_bandwidth_mib_s: mibOf(task.bandwidthBytes),
-            downtime_limit_ms: task.downtimeLimitMs,
-            capabilities: task.isCached ? ['xbzrle'] : undefined,
-            downtime_ms: task.downtimeMs,
-            transferred_mib: mibOf(transferred),
-          },
-          labels,
-          line: task.line,
-          text: `${task.text}\n${text}`,
+    const finding = finishedMove(
+      {
+        origin: 'proxmox',
+        key:
+          own === undefined
+            ? startMs === undefined
+              ? [instance, spanSeconds, Math.round(transferred ?? 0), task.downtimeMs ?? 0]
+              : [instance, Math.round(startMs)]
+            : [`UPID-${own.node}-${own.startMs / 1000}`, instance],
+        instance,
+        sourceNode: context.sourceNode ?? context.node ?? own?.node,
+        targetNode: task.target,
+        operation,
+        startMs,
+        durationSeconds,
+        status,
+        fields: {
+          memory_mib: operation === 'live_migration' ? memoryMib(task) : undefined,
+          disk_mib: task.copiesDisks
+            ? diskBytes > 0
+              ? mibOf(diskBytes)
+              : undefined
+            : task.guest !== undefined && status === 'completed'
+              ? 0
+              : undefined,
+          max_bandwidth_mib_s: mibOf(task.bandwidthBytes),
+          downtime_limit_ms: task.downtimeLimitMs,
+          capabilities: task.isCached ? ['xbzrle'] : undefined,
+          downtime_ms: task.downtimeMs,
+          transferred_mib: mibOf(transferred),
         },
-        context,
-      ),
-    ];
+        labels,
+        line: task.line,
+        text: `${task.text}\n${text}`,
+      },
+      saved.isStartTaken === true ? withoutStart(context) : context,
+    );
+    saved.isStartTaken = true;
+    return [finding];
   }
 
   private cutOff(how: string): Finding[] {

@@ -26,6 +26,15 @@ describe('libvirt', () => {
     });
   });
 
+  it('knows a completed job again when it is asked for at another time', () => {
+    const text = fixture('libvirt', 'libvirt-9-completed.txt');
+    const later = text.replace('T14:00:42', 'T15:30:00');
+    const [first, second] = [text, later].map(
+      (answer) => movesOf(runSource(libvirtSource, answer))[0]!['id'],
+    );
+    expect(second).toBe(first);
+  });
+
   it('follows several guests, tells the failed one, rejects the view of the destination, leaves dumps alone', () => {
     const findings = runSource(libvirtSource, fixture('libvirt', 'libvirt-8-running.txt'));
     expect(movesOf(findings)).toEqual([

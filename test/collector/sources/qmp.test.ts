@@ -38,6 +38,18 @@ describe('qmp', () => {
     });
   });
 
+  it('takes the given start for the first migration only', () => {
+    const text = fixture('qmp', 'qemu-10-completed.json');
+    const two = `${text}${text.replace('31250', '9000')}`;
+    const moves = movesOf(
+      runSource(qmpSource, two, { startedAtMs: 1_767_322_800_000, nowMs: 1_767_326_400_000 }),
+    );
+    expect(moves.map((move) => move['started_at'])).toEqual([
+      '2026-01-02T03:00:00.000Z',
+      '2026-01-02T03:59:51.000Z',
+    ]);
+  });
+
   it('keeps the id when the file is only touched', () => {
     const text = fixture('qmp', 'qemu-10-completed.json');
     const id = (nowMs: number): unknown => movesOf(runSource(qmpSource, text, { nowMs }))[0]!['id'];

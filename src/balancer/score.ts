@@ -287,8 +287,8 @@ export class ScoreBoard {
         const c = SUMS[j]!;
         this.components[c]! += changed[t * METRIC_COUNT + c]! - values[from + c]!;
       }
-      const online = model.online[nodes[t]!] === 1;
-      for (let j = 0; online && j < SPREADS.length; j++) {
+      const spreads = model.online[nodes[t]!] === 1 ? SPREADS.length : 0;
+      for (let j = 0; j < spreads; j++) {
         const c = SPREADS[j]!;
         const before = values[from + c]! - this.#centre[c]!;
         const after = changed[t * METRIC_COUNT + c]! - this.#centre[c]!;

@@ -140,13 +140,13 @@ export type Question =
   { ok: true; request: MoveRequest; startMs: number } | { ok: false; answer: PredictionOrError };
 
 /**
- * Answers in the order of the questions; each sees of the history (in order of start) only what had finished when it
+ * Answers in the order of the questions; each sees of the past (in order of start) only what had finished when it
  * starts, whatever the order of the questions.
  */
 export async function predictInTime(
   predictor: Predictor,
   questions: readonly Question[],
-  history: AsyncIterable<MoveRecord>,
+  past: AsyncIterable<MoveRecord>,
   nowMs: number,
   onProgress: (done: number) => void = () => undefined,
 ): Promise<PredictionOrError[]> {
@@ -158,7 +158,7 @@ export async function predictInTime(
   });
   const startOf = (i: number): number => (questions[i] as { startMs: number }).startMs;
   order.sort((a, b) => startOf(a) - startOf(b) || a - b);
-  const records = history[Symbol.asyncIterator]();
+  const records = past[Symbol.asyncIterator]();
   const running = new FinishQueue();
   let next = await records.next();
   let done = 0;

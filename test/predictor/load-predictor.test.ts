@@ -165,8 +165,7 @@ describe('a loaded predictor', () => {
       expect(columns.p50[k]).toBe(d.p50);
       expect(columns.p95[k]).toBe(d.p95);
       expect(columns.mean[k]).toBe(d.mean);
-      if (request.source_node === request.target_node) expect(costs[k]).toBeNaN();
-      else expect(costs[k]).toBe(Math.fround(d.p50));
+      expect(costs[k]).toBe(request.source_node === request.target_node ? NaN : Math.fround(d.p50));
     });
     expect(predictor.predictAll(requests, nowMs)).toEqual(
       requests.map((request) => predictor.predict(request, nowMs)),

@@ -14,13 +14,14 @@ import { UserError, systemErrorSentence } from '../domain/errors.js';
 import { MS_PER_DAY, fromIsoTime, toIsoTime } from '../domain/units.js';
 import { csvHeader, csvRow, tableColumns, type TableItems, type TableKind } from '../store/csv-table.js';
 import { openStore } from '../store/open-store.js';
+import { openParquetTable, writeParquetTable } from '../store/parquet-table.js';
 import type { SampleFilter, Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { startProgress } from './progress.js';
 
 const STANDARD_STREAM = '-';
 const kinds = Object.keys(tableColumns) as TableKind[];
-const formats = ['jsonl', 'csv'] as const;
+const formats = ['jsonl', 'csv', 'parquet'] as const;
 type Format = (typeof formats)[number];
 
 /** So many reasons for rejected rows are named on standard error. */
@@ -65,9 +66,10 @@ export function storeCommand(context: Context): Command {
     async (_own: unknown, self: Command) => info(context, self.optsWithGlobals<CommonOptions>()),
   );
 
-  add('export', 'writes what is in the store as JSONL or CSV', [
+  add('export', 'writes what is in the store as JSONL, CSV or Parquet', [
     'movecast store export > moves.jsonl',
     'movecast store export --what link-samples --from 2026-01-01 --out links.csv',
+    'movecast store export --out moves.parquet',
   ])
     .addOption(new Option('--what <kind>', 'which data').choices(kinds).default('moves'))
     .addOption(new Option('--format <format>', "default: by the file's ending, else jsonl").choices(formats))
@@ -78,7 +80,7 @@ export function storeCommand(context: Context): Command {
       exportTable(context, self.optsWithGlobals<ExportOptions>()),
     );
 
-  add('import', 'reads JSONL or CSV files that an export (or a spreadsheet) wrote', [
+  add('import', 'reads JSONL, CSV or Parquet files that an export (or another program) wrote', [
     'movecast store import moves.jsonl links.csv.gz',
   ])
     .argument('<file...>', 'files, packed with gzip or not; - reads standard input')
@@ -122,7 +124,9 @@ async function info(context: Context, options: CommonOptions): Promise<void> {
 
 async function exportTable(context: Context, options: ExportOptions): Promise<void> {
   const { what, out } = options;
-  const format: Format = options.format ?? (/\.csv$/i.test(out) ? 'csv' : 'jsonl');
+  const format = options.format ?? formatOf(out);
+  if (format === 'parquet' && out === STANDARD_STREAM)
+    throw new UserError('usage', 'Parquet cannot be written to standard output; name a file with --out');
   const range: SampleFilter = {};
   const fromMs = optionTime(options.from, '--from');
   const toMs = optionTime(options.to, '--to');
@@ -132,11 +136,11 @@ async function exportTable(context: Context, options: ExportOptions): Promise<vo
   let rows = 0;
   try {
     rows = await withStore(options.store, async (store) => {
+      const onProgress = (done: number): void => progress.update(done);
+      if (format === 'parquet') return writeParquetTable(out, what, itemsOf(store, what, range), onProgress);
       const target = await openTarget(context, out);
       try {
-        return await writeTable(target, format, what, itemsOf(store, what, range), (done) =>
-          progress.update(done),
-        );
+        return await writeTable(target, format, what, itemsOf(store, what, range), onProgress);
       } finally {
         await target.close();
       }
@@ -147,6 +151,12 @@ async function exportTable(context: Context, options: ExportOptions): Promise<vo
   if (out !== STANDARD_STREAM && options.json === true)
     context.stdout.write(`${JSON.stringify({ file: out, rows })}\n`);
   else if (out !== STANDARD_STREAM) context.stdout.write(`wrote ${rows} ${what} to ${out}\n`);
+}
+
+/** The format by the file's ending. */
+function formatOf(path: string): Format {
+  if (/\.parquet$/i.test(path)) return 'parquet';
+  return /\.csv$/i.test(path) ? 'csv' : 'jsonl';
 }
 
 function itemsOf<K extends TableKind>(
@@ -195,14 +205,19 @@ async function importFiles(
   paths: readonly string[],
   options: ImportOptions,
 ): Promise<void> {
-  const { files } = await findInputs(paths, recordsSource.ownsFile);
+  const { files } = await findInputs(
+    paths,
+    (name) => recordsSource.ownsFile?.(name) === true || formatOf(name) === 'parquet',
+  );
   const rejects = new RejectsFile(options.rejects);
   const progress = startProgress(context, 'Importing', { quiet: options.quiet });
   const collection = await withStore(options.store, async (store) => {
     const running = new Collection({ sink: storeSink(store), rejects });
     try {
       for (const { path } of files) {
-        await importTable(context, path, options.what, running, () => progress.update(running.counts.read));
+        const onProgress = (): void => progress.update(running.counts.read);
+        if (formatOf(path) === 'parquet') await importParquet(path, options.what, running, onProgress);
+        else await importTable(context, path, options.what, running, onProgress);
       }
     } finally {
       progress.finish();
@@ -260,6 +275,46 @@ async function importTable(
   }
 }
 
+/** Reads one Parquet file into the store; on return all of it is safe. */
+async function importParquet(
+  path: string,
+  what: TableKind | undefined,
+  collection: Collection,
+  onProgress: () => void,
+): Promise<void> {
+  const { columns, rows } = await openParquetTable(path);
+  const kind =
+    what ?? kinds.find((candidate) => REQUIRED_COLUMNS[candidate].every((name) => columns.has(name)));
+  if (kind === undefined) throw noTable(path);
+  const origin = { file: path };
+  let line = 0;
+  for await (const value of rows()) {
+    line += 1;
+    collection.take({ kind: FINDING_KINDS[kind], value, line }, origin);
+    if (collection.isFull) await collection.flush();
+    onProgress();
+  }
+  await collection.flush();
+}
+
+/** What tells the tables apart, in the order in which they are tried. */
+const REQUIRED_COLUMNS: { readonly [K in TableKind]: readonly string[] } = {
+  moves: ['instance', 'source_node', 'target_node', 'operation', 'started_at', 'duration_seconds'],
+  'link-samples': ['at', 'link', 'throughput_mbps'],
+  'instance-samples': ['at', 'instance'],
+};
+const FINDING_KINDS = {
+  moves: 'move',
+  'link-samples': 'link-sample',
+  'instance-samples': 'instance-sample',
+} as const;
+
+const noTable = (path: string): UserError =>
+  new UserError(
+    'input-invalid',
+    `${path}: is no table of ${kinds.join(', ')}; say with --what which one it is meant to be`,
+  );
+
 /** Which table a file is: what was asked for, else what its columns look like. */
 function sourceOf(head: string, path: string, what: TableKind | undefined): LogSource {
   if (what !== undefined) return sources[what];
@@ -267,11 +322,7 @@ function sourceOf(head: string, path: string, what: TableKind | undefined): LogS
   for (const source of Object.values(sources)) {
     if (source.detect(head, path) > (best?.detect(head, path) ?? 0)) best = source;
   }
-  if (best === undefined)
-    throw new UserError(
-      'input-invalid',
-      `${path}: is no table of ${kinds.join(', ')}; say with --what which one it is meant to be`,
-    );
+  if (best === undefined) throw noTable(path);
   return best;
 }
 

@@ -86,7 +86,7 @@ describe('movecast store', () => {
     expect(JSON.parse((await run('info', '--json', '--store', url)).out)).toMatchObject({ url, moves: 2 });
   });
 
-  it.each(['jsonl', 'csv'])('exports as %s what an import takes back whole', async (format) => {
+  it.each(['jsonl', 'csv', 'parquet'])('exports as %s what an import takes back whole', async (format) => {
     const files: string[] = [];
     for (const what of ['moves', 'link-samples', 'instance-samples']) {
       const file = join(folder, `${what}.${format}`);
@@ -137,6 +137,8 @@ describe('movecast store', () => {
     [['prune', '--before', 'yesterday'], /--before yesterday: is not a time/],
     [['export', '--what', 'everything'], /--what/],
     [['export', '--from', '31.12.2026'], /--from 31\.12\.2026: is not a time/],
+    [['export', '--format', 'parquet'], /Parquet cannot be written to standard output; name a file/],
+    [['import', '/no/such/file.parquet'], /no such file/],
     [['import'], /missing required argument/],
     [['import', '/no/such/file.jsonl'], /no such file/],
   ])('answers %j with one sentence and exit code 2', async (args, sentence) => {
@@ -149,6 +151,20 @@ describe('movecast store', () => {
 
   it('says when the file of an export cannot be written', async () => {
     const { code, err } = await run('export', '--out', join(folder, 'no', 'such', 'x.jsonl'), '--store', url);
+    expect(code).toBe(1);
+    expect(err).toMatch(/no such file or folder; name another file with --out/);
+  });
+
+  it('says when a file is no Parquet although its name says so', async () => {
+    const file = join(folder, 'notes.parquet');
+    writeFileSync(file, 'nothing of the kind, but long enough to have a footer');
+    const { code, err } = await run('import', file, '--store', url);
+    expect(code).toBe(2);
+    expect(err).toMatch(/notes\.parquet: is not a Parquet file that can be read/);
+  });
+
+  it('says when the file of a Parquet export cannot be written', async () => {
+    const { code, err } = await run('export', '--out', join(folder, 'no', 'x.parquet'), '--store', url);
     expect(code).toBe(1);
     expect(err).toMatch(/no such file or folder; name another file with --out/);
   });

@@ -30,7 +30,7 @@ export interface GanetiJob {
   opcodes: GanetiOpcode[];
 }
 
-/** A job takes time zones, logs and results from elsewhere; nobody's has more opcodes than a node has instances. */
+/** A job has an opcode for each instance of a node at most; further ones are not read, so that no file takes all memory. */
 const MOST_OPCODES = 10_000;
 const MOST_MESSAGES = 100_000;
 

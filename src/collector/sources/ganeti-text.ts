@@ -157,8 +157,6 @@ interface Part {
   told: MoveTold;
   line: number;
   text: string;
-  endMs?: number;
-  isEnded: boolean;
 }
 
 /**
@@ -182,7 +180,7 @@ export function readTranscript(lines: readonly string[], context: SourceContext)
     const heading = headingOf(message.text);
     if (heading !== undefined) close('the next move begins');
     else if (part === undefined && !message.text.startsWith('* starting memory transfer')) return undefined;
-    part ??= { told: nothingTold(), line: index + 1, text: plain.slice(0, 400), isEnded: false };
+    part ??= { told: nothingTold(), line: index + 1, text: plain.slice(0, 400) };
     part.line = index + 1;
     // Without a time only headings, steps and failures are messages: the rest is what people wrote around them.
     if (time === undefined && heading === undefined && !/^(?:\* |Failure: |STEP )/.test(message.text))

@@ -105,7 +105,11 @@ function makeData(rows: number): { columns: Float64Array[]; target: Float64Array
   for (let row = 0; row < rows; row++) {
     const x = columns.map((column) => column[row]!);
     target[row] =
-      2 * Math.tanh(x[0]!) + Math.tanh(x[1]! * x[2]!) + Math.sin(3 * x[3]!) + (x[4]! > 0.5 ? 1.5 : 0) + normal();
+      2 * Math.tanh(x[0]!) +
+      Math.tanh(x[1]! * x[2]!) +
+      Math.sin(3 * x[3]!) +
+      (x[4]! > 0.5 ? 1.5 : 0) +
+      normal();
   }
   for (const column of columns) {
     for (let row = 0; row < rows; row++) if (random() < 0.05) column[row] = NaN;

@@ -16,7 +16,9 @@ export interface SplitFrame {
 type Row = Record<string, unknown>;
 
 function records(folder: string): Row[] {
-  const lines = readFileSync(join('data', folder, 'records.jsonl'), 'utf8').trimEnd().split('\n');
+  const lines = readFileSync(join('data', folder, 'records.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n');
   return lines.map((line) => JSON.parse(line) as Row);
 }
 
@@ -47,7 +49,14 @@ export function osicFrame(): SplitFrame {
 
 /** 501 moves of QEMU guests, many broken off, tested on the last 150. */
 export function qemuFrame(): SplitFrame {
-  const keys = ['memory_mib', 'used_memory_mib', 'dirty_rate_mib_s', 'link_mbps', 'background_mbps', 'cpu_load'];
+  const keys = [
+    'memory_mib',
+    'used_memory_mib',
+    'dirty_rate_mib_s',
+    'link_mbps',
+    'background_mbps',
+    'cpu_load',
+  ];
   const capabilities = ['xbzrle', 'auto-converge', 'compress', 'multifd', 'postcopy-ram'];
   return frameOf(records('qemu-lab'), 351, [
     ...keys.map((key) => (row: Row) => number(row[key])),
@@ -56,7 +65,11 @@ export function qemuFrame(): SplitFrame {
   ]);
 }
 
-function frameOf(rows: Row[], testFromRow: number, features: ((row: Row, i: number) => number)[]): SplitFrame {
+function frameOf(
+  rows: Row[],
+  testFromRow: number,
+  features: ((row: Row, i: number) => number)[],
+): SplitFrame {
   return {
     columns: features.map((feature) => Float64Array.from(rows, feature)),
     target: Float64Array.from(rows, (row) => Math.log(Math.max(0.001, number(row['duration_seconds'])))),

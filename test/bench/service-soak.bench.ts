@@ -86,8 +86,7 @@ async function soak(): Promise<boolean> {
   const callers = Array.from({ length: CALLERS }, async () => {
     while (Date.now() < endMs) {
       const moves = [record()];
-      const { id, started_at, duration_seconds, ...request } = moves[0]!;
-      await attempt('/v1/predictions', { requests: Array.from({ length: BATCH }, () => request) });
+      await attempt('/v1/predictions', { requests: Array.from({ length: BATCH }, () => moves[0]!) });
       await attempt('/v1/moves', { moves });
       reported += 1;
       await pause(PAUSE_MS);
@@ -132,10 +131,10 @@ async function axe(): Promise<boolean> {
       missing += added;
     }
     const diesMs = 50 + ((kill * 37) % 300);
-    let alive = true;
+    const running = { still: true };
     const reporting = Promise.all(
       Array.from({ length: 4 }, async () => {
-        while (alive) {
+        while (running.still) {
           const moves = [record(), record(), record()];
           const ok = await post(url, '/v1/moves', { moves }).then(
             (answer) => answer.ok,
@@ -147,7 +146,7 @@ async function axe(): Promise<boolean> {
     );
     await pause(diesMs);
     child.kill('SIGKILL');
-    alive = false;
+    running.still = false;
     await reporting;
   }
   console.log(

@@ -35,6 +35,10 @@ const commands: Record<string, { summary: string; load: () => Promise<(context: 
     summary: 'durations and schedule for a plan made by someone else',
     load: async () => (await import('./commands/price.js')).priceCommand,
   },
+  simulate: {
+    summary: 'plays a plan on a cluster whose true durations are given',
+    load: async () => (await import('./commands/simulate.js')).simulateCommand,
+  },
   accuracy: {
     summary: 'what was predicted against what happened',
     load: async () => (await import('./commands/accuracy.js')).accuracyCommand,

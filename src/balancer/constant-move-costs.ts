@@ -65,6 +65,13 @@ export function parseCostsFile(json: unknown, file: string): CostsFile {
   throw new UserError('input-invalid', `${file}: ${field === '' ? 'the file' : field} ${message}`, field);
 }
 
+/** Rates of a file, plain figures where it gives none. */
+export const ratesOf = (file: CostsFile): Record<Operation, Rate> => ({
+  live_migration: file.live_migration ?? PLAIN_RATES.live_migration,
+  failover: file.failover ?? PLAIN_RATES.failover,
+  disk_replication: file.disk_replication ?? PLAIN_RATES.disk_replication,
+});
+
 export class ConstantMoveCosts implements MoveCosts {
   readonly model = undefined;
   readonly #rates: Record<Operation, Rate>;
@@ -73,11 +80,7 @@ export class ConstantMoveCosts implements MoveCosts {
   readonly #warnings: readonly string[];
 
   constructor(file: CostsFile, warnings: readonly string[] = []) {
-    this.#rates = {
-      live_migration: file.live_migration ?? PLAIN_RATES.live_migration,
-      failover: file.failover ?? PLAIN_RATES.failover,
-      disk_replication: file.disk_replication ?? PLAIN_RATES.disk_replication,
-    };
+    this.#rates = ratesOf(file);
     this.#spread = file.spread ?? PLAIN_SPREAD;
     for (const row of file.table ?? [])
       this.#rows.set(rowKey(row.instance, row.operation, row.source_node, row.target_node), row);

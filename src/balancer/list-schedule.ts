@@ -1,8 +1,7 @@
 import type { GroupModel } from './group-model.js';
 import { nodesOfMove } from './jobsets.js';
 import { MoveTrial } from './move-trial.js';
-import { moveFrom, type Move } from './moves.js';
-import type { ChosenMove } from './placement-search.js';
+import type { Move } from './moves.js';
 import type { Random } from './random.js';
 import { ScoreBoard } from './score.js';
 
@@ -11,8 +10,14 @@ import { ScoreBoard } from './score.js';
  * starts when all its nodes are free and its checks hold; among those that could, the one of the highest priority.
  */
 
+/** A move to be put in order, with its predicted seconds. */
+export interface TimedMove {
+  move: Move;
+  seconds: number;
+}
+
 export interface Order {
-  /** Indexes into the chosen moves, by start. */
+  /** Indexes into the given moves, by start. */
   sequence: number[];
   moves: Move[];
   /** Seconds, in the order of `sequence`. */
@@ -27,20 +32,23 @@ export interface Order {
   stuck: number[];
 }
 
-/** One list schedule. `priority` is per chosen move, higher first. O(moves²) at worst. */
+/**
+ * One list schedule. `priority` is per move, higher first. Several moves of one instance keep their order. O(moves²) at
+ * worst.
+ */
 export function orderMoves(
   start: GroupModel,
-  chosen: readonly ChosenMove[],
+  timed: readonly TimedMove[],
   priority: Float64Array,
   ignoreSoftErrors: boolean,
 ): Order {
   const model = start.copy();
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board, { ignoreSoftErrors });
-  const count = chosen.length;
-  const nodes = chosen.map(({ instance, kind, target }) =>
-    nodesOfMove(moveFrom(start, instance, kind, target)),
-  );
+  const count = timed.length;
+  const nodes = timed.map(({ move }) => nodesOfMove(move));
+  const previous = previousOfInstance(timed);
+  const started = new Uint8Array(count);
   let pending = Array.from(priority.keys()).sort((a, b) => priority[b]! - priority[a]! || a - b);
   const freeAt = new Float64Array(start.nodeCount);
   const order: Order = {
@@ -58,21 +66,21 @@ export function orderMoves(
   while (pending.length > 0) {
     const left: number[] = [];
     for (const c of pending) {
-      const { instance, kind, target, seconds } = chosen[c]!;
+      const { move, seconds } = timed[c]!;
       const nodesOfC = nodes[c]!;
-      let free = true;
+      let free = previous[c]! < 0 || started[previous[c]!] === 1;
       for (let j = 0; j < nodesOfC.length; j++) if (freeAt[nodesOfC[j]!]! > now) free = false;
       if (free) {
-        trial.begin(instance);
-        free = trial.allows(kind, target);
+        trial.begin(move.instance);
+        free = trial.allows(move.kind, move.target);
       }
       if (!free) {
         left.push(c);
         continue;
       }
-      const move = moveFrom(model, instance, kind, target);
-      trial.approximateScore();
+      trial.measure();
       trial.settle();
+      started[c] = 1;
       const at = order.sequence.length;
       order.sequence.push(c);
       order.moves.push(move);
@@ -96,6 +104,16 @@ export function orderMoves(
   return order;
 }
 
+/** For each move, the one before it of the same instance, or -1. */
+function previousOfInstance(timed: readonly TimedMove[]): Int32Array {
+  const last = new Map<number, number>();
+  return Int32Array.from(timed, ({ move }, c) => {
+    const before = last.get(move.instance) ?? -1;
+    last.set(move.instance, c);
+    return before;
+  });
+}
+
 /** What each move takes off the score counts from its end; taken in order of start, which is near enough. */
 function areaUnder(order: Order, scoreBefore: number): number {
   const count = order.sequence.length;
@@ -116,22 +134,20 @@ const EARLY_GAIN_ALLOWANCE = 0.01;
  */
 export function bestOrder(
   start: GroupModel,
-  chosen: readonly ChosenMove[],
+  timed: readonly TimedMove[],
   { tries, random, ignoreSoftErrors }: { tries: number; random: Random; ignoreSoftErrors: boolean },
 ): Order {
-  const count = chosen.length;
+  const count = timed.length;
   const busy = new Float64Array(start.nodeCount);
-  const nodes = chosen.map(({ instance, kind, target }) =>
-    nodesOfMove(moveFrom(start, instance, kind, target)),
-  );
+  const nodes = timed.map(({ move }) => nodesOfMove(move));
   let longest = 0;
-  chosen.forEach(({ seconds }, c) => {
+  timed.forEach(({ seconds }, c) => {
     for (const node of nodes[c]!) busy[node]! += seconds;
     if (seconds > longest) longest = seconds;
   });
   const busiest = Math.max(...busy, 1e-9);
   const crowd = Float64Array.from(nodes, (list) => Math.max(...list.map((node) => busy[node]!)) / busiest);
-  const length = Float64Array.from(chosen, ({ seconds }) => seconds / Math.max(longest, 1e-9));
+  const length = Float64Array.from(timed, ({ seconds }) => seconds / Math.max(longest, 1e-9));
   const priority = new Float64Array(count);
   let best: Order | undefined;
   for (let round = 0; round < Math.max(1, tries); round++) {
@@ -140,7 +156,7 @@ export function bestOrder(
     const noise = round === 0 ? 0 : random() * 0.5;
     for (let c = 0; c < count; c++)
       priority[c] = crowdWeight * crowd[c]! + lengthWeight * length[c]! + noise * random();
-    const order = orderMoves(start, chosen, priority, ignoreSoftErrors);
+    const order = orderMoves(start, timed, priority, ignoreSoftErrors);
     if (best === undefined || isBetter(order, best)) best = order;
   }
   return best!;

@@ -1,10 +1,10 @@
-import { blindSearch, type ScoredMove, type SearchResult } from './blind-search.js';
+import { blindSearch, type SearchResult } from './blind-search.js';
 import { kindsForTargets, mayFailOver, movableInstances } from './candidates.js';
 import type { GroupModel } from './group-model.js';
 import { bestOrder } from './list-schedule.js';
 import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
-import { FAILOVER, type Move, type MoveKind } from './moves.js';
+import { FAILOVER, moveFrom, type Move, type MoveKind } from './moves.js';
 import { PlacementSearch, type ChosenMove } from './placement-search.js';
 import { seededRandom, type Random } from './random.js';
 import { movesBefore, playOrder } from './schedule.js';
@@ -13,8 +13,8 @@ import type { SearchOptions } from './search-options.js';
 
 export interface TimedSettings {
   seed: number;
-  /** Score to reach; undefined: what hbal's own search reaches, where that can be found out soon enough. */
-  targetScore?: number;
+  /** A plan to be no worse than; undefined: hbal's own, where that can be found out soon enough. */
+  reference?: readonly Move[];
   /** The best balance within so many seconds, rather than a balance as soon as possible. */
   maxSeconds?: number;
   /** Least score gain per hour of moving. */
@@ -39,10 +39,21 @@ export interface TimedResult {
 const MOST_BLIND_CANDIDATES = 25_000_000;
 /** Proposals of one annealing run: per movable instance, at least and at most. */
 const PROPOSALS_PER_INSTANCE = 2000;
-const LEAST_PROPOSALS = 150_000;
-const MOST_PROPOSALS = 1_500_000;
-/** Annealing runs, of which the plan that ends first is taken. */
-const RUNS = 2;
+const LEAST_PROPOSALS = 400_000;
+const MOST_PROPOSALS = 600_000;
+/**
+ * Annealing runs. The share of the best time so far that counts as one unit of energy: a small share presses for time, a
+ * large one finds the score where it is hard to reach. A warm run starts from the best moves so far.
+ */
+const ROUNDS = [
+  { timeShare: 1, warm: false },
+  { timeShare: 0.3, warm: false },
+  { timeShare: 0.1, warm: false },
+  { timeShare: 0.3, warm: true },
+  { timeShare: 0.1, warm: true },
+];
+const OPEN_ROUNDS = [{ timeShare: 1, warm: false }];
+const WARM_HOTTEST = 0.1;
 /** Orders that are tried for the moves of a run, fewer for very many moves. */
 const ORDERS = 120;
 const MOST_ORDERED_MOVES = 12_000;
@@ -76,34 +87,44 @@ export function timedSearch(
   if (balanced || movable.length === 0 || options.maxLength === 0) return result(nothing, undefined);
 
   const openEnded = maxSeconds !== undefined || maxGainCost !== undefined;
-  const blind =
-    settings.targetScore === undefined && !openEnded
-      ? blindSearch(start.copy(), options, MOST_BLIND_CANDIDATES)
-      : undefined;
-  const hbals = blind === undefined ? undefined : planOf(start, blind.steps, prices);
-  const target = settings.targetScore ?? (blind?.complete === true ? blind.scoreAfter : undefined);
-  if (hbals !== undefined && blind?.complete === true && hbals.moves.length === 0)
-    return result(nothing, target);
+  const reference = openEnded ? undefined : (settings.reference ?? hbalsMoves(start, options));
+  const known =
+    reference === undefined
+      ? undefined
+      : reorder(start, replay(start, reference, prices), prices, options, random);
+  const target = known?.score;
+  if (known?.moves.length === 0) return result(nothing, target);
 
   const search = new PlacementSearch(start, options, prices);
   const proposals =
     effort * Math.min(MOST_PROPOSALS, Math.max(LEAST_PROPOSALS, PROPOSALS_PER_INSTANCE * movable.length));
   const scoreScale = Math.max(1e-9, scoreBefore - (target ?? start.optimum));
-  const timeScale = Math.max(1e-9, hbals?.seconds ?? busiestOfAll(start, movable, prices));
   const mostMoves = options.maxLength > 0 ? options.maxLength : MOST_MOVES;
-  let best: Plan | undefined =
-    target === undefined || hbals === undefined || hbals.score > target + SAME_SCORE ? undefined : hbals;
-  for (let round = 0; round < RUNS; round++) {
+  let best = known;
+  let bestChosen: readonly ChosenMove[] | undefined;
+  const usual = known?.seconds ?? busiestOfAll(start, movable, prices);
+  for (const { timeShare, warm } of openEnded || known === undefined ? OPEN_ROUNDS : ROUNDS) {
+    if (warm && bestChosen === undefined) continue;
     const { chosen } = search.run(
       {
         targetScore: target ?? -Infinity,
         busySeconds: maxSeconds ?? Infinity,
         gainPerHour: maxGainCost ?? 0,
       },
-      { proposals: Math.floor(proposals), random, timeScale, scoreScale, mostMoves },
+      {
+        proposals: Math.floor(proposals),
+        random,
+        timeScale: Math.max(1e-9, timeShare * Math.min(usual, best?.seconds ?? Infinity)),
+        scoreScale,
+        mostMoves,
+        ...(warm ? { from: bestChosen!, hottest: WARM_HOTTEST } : {}),
+      },
     );
     const plan = orderAndFinish(start, options, prices, chosen, random, { target, maxSeconds, mostMoves });
-    if (best === undefined || isBetter(plan, best, target)) best = plan;
+    if (best === undefined || isBetter(plan, best, target)) {
+      best = plan;
+      bestChosen = chosen;
+    }
   }
   const remarks =
     target !== undefined && best!.score > target + SAME_SCORE
@@ -145,7 +166,11 @@ function orderAndFinish(
     return finish(start, options, prices, { moves: [], seconds: 0, score }, limits);
   }
   const tries = Math.max(1, Math.min(ORDERS, Math.floor(MOST_ORDERED_MOVES / chosen.length)));
-  const order = bestOrder(start, chosen, { tries, random, ignoreSoftErrors: options.ignoreSoftErrors });
+  const timed = chosen.map(({ instance, kind, target, seconds }) => ({
+    move: moveFrom(start, instance, kind, target),
+    seconds,
+  }));
+  const order = bestOrder(start, timed, { tries, random, ignoreSoftErrors: options.ignoreSoftErrors });
   let moves = order.moves;
   const { maxSeconds } = limits;
   // What would end too late falls out; later moves on the same nodes end later still, so that nothing is missing.
@@ -219,15 +244,45 @@ function bestGain(
   return found;
 }
 
-const planOf = (start: GroupModel, steps: readonly ScoredMove[], prices: MovePrices): Plan =>
-  replay(
-    start,
-    steps.map(({ move }) => move),
-    prices,
-  );
+/** What hbal would do, or undefined when finding that out takes too long. */
+function hbalsMoves(start: GroupModel, options: SearchOptions): Move[] | undefined {
+  const { steps, complete } = blindSearch(start.copy(), options, MOST_BLIND_CANDIDATES);
+  return complete ? steps.map(({ move }) => move) : undefined;
+}
+
+/** Moves of a plan in the best order that is found, each keeping its checks. */
+export function reorderMoves(
+  start: GroupModel,
+  moves: readonly Move[],
+  prices: MovePrices,
+  options: SearchOptions,
+  seed: number,
+): Move[] {
+  return reorder(start, replay(start, moves, prices), prices, options, seededRandom(seed)).moves;
+}
+
+/** The same moves in the best order that is found. */
+function reorder(
+  start: GroupModel,
+  plan: Plan,
+  prices: MovePrices,
+  { ignoreSoftErrors }: SearchOptions,
+  random: Random,
+): Plan {
+  if (plan.moves.length === 0) return plan;
+  const timed = plan.moves.map((move) => ({
+    move,
+    seconds: prices.typical(move.instance, move.kind, move.target),
+  }));
+  const tries = Math.max(1, Math.min(ORDERS, Math.floor(MOST_ORDERED_MOVES / timed.length)));
+  const order = bestOrder(start, timed, { tries, random, ignoreSoftErrors });
+  if (order.stuck.length > 0 || order.makespan >= plan.seconds) return plan;
+  return replay(start, order.moves, prices);
+}
 
 /** Score and time of moves in their order. */
-function replay(start: GroupModel, moves: Move[], prices: MovePrices): Plan {
+function replay(start: GroupModel, given: readonly Move[], prices: MovePrices): Plan {
+  const moves = [...given];
   const model = start.copy();
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board);

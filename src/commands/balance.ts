@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { blindSearch, type SearchResult } from '../balancer/blind-search.js';
 import type { Cluster } from '../balancer/cluster.js';
+import { ganttSvg, ganttText } from '../balancer/gantt.js';
 import { GroupModel } from '../balancer/group-model.js';
 import {
   ShortNames,
@@ -27,17 +28,22 @@ import { defaultSearchOptions, type SearchOptions } from '../balancer/search-opt
 import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
 import { parseUtilisation } from '../balancer/utilisation.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
+import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
 import { chooseGroup, fullNames, readCluster, readTextFile } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { moveCostsOf, refuseTwoSources } from './cost-source.js';
-import { planText } from './plan-text.js';
+import { paretoText, planText, type ParetoPoint } from './plan-text.js';
+
+/** Columns of time in the chart that `-v` prints. */
+const GANTT_COLUMNS = 72;
 
 interface Options extends CommonOptions {
   blind?: boolean;
   textData?: string;
   costs?: string;
   model?: string;
+  service?: string;
   seed: number;
   quantile: number;
   maxTime?: number;
@@ -92,6 +98,7 @@ export function balanceCommand(context: Context): Command {
     .option('--blind', "hbal's own search: time plays no part, output and exit codes as hbal's")
     .option('-t, --text-data <file>', 'the cluster, in place of the argument, as in hbal')
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
+    .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
     .option('--quantile <q>', 'which predicted duration the search counts with', share, 0.5)
     .option('--max-time <duration>', 'the best balance reachable in that time, such as 30m or 2h', duration)
@@ -142,7 +149,11 @@ export function balanceCommand(context: Context): Command {
 }
 
 async function run(path: string | undefined, options: Options, context: Context): Promise<void> {
-  refuseTwoSources({ '--costs': options.costs, '--model': options.model });
+  refuseTwoSources({
+    '--costs': options.costs,
+    '--service': options.service,
+    '--model': options.model,
+  });
   if (path !== undefined && options.textData !== undefined)
     throw new UserError('usage', 'CLUSTER and -t name the same thing: give one of them');
   const file = path ?? options.textData;
@@ -219,7 +230,20 @@ async function balance(file: string, options: Options, context: Context): Promis
       ignoreSoftErrors: search.ignoreSoftErrors,
     });
     for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
-    context.stdout.write(options.json === true ? `${JSON.stringify(document)}\n` : planText(document));
+    if (options.svg !== undefined) await save(options.svg, ganttSvg(document));
+    const alternatives =
+      options.pareto === true && !blind
+        ? await paretoPlans(start, search, costs, options, document)
+        : undefined;
+    if (options.json === true)
+      context.stdout.write(
+        `${JSON.stringify(alternatives === undefined ? document : { ...document, pareto: alternatives })}\n`,
+      );
+    else {
+      context.stdout.write(planText(document));
+      if (options.verbose > 0) context.stdout.write(`\n${ganttText(document, GANTT_COLUMNS)}`);
+      if (alternatives !== undefined) context.stdout.write(`\n${paretoText(alternatives)}`);
+    }
   }
   if (options.printCommands !== undefined && !hbalStops)
     await printCommands(options.printCommands, start, result, options, context);
@@ -243,6 +267,40 @@ async function searchForTime(
   for (const line of found.remarks) remark(`movecast: ${line}`);
   return playMoves(model, found.moves, search.ignoreSoftErrors);
 }
+
+/** Shares of the whole plan's time for which `--pareto` shows the best score. */
+const PARETO_SHARES = [0.05, 0.1, 0.2, 0.4, 0.7];
+
+async function paretoPlans(
+  start: GroupModel,
+  search: SearchOptions,
+  costs: MoveCosts,
+  options: Options,
+  whole: Plan,
+): Promise<ParetoPoint[]> {
+  const prices = await MovePrices.ask(start, costs, options.quantile);
+  const points: ParetoPoint[] = [];
+  for (const part of PARETO_SHARES) {
+    const maxSeconds = part * whole.duration_seconds.p50;
+    const { moves } = timedSearch(start, search, prices, {
+      seed: options.seed,
+      effort: options.effort,
+      maxSeconds,
+    });
+    if (moves.length === 0) continue;
+    const { document } = await buildPlan(start, moves, costs, { seed: options.seed });
+    points.push(pointOf(document));
+  }
+  points.push(pointOf(whole));
+  return points;
+}
+
+const pointOf = ({ duration_seconds, score_after, bytes_mib, moves }: Plan): ParetoPoint => ({
+  duration_seconds,
+  score_after,
+  bytes_mib,
+  moves: moves.length,
+});
 
 function timeLimits(options: Options, nowMs: number): Pick<TimedSettings, 'maxSeconds' | 'maxGainCost'> {
   const limits = [

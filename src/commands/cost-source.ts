@@ -2,6 +2,7 @@ import { ConstantMoveCosts, parseCostsFile } from '../balancer/constant-move-cos
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { UserError } from '../domain/errors.js';
 import { loadPredictor } from '../predictor/load-predictor.js';
+import { HttpMoveCosts } from '../service/http-move-costs.js';
 import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
 import { ModelRegistry } from '../store/model-registry.js';
 import { readJsonFile } from './cluster-input.js';
@@ -10,21 +11,29 @@ import type { Context } from './context.js';
 export interface CostOptions {
   costs?: string;
   model?: string;
+  service?: string;
   models: string;
 }
 
 const PLAIN_FIGURES =
   'no model is registered: durations are plain figures (8 s + RAM at 100 MiB/s, 10 s + disk at 60 MiB/s); train a model or give --costs';
 
-/** Whoever answers for durations: a file of constants, else a registered model in this process. */
+/** Whoever answers for durations: a file of constants, a running service, else a registered model in this process. */
 export async function moveCostsOf(options: CostOptions, context: Context): Promise<MoveCosts> {
   if (options.costs !== undefined)
     return new ConstantMoveCosts(parseCostsFile(await readJsonFile(options.costs), options.costs));
+  if (options.service !== undefined)
+    return new HttpMoveCosts(serviceUrl(options.service), { token: context.env['MOVECAST_TOKEN'] });
   const registry = new ModelRegistry(options.models);
   if (options.model === undefined && (await registry.list()).length === 0)
     return new ConstantMoveCosts({}, [PLAIN_FIGURES]);
   const { model } = await registry.read(await registry.resolve(options.model ?? 'default'));
   return new InProcessMoveCosts(loadPredictor(model), context.now());
+}
+
+function serviceUrl(text: string): string {
+  if (/^https?:\/\/\S+$/.test(text)) return text;
+  throw new UserError('usage', `--service ${text} is no URL; give one such as http://127.0.0.1:8642`);
 }
 
 /** Refuses two sources of durations at once. */

@@ -49,3 +49,26 @@ export function planText(plan: Plan): string {
   if (plan.model !== undefined) lines.push(`Durations from model ${plan.model.name}@${plan.model.version}.`);
   return `${lines.join('\n')}\n`;
 }
+
+/** One plan of several, for choosing between score and time. */
+export interface ParetoPoint {
+  duration_seconds: Plan['duration_seconds'];
+  score_after: number;
+  bytes_mib: number;
+  moves: number;
+}
+
+export function paretoText(points: readonly ParetoPoint[]): string {
+  const rows = points.map(({ duration_seconds, score_after, bytes_mib, moves }) => [
+    durationText(duration_seconds.p50),
+    durationText(duration_seconds.p90),
+    score_after.toFixed(4),
+    String(moves),
+    sizeText(bytes_mib),
+  ]);
+  const titles = ['done p50', 'done p90', 'score', 'moves', 'to copy'];
+  const widths = titles.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c]!.length)));
+  return [titles, ...rows]
+    .map((row) => `${row.map((cell, c) => cell.padStart(widths[c]!)).join('  ')}\n`)
+    .join('');
+}

@@ -1,0 +1,290 @@
+import { z } from 'zod';
+import { UserError } from '../domain/errors.js';
+import { firstIssue } from '../domain/fields.js';
+import type { Plan } from '../domain/plan.js';
+import { costsFileSchema, ratesOf, type CostsFile } from './constant-move-costs.js';
+import { normalFrom, seededRandom } from './random.js';
+
+/**
+ * Plays a plan on a cluster whose true durations, network and failures are given, not predicted: what would have
+ * happened. The truth is a file; it never comes from what made the plan.
+ */
+
+/** The costs file's fields say the true durations; further ones what a cluster does besides. */
+export const truthFileSchema = costsFileSchema.extend({
+  /** Sizes of instances, for durations by rate: a plan does not carry them. */
+  instances: z
+    .array(
+      z.object({
+        instance: z.string(),
+        memory_mib: z.number().nonnegative(),
+        disk_mib: z.number().nonnegative(),
+      }),
+    )
+    .optional(),
+  /** What a node's network card carries, all its copies together; `*` for nodes that are not named. */
+  nic_mib_per_second: z.record(z.string(), z.number().positive()).optional(),
+  /** Every duration is multiplied by exp(sigma × a standard normal number). */
+  deviation: z.object({ sigma: z.number().nonnegative(), seed: z.int() }).optional(),
+  /** Steps that break off when this share of them is done; every step of the instance unless an operation is named. */
+  failures: z
+    .array(
+      z.object({
+        instance: z.string(),
+        operation: z.enum(['live_migration', 'failover', 'disk_replication']).optional(),
+        after_share: z.number().min(0).max(1).optional(),
+      }),
+    )
+    .optional(),
+});
+export type TruthFile = z.infer<typeof truthFileSchema>;
+
+/** Parsed JSON → truth. Throws a `UserError` that names the field. */
+export function parseTruthFile(json: unknown, file: string): TruthFile {
+  const parsed = truthFileSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const { field, message } = firstIssue(parsed.error);
+  throw new UserError('input-invalid', `${file}: ${field === '' ? 'the file' : field} ${message}`, field);
+}
+
+export interface PlayedMove {
+  index: number;
+  status: 'completed' | 'failed' | 'not started';
+  start_seconds: number | undefined;
+  end_seconds: number | undefined;
+}
+
+export interface PlayedPlan {
+  moves: PlayedMove[];
+  /** When the last move ended. */
+  duration_seconds: number;
+  /** Least time that any order could have taken: the busiest node, or the longest chain of one instance. */
+  lower_bound_seconds: number;
+}
+
+/** One step under way: what is left of its fixed time, then of its data. */
+interface Running {
+  move: number;
+  step: number;
+  fixedLeft: number;
+  mibLeft: number;
+  rate: number;
+  nodes: [string, string];
+  /** The step breaks off when so much data and time is left. */
+  failsAt: number | undefined;
+}
+
+/** `schedule` starts a move when what it waits for is done; `jobsets` runs set after set, as hbal does. */
+export type PlayMode = 'schedule' | 'jobsets';
+
+/** Plays the whole plan. O(steps × steps under way at once). */
+export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode): PlayedPlan {
+  const world = new TrueDurations(truth);
+  const waits = mode === 'schedule' ? plan.moves.map(({ after }) => after) : setWaits(plan);
+  const played: PlayedMove[] = plan.moves.map(({ index }) => ({
+    index,
+    status: 'not started',
+    start_seconds: undefined,
+    end_seconds: undefined,
+  }));
+  const running: Running[] = [];
+  let now = 0;
+  const startReady = (): void => {
+    played.forEach((state, m) => {
+      if (state.start_seconds !== undefined) return;
+      if (!waits[m]!.every((w) => played[w]!.status === 'completed')) return;
+      state.start_seconds = now;
+      running.push(world.begin(plan, m, 0));
+    });
+  };
+  startReady();
+  while (running.length > 0) {
+    const rates = world.shareNetwork(running);
+    let wait = Infinity;
+    running.forEach((step, r) => {
+      wait = Math.min(wait, timeLeft(step, rates[r]!));
+    });
+    now += wait;
+    running.forEach((step, r) => advance(step, rates[r]!, wait));
+    for (let r = running.length - 1; r >= 0; r--) {
+      const step = running[r]!;
+      if (timeLeft(step, rates[r]!) > END_TOLERANCE) continue;
+      running.splice(r, 1);
+      const state = played[step.move]!;
+      if (step.failsAt !== undefined) {
+        state.status = 'failed';
+        state.end_seconds = now;
+      } else if (step.step + 1 < plan.moves[step.move]!.steps.length)
+        running.push(world.begin(plan, step.move, step.step + 1));
+      else {
+        state.status = 'completed';
+        state.end_seconds = now;
+      }
+    }
+    startReady();
+  }
+  const ends = played.map(({ end_seconds }) => end_seconds ?? 0);
+  return {
+    moves: played,
+    duration_seconds: Math.max(0, ...ends),
+    lower_bound_seconds: lowerBound(plan, played),
+  };
+}
+
+/** Seconds below which a step is over: rounding. */
+const END_TOLERANCE = 1e-9;
+
+/** A step that fails ends when the share that it gets through is done. */
+function timeLeft(step: Running, rate: number): number {
+  const left = step.fixedLeft + (step.mibLeft > 0 ? step.mibLeft / rate : 0);
+  return Math.max(0, left - (step.failsAt ?? 0));
+}
+
+function advance(step: Running, rate: number, seconds: number): void {
+  const fixed = Math.min(step.fixedLeft, seconds);
+  step.fixedLeft -= fixed;
+  step.mibLeft = Math.max(0, step.mibLeft - (seconds - fixed) * rate);
+}
+
+/** Each move waits for every move of the set before its own. */
+function setWaits(plan: Plan): number[][] {
+  const waits: number[][] = plan.moves.map(() => []);
+  plan.jobsets.forEach((set, s) => {
+    for (const m of set) waits[m] = s === 0 ? [] : [...plan.jobsets[s - 1]!];
+  });
+  return waits;
+}
+
+/** A node takes part in one move at a time; moves of one instance follow each other. */
+function lowerBound(plan: Plan, played: readonly PlayedMove[]): number {
+  const busy = new Map<string, number>();
+  plan.moves.forEach((move, m) => {
+    const { start_seconds: start, end_seconds: end } = played[m]!;
+    if (start === undefined || end === undefined) return;
+    const { from, to } = move;
+    const keys = new Set(
+      [from.primary, from.secondary, to.primary, to.secondary, `instance ${move.instance}`].filter(
+        (key) => key !== undefined,
+      ),
+    );
+    for (const key of keys) busy.set(key, (busy.get(key) ?? 0) + end - start);
+  });
+  return Math.max(0, ...busy.values());
+}
+
+/** True durations of steps, and how a network card is shared. */
+class TrueDurations {
+  readonly #truth: TruthFile;
+  readonly #rates: ReturnType<typeof ratesOf>;
+  readonly #sizes: Map<string, { memory_mib: number; disk_mib: number }>;
+
+  constructor(truth: TruthFile) {
+    this.#truth = truth;
+    this.#rates = ratesOf(truth);
+    this.#sizes = new Map((truth.instances ?? []).map((sizes) => [sizes.instance, sizes]));
+  }
+
+  begin(plan: Plan, m: number, s: number): Running {
+    const { instance, steps } = plan.moves[m]!;
+    const step = steps[s]!;
+    const { operation, source_node, target_node } = step;
+    const row = rowFor(this.#truth, instance, operation, source_node, target_node);
+    const { sigma = 0, seed = 0 } = this.#truth.deviation ?? {};
+    const random = seededRandom(hash(`${seed} ${instance} ${operation} ${source_node} ${target_node}`));
+    const scale = Math.exp(sigma * normalFrom(random));
+    let fixed = row?.seconds;
+    let mib = 0;
+    let rate = Infinity;
+    if (fixed === undefined) {
+      const sizes = this.#sizes.get(instance);
+      const byRate = this.#rates[operation];
+      if (sizes === undefined && byRate.mib_per_second !== undefined)
+        throw new UserError(
+          'input-invalid',
+          `the truth says neither the seconds of ${operation} of ${instance} nor its size; add a row to table or to instances`,
+        );
+      fixed = byRate.fixed_seconds;
+      if (sizes !== undefined && byRate.mib_per_second !== undefined) {
+        mib = operation === 'disk_replication' ? sizes.disk_mib : sizes.memory_mib;
+        rate = byRate.mib_per_second;
+      }
+    }
+    const failure = this.#truth.failures?.find(
+      (one) => one.instance === instance && (one.operation === undefined || one.operation === operation),
+    );
+    const whole = scale * (fixed + (mib > 0 ? mib / rate : 0));
+    return {
+      move: m,
+      step: s,
+      fixedLeft: fixed * scale,
+      mibLeft: mib * scale,
+      rate,
+      nodes: [source_node, target_node],
+      failsAt: failure === undefined ? undefined : whole * (1 - (failure.after_share ?? 0.5)),
+    };
+  }
+
+  /** MiB/s of each step: its own rate, or its share of the fuller of its two network cards. */
+  shareNetwork(running: readonly Running[]): number[] {
+    const nics = this.#truth.nic_mib_per_second;
+    if (nics === undefined) return running.map(({ rate }) => rate);
+    const flows = new Map<string, number>();
+    for (const { nodes, mibLeft } of running)
+      if (mibLeft > 0) for (const node of nodes) flows.set(node, (flows.get(node) ?? 0) + 1);
+    return running.map(({ rate, nodes }) =>
+      Math.min(
+        rate,
+        ...nodes.map((node) => (nics[node] ?? nics['*'] ?? Infinity) / Math.max(1, flows.get(node) ?? 1)),
+      ),
+    );
+  }
+}
+
+function rowFor(
+  truth: CostsFile,
+  instance: string,
+  operation: string,
+  source: string,
+  target: string,
+): NonNullable<CostsFile['table']>[number] | undefined {
+  let best: NonNullable<CostsFile['table']>[number] | undefined;
+  let most = -1;
+  for (const row of truth.table ?? []) {
+    if (row.instance !== instance) continue;
+    const pairs: [string | undefined, string][] = [
+      [row.operation, operation],
+      [row.source_node, source],
+      [row.target_node, target],
+    ];
+    if (pairs.some(([given, is]) => given !== undefined && given !== is)) continue;
+    const named = pairs.filter(([given]) => given !== undefined).length;
+    if (named > most) {
+      most = named;
+      best = row;
+    }
+  }
+  return best;
+}
+
+/** FNV-1a: the same text gives the same deviation in every plan, so that plans can be compared. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let c = 0; c < text.length; c++) value = Math.imul(value ^ text.charCodeAt(c), 0x01000193);
+  return value;
+}
+
+/** When a share of the score's gain had been reached, from a played plan. Gains count when a move ends. */
+export function secondsUntilGain(plan: Plan, played: PlayedPlan, share: number, wholeGain: number): number {
+  const gains = plan.moves.map(
+    (move, m) => (m === 0 ? plan.score_before : plan.moves[m - 1]!.score_after) - move.score_after,
+  );
+  const order = [...plan.moves.keys()].sort(
+    (a, b) => (played.moves[a]!.end_seconds ?? Infinity) - (played.moves[b]!.end_seconds ?? Infinity),
+  );
+  let gained = 0;
+  for (const m of order) {
+    gained += gains[m]!;
+    if (gained >= share * wholeGain - 1e-9) return played.moves[m]!.end_seconds ?? Infinity;
+  }
+  return Infinity;
+}

@@ -1,0 +1,67 @@
+import { Command } from 'commander';
+import { parseTruthFile, playPlan, type PlayedPlan } from '../balancer/plan-simulator.js';
+import { UserError } from '../domain/errors.js';
+import { planSchema, type Plan } from '../domain/plan.js';
+import { readCluster, readJsonFile } from './cluster-input.js';
+import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { durationText } from './plan-text.js';
+
+interface Options extends CommonOptions {
+  truth: string;
+  cluster?: string;
+  jobsets?: boolean;
+}
+
+export function simulateCommand(context: Context): Command {
+  const command = new Command('simulate')
+    .argument('<plan>', 'a plan in JSON, as balance --json and price --json print it')
+    .requiredOption('--truth <file>', 'true durations, network and failures, in a JSON file')
+    .option('--cluster <file>', 'htools text file with the sizes of instances, for durations by rate')
+    .option('--jobsets', "run set after set, each as long as its slowest move, as hbal's -X does");
+  withCommonOptions(command, context, {
+    examples: [
+      'movecast balance cluster.data --json > plan.json; movecast simulate plan.json --truth truth.json --cluster cluster.data',
+      'movecast simulate plan.json --truth truth.json --jobsets',
+    ],
+  });
+  return command.action((plan: string, options: Options) => run(plan, options, context));
+}
+
+async function run(planFile: string, options: Options, context: Context): Promise<void> {
+  const parsed = planSchema.safeParse(await readJsonFile(planFile));
+  if (!parsed.success)
+    throw new UserError('input-invalid', `${planFile}: is not a plan as balance --json prints it`);
+  const truth = parseTruthFile(await readJsonFile(options.truth), options.truth);
+  if (options.cluster !== undefined) {
+    const { cluster } = await readCluster(options.cluster, 'later-wins');
+    truth.instances = [
+      ...cluster.instances.map(({ name, memory, disk }) => ({
+        instance: name,
+        memory_mib: memory,
+        disk_mib: disk,
+      })),
+      ...(truth.instances ?? []),
+    ];
+  }
+  const plan = parsed.data;
+  const played = playPlan(plan, truth, options.jobsets === true ? 'jobsets' : 'schedule');
+  const promised = plan.duration_seconds;
+  if (options.json === true)
+    context.stdout.write(
+      `${JSON.stringify({ ...played, promised_seconds: promised, within_p90: played.duration_seconds <= promised.p90 })}\n`,
+    );
+  else context.stdout.write(playedText(plan, played));
+}
+
+function playedText(plan: Plan, played: PlayedPlan): string {
+  const count = (status: string): number => played.moves.filter((move) => move.status === status).length;
+  const { p50, p90 } = plan.duration_seconds;
+  const lines = [
+    `Done after ${durationText(played.duration_seconds)}; promised ${durationText(p50)}, nine times of ten ${durationText(p90)}.`,
+    `No order of these moves could take less than ${durationText(played.lower_bound_seconds)}.`,
+    `${count('completed')} moves completed, ${count('failed')} failed, ${count('not started')} not started.`,
+  ];
+  for (const { index, status } of played.moves)
+    if (status !== 'completed') lines.push(`  move ${index} of ${plan.moves[index]!.instance}: ${status}`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { ConstantMoveCosts } from '../balancer/constant-move-costs.js';
+import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
+import type { MoveRequest } from '../domain/move-request.js';
+import { modelReferenceSchema, type ModelReference } from '../domain/prediction.js';
+
+/**
+ * Prices of moves from a running service: asked for in batches, kept for the plan, asked for once more when an answer
+ * fails, and, when that fails too, from plain figures, which the plan then says.
+ */
+
+const answerSchema = z.object({
+  predictions: z.array(
+    z.union([
+      z.object({
+        duration_seconds: z.object({ p10: z.number(), p50: z.number(), p90: z.number() }),
+        model: modelReferenceSchema,
+      }),
+      z.object({ error: z.object({ field: z.string(), message: z.string() }) }),
+    ]),
+  ),
+});
+
+/** The service takes up to 10,000 requests in one call; fewer keep the body under a few MiB. */
+const BATCH = 5000;
+const TIMEOUT_MS = 30_000;
+
+export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
+
+export class HttpMoveCosts implements MoveCosts {
+  readonly #url: string;
+  readonly #token: string | undefined;
+  readonly #fetch: Fetch;
+  readonly #fallback = new ConstantMoveCosts({});
+  readonly #known = new Map<string, [p10: number, p50: number, p90: number]>();
+  readonly #warnings = new Set<string>();
+  #model: ModelReference | undefined;
+
+  /** `url` is the service's root, such as http://127.0.0.1:8642; `token` its bearer token where it asks for one. */
+  constructor(
+    url: string,
+    { token, fetch = globalThis.fetch }: { token?: string | undefined; fetch?: Fetch } = {},
+  ) {
+    this.#url = url.replace(/\/+$/, '');
+    this.#token = token;
+    this.#fetch = fetch;
+  }
+
+  get model(): ModelReference | undefined {
+    return this.#model;
+  }
+
+  warnings(): readonly string[] {
+    return [...this.#warnings];
+  }
+
+  async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+    const keys = requests.map((request) => JSON.stringify(request));
+    const unknown = new Map<string, MoveRequest>();
+    requests.forEach((request, r) => {
+      if (!this.#known.has(keys[r]!)) unknown.set(keys[r]!, request);
+    });
+    const wanted = [...unknown];
+    for (let from = 0; from < wanted.length; from += BATCH) await this.#ask(wanted.slice(from, from + BATCH));
+    const columns: CostColumns = {
+      p10: new Float64Array(requests.length),
+      p50: new Float64Array(requests.length),
+      p90: new Float64Array(requests.length),
+    };
+    keys.forEach((key, r) => {
+      const [p10, p50, p90] = this.#known.get(key)!;
+      columns.p10[r] = p10;
+      columns.p50[r] = p50;
+      columns.p90[r] = p90;
+    });
+    return columns;
+  }
+
+  async #ask(batch: readonly (readonly [string, MoveRequest])[]): Promise<void> {
+    const requests = batch.map(([, request]) => request);
+    let reason: string;
+    try {
+      return await this.#take(batch, await this.#post(requests));
+    } catch {
+      try {
+        return await this.#take(batch, await this.#post(requests));
+      } catch (error) {
+        reason = error instanceof Error ? error.message : String(error);
+      }
+    }
+    this.#warnings.add(
+      `the service at ${this.#url} does not answer (${reason}): durations are plain figures, 8 s + RAM at 100 MiB/s and 10 s + disk at 60 MiB/s`,
+    );
+    await this.#takePlain(batch);
+  }
+
+  async #post(requests: readonly MoveRequest[]): Promise<z.infer<typeof answerSchema>> {
+    const response = await this.#fetch(`${this.#url}/v1/predictions`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+      },
+      body: JSON.stringify({ requests }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const answer = answerSchema.safeParse(await response.json());
+    if (!answer.success || answer.data.predictions.length !== requests.length)
+      throw new Error('an answer that is none of its');
+    return answer.data;
+  }
+
+  async #take(
+    batch: readonly (readonly [string, MoveRequest])[],
+    { predictions }: z.infer<typeof answerSchema>,
+  ): Promise<void> {
+    const refused: (readonly [string, MoveRequest])[] = [];
+    predictions.forEach((prediction, b) => {
+      if ('error' in prediction) {
+        refused.push(batch[b]!);
+        return;
+      }
+      const { p10, p50, p90 } = prediction.duration_seconds;
+      this.#model ??= prediction.model;
+      this.#known.set(batch[b]![0], [p10, p50, p90]);
+    });
+    if (refused.length === 0) return;
+    this.#warnings.add(`the service refused ${refused.length} requests: their durations are plain figures`);
+    await this.#takePlain(refused);
+  }
+
+  async #takePlain(batch: readonly (readonly [string, MoveRequest])[]): Promise<void> {
+    const { p10, p50, p90 } = await this.#fallback.durations(batch.map(([, request]) => request));
+    batch.forEach(([key], b) => this.#known.set(key, [p10[b]!, p50[b]!, p90[b]!]));
+  }
+}

@@ -26,7 +26,14 @@ export interface RemoteCheckpoint {
   checkpoint: unknown;
 }
 
-export type Checkpoint = LogCheckpoint | FileCheckpoint | RemoteCheckpoint;
+/** What files that need not be read again have told of instances. */
+export interface LedgerCheckpoint {
+  kind: 'ledger';
+  /** A ledger, or what it was saved as. */
+  ledger: unknown;
+}
+
+export type Checkpoint = LogCheckpoint | FileCheckpoint | RemoteCheckpoint | LedgerCheckpoint;
 
 interface CheckpointsFile {
   format: number;

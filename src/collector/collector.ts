@@ -77,6 +77,8 @@ export class Collector {
   readonly #followed = new Map<string, FollowedLog>();
   #named: ReadonlySet<string> = new Set();
   #bytesBefore = 0;
+  /** Files were read whose facts of instances are not noted yet. */
+  #hasReadFiles = false;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
@@ -84,7 +86,7 @@ export class Collector {
 
   /** Reads all inputs once. On return everything that was found is safe. */
   async read(inputs: Inputs): Promise<void> {
-    const { collection, checkpoints } = this.#options;
+    const { collection } = this.#options;
     for (const sentence of inputs.unreadable) this.errors.push(new UserError('input-unreadable', sentence));
     this.#named = new Set(inputs.files.filter(({ isNamed }) => isNamed).map(({ path }) => path));
     for (const series of this.#series(inputs.files.map(({ path }) => path))) {
@@ -92,7 +94,7 @@ export class Collector {
       await this.#tolerating(inputs.files.length > 1, () => this.#readSeries(series));
     }
     await collection.flush();
-    await checkpoints.save();
+    await this.#save('now');
   }
 
   /**
@@ -100,7 +102,7 @@ export class Collector {
    * something may have changed.
    */
   async follow(paths: readonly string[], change: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { source, collection, checkpoints, signal = new AbortController().signal } = this.#options;
+    const { source, collection, signal = new AbortController().signal } = this.#options;
     const owns = source?.ownsFile?.bind(source);
     await findInputs(paths, owns); // a mistyped path is told at once
     try {
@@ -117,7 +119,7 @@ export class Collector {
           }
         }
         await collection.flush();
-        await checkpoints.save();
+        await this.#save('now');
         if (this.#isStopped()) return;
         await change(signal);
       }
@@ -162,6 +164,16 @@ export class Collector {
 
   #isStopped(): boolean {
     return this.#options.signal?.aborted === true;
+  }
+
+  /** Saves how far everything was read, with what was learnt on the way. */
+  async #save(when: 'now' | 'sometimes'): Promise<void> {
+    const { checkpoints, context, settings } = this.#options;
+    if (this.#hasReadFiles && context.ledger !== undefined) {
+      checkpoints.set(ledgerKey(settings), { kind: 'ledger', ledger: context.ledger });
+      if (when === 'now') this.#hasReadFiles = false;
+    }
+    await (when === 'now' ? checkpoints.save() : checkpoints.saveSometimes());
   }
 
   /** Files of a log that is appended go together with its rotated ones; others stand alone. */
@@ -412,6 +424,7 @@ export class Collector {
         if (isStill && path !== STANDARD_INPUT)
           collection.whenSafe(() => checkpoints.set(key, { kind: 'file', version }));
         this.#bytesBefore += input.readBytes();
+        this.#hasReadFiles = true;
         break;
       } finally {
         await input.close();
@@ -420,7 +433,7 @@ export class Collector {
     this.#options.onProgress?.(this.#bytesBefore);
     if (collection.isFull) {
       await collection.flush();
-      await checkpoints.saveSometimes();
+      await this.#save('sometimes');
     }
   }
 
@@ -500,6 +513,9 @@ export class Collector {
     return { file: path, onMove: (record) => onMove(record, from) };
   }
 }
+
+/** Where the facts stand that files have told of instances, under the same settings. */
+export const ledgerKey = (settings: string): string => `ledger ${settings}`.trimEnd();
 
 /** A file that no source knows: an error when the user named it, an onlooker in a folder. */
 class NoKnownLog extends UserError {

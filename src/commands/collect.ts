@@ -8,10 +8,10 @@ import { Checkpoints } from '../collector/checkpoints.js';
 import { skewSentence } from '../collector/clock-skew.js';
 import { ClusterLedger } from '../collector/cluster-ledger.js';
 import { noteSnapshot } from '../collector/cluster-snapshot.js';
-import { Collector, type CollectorOptions } from '../collector/collector.js';
+import { Collector, ledgerKey, type CollectorOptions } from '../collector/collector.js';
 import { Derivation } from '../collector/derivation.js';
 import { FolderWatch } from '../collector/folder-watch.js';
-import { findInputs, STANDARD_INPUT } from '../collector/input-files.js';
+import { findInputs, STANDARD_INPUT, type Inputs } from '../collector/input-files.js';
 import { Collection, type CollectCounts } from '../collector/pipeline.js';
 import { RejectsFile } from '../collector/rejects.js';
 import { DryRun, jsonlSink, storeSink, type Sink } from '../collector/sinks.js';
@@ -23,7 +23,7 @@ import { openStore } from '../store/open-store.js';
 import type { SpoolEvent } from '../store/spooled-store.js';
 import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { startProgress } from './progress.js';
+import { startProgress, type Progress } from './progress.js';
 
 interface CollectOptions extends CommonOptions {
   out?: string;
@@ -116,84 +116,19 @@ async function collect(
   paths: readonly string[],
   options: CollectOptions,
 ): Promise<void> {
-  const source = namedSource(sourceName);
-  if (paths.length === 0) throw new UserError('usage', `collect ${sourceName} needs ${needed(source)}`);
-  const logContext = await contextOf(options);
-  const sinceMs = optionTime(options.since, '--since');
-  const untilMs = optionTime(options.until, '--until');
-  const pollMs = 1000 * positiveNumber(options.pollSeconds, '--poll-seconds');
-  if (options.follow === true && paths.includes(STANDARD_INPUT))
-    throw new UserError('usage', '--follow reads files; standard input is read to its end without it');
-
-  const logSource = source !== undefined && 'parser' in source ? source : undefined;
-  const isRemote = source !== undefined && 'poll' in source;
-  const inputs = isRemote
-    ? { files: [], unreadable: [] }
-    : await findInputs(paths, logSource?.ownsFile?.bind(logSource));
-  if (!isRemote && options.follow !== true && inputs.files.length === 0 && inputs.unreadable.length === 0) {
-    throw new UserError(
-      'input-unreadable',
-      `no file of ${sourceName} in ${paths.join(', ')}; name the files themselves`,
-    );
-  }
-
+  const plan = await planOf(sourceName, paths, options);
   const remark = (sentence: string): void => {
     if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
   };
   const rejects = new RejectsFile(options.rejects ?? rejectsPathOf(options));
   const target = await openTarget(context, options, (event) => tellSpool(event, rejects, remark));
-  const resume = options.resume === true || options.follow === true;
-  const checkpoints = new Checkpoints(target.checkpointsPath, context.now);
-  if (resume && target.store !== undefined && (await isEmpty(target.store))) checkpoints.clear();
-  const derivation = new Derivation(
-    options.derive === false ? 'nothing' : 'all',
-    logContext.ledger,
-    target.store,
-  );
-  const collection = new Collection({
-    sink: target.sink,
-    rejects,
-    cluster: options.cluster,
-    sinceMs,
-    untilMs,
-    beforeStoring: (batch) => derivation.complete(batch),
-  });
   const progress = startProgress(context, 'Reading', { quiet: options.quiet });
-  const totalBytes = inputs.files.reduce((sum, file) => sum + file.bytes, 0);
   const stop = new AbortController();
-  const collector = new Collector({
-    collection,
-    checkpoints,
-    source: logSource,
-    context: logContext,
-    settings: settingsOf(options),
-    resume,
-    stdin: context.stdin as AsyncIterable<Buffer | string>,
-    now: context.now,
-    remark,
-    onProgress: (readBytes) => progress.update(readBytes, totalBytes > 0 ? totalBytes : undefined),
-    onMove: (record, from) => derivation.note(record, from),
-    signal: stop.signal,
-  });
   const onSignal = (): void => stop.abort();
   for (const signal of STOP_SIGNALS) process.once(signal, onSignal);
+  let done: Done;
   try {
-    if (isRemote) {
-      const remote = {
-        ...logContext,
-        ...optional({ caFile: options.ca, credentialsFile: options.credentials }),
-      };
-      do {
-        for (const url of paths) await collector.readRemote(source, url, remote);
-      } while (options.follow === true && (await pause(pollMs, stop.signal)));
-    } else if (options.follow === true) {
-      const watch = new FolderWatch(paths);
-      try {
-        await collector.follow(paths, (signal) => watch.next(signal));
-      } finally {
-        watch.close();
-      }
-    } else await collector.read(inputs);
+    done = await run(context, plan, options, { target, rejects, remark, progress, signal: stop.signal });
   } finally {
     for (const signal of STOP_SIGNALS) process.off(signal, onSignal);
     progress.finish();
@@ -203,18 +138,135 @@ async function collect(
       await rejects.close();
     }
   }
-  tellFound(collector, remark);
-  const { errors } = collector;
-  if (errors.length < inputs.files.length || collection.counts.read > 0 || errors.length === 0) {
-    report(context, options, { collection, rejectsPath: rejects.path, derivation, shown: target.shown });
-  }
+  tellFound(done.collector, remark);
+  const { errors } = done.collector;
+  const fileCount = plan.inputs.files.length;
+  if (errors.length < fileCount || done.collection.counts.read > 0 || errors.length === 0)
+    report(context, options, { ...done, rejectsPath: rejects.path, shown: target.shown });
   if (errors.length === 1) throw errors[0]!;
   if (errors.length > 1) {
-    throw new UserError(
-      'input-unreadable',
-      `${errors.length} of ${inputs.files.length} files could not be read, such as ${errors[0]!.message}`,
-    );
+    const sentence = `${errors.length} of ${fileCount} files could not be read, such as ${errors[0]!.message}`;
+    throw new UserError('input-unreadable', sentence);
   }
+}
+
+/** A first interrupt stops after what is at hand; a second one, with no listener left, ends at once. */
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** What is to be read, with all that the user said checked. */
+interface Plan {
+  source: LogSource | RemoteSource | undefined;
+  paths: readonly string[];
+  inputs: Inputs;
+  said: CollectorOptions['context'];
+  snapshots: readonly { path: string; text: string; atMs: number }[];
+  sinceMs: number | undefined;
+  untilMs: number | undefined;
+  pollMs: number;
+}
+
+async function planOf(sourceName: string, paths: readonly string[], options: CollectOptions): Promise<Plan> {
+  const source = namedSource(sourceName);
+  if (paths.length === 0) throw new UserError('usage', `collect ${sourceName} needs ${needed(source)}`);
+  if (options.follow === true && paths.includes(STANDARD_INPUT))
+    throw new UserError('usage', '--follow reads files; standard input is read to its end without it');
+  const plan: Plan = {
+    source,
+    paths,
+    inputs: { files: [], unreadable: [] },
+    said: saidOf(options),
+    snapshots: await Promise.all((options.snapshot ?? []).map((path) => readSnapshot(path))),
+    sinceMs: optionTime(options.since, '--since'),
+    untilMs: optionTime(options.until, '--until'),
+    pollMs: 1000 * positiveNumber(options.pollSeconds, '--poll-seconds'),
+  };
+  if (isRemote(source)) return plan;
+  plan.inputs = await findInputs(paths, source?.ownsFile?.bind(source));
+  if (options.follow !== true && plan.inputs.files.length + plan.inputs.unreadable.length === 0) {
+    const sentence = `no file of ${sourceName} in ${paths.join(', ')}; name the files themselves`;
+    throw new UserError('input-unreadable', sentence);
+  }
+  return plan;
+}
+
+const isRemote = (source: LogSource | RemoteSource | undefined): source is RemoteSource =>
+  source !== undefined && 'poll' in source;
+
+/** What a run left to tell of. */
+interface Done {
+  collector: Collector;
+  collection: Collection;
+  derivation: Derivation;
+}
+
+interface Surroundings {
+  target: Target;
+  rejects: RejectsFile;
+  remark: (sentence: string) => void;
+  progress: Progress;
+  signal: AbortSignal;
+}
+
+/** Puts the pipeline together and runs it. */
+async function run(
+  context: Context,
+  { source, paths, inputs, said, snapshots, sinceMs, untilMs, pollMs }: Plan,
+  options: CollectOptions,
+  { target, rejects, remark, progress, signal }: Surroundings,
+): Promise<Done> {
+  const resume = options.resume === true || options.follow === true;
+  const checkpoints = new Checkpoints(target.checkpointsPath, context.now);
+  if (resume && target.store !== undefined && (await isEmpty(target.store))) checkpoints.clear();
+  const settings = settingsOf(options);
+  const saved = resume ? checkpoints.get(ledgerKey(settings)) : undefined;
+  const ledger = ClusterLedger.from(saved?.kind === 'ledger' ? saved.ledger : undefined);
+  for (const { path, text, atMs } of snapshots) {
+    if (noteSnapshot(ledger, text, atMs) > 0) continue;
+    const sentence = `${path}: tells of no instance; give what hscan or GET /2/instances?bulk=1 prints`;
+    throw new UserError('input-invalid', sentence);
+  }
+  const derivation = new Derivation(options.derive === false ? 'nothing' : 'all', ledger, target.store);
+  const collection = new Collection({
+    sink: target.sink,
+    rejects,
+    cluster: options.cluster,
+    sinceMs,
+    untilMs,
+    beforeStoring: (batch) => derivation.complete(batch),
+  });
+  const totalBytes = inputs.files.reduce((sum, file) => sum + file.bytes, 0);
+  const collector = new Collector({
+    collection,
+    checkpoints,
+    source: isRemote(source) ? undefined : source,
+    context: { ...said, ledger },
+    settings,
+    resume,
+    stdin: context.stdin as AsyncIterable<Buffer | string>,
+    now: context.now,
+    remark,
+    onProgress: (readBytes) => progress.update(readBytes, totalBytes > 0 ? totalBytes : undefined),
+    onMove: (record, from) => derivation.note(record, from),
+    signal,
+  });
+  if (isRemote(source)) {
+    const remote = {
+      ...said,
+      ledger,
+      ...optional({ caFile: options.ca, credentialsFile: options.credentials }),
+    };
+    do {
+      for (const url of paths) await collector.readRemote(source, url, remote);
+    } while (options.follow === true && (await pause(pollMs, signal)));
+  } else if (options.follow === true) {
+    const watch = new FolderWatch(paths);
+    try {
+      await collector.follow(paths, (stop) => watch.next(stop));
+    } finally {
+      watch.close();
+    }
+  } else await collector.read(inputs);
+  return { collector, collection, derivation };
 }
 
 /** More files than this are told by source, not each by name. */
@@ -236,9 +288,6 @@ function tellFound({ found, leftOut }: Collector, remark: (sentence: string) => 
   }
 }
 
-/** A first interrupt stops after what is at hand; a second one, with no listener left, ends at once. */
-const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
-
 /** The source of that name; undefined for `auto`. */
 function namedSource(name: string): LogSource | RemoteSource | undefined {
   if (name === AUTO) return undefined;
@@ -257,27 +306,8 @@ const needed = (source: LogSource | RemoteSource | undefined): string =>
     : 'the path of a file or folder, or - for standard input';
 
 /** What the user said of the logs, for the sources. */
-async function contextOf(options: CollectOptions): Promise<CollectorOptions['context']> {
-  const ledger = new ClusterLedger();
-  for (const path of options.snapshot ?? []) {
-    let told: number;
-    try {
-      told = noteSnapshot(ledger, await readFile(path, 'utf8'), (await stat(path)).mtimeMs);
-    } catch (error) {
-      throw new UserError(
-        'input-unreadable',
-        `${systemErrorSentence(error, path)}; give a cluster snapshot that can be read`,
-      );
-    }
-    if (told === 0)
-      throw new UserError(
-        'input-invalid',
-        `${path}: tells of no instance; give what hscan or GET /2/instances?bulk=1 prints`,
-      );
-  }
-  const startedAtMs = optionTime(options.startedAt, '--started-at');
+function saidOf(options: CollectOptions): CollectorOptions['context'] {
   return {
-    ledger,
     ...timeZoneOf(options.timeZone ?? 'UTC'),
     ...optional({
       cluster: options.cluster,
@@ -285,9 +315,18 @@ async function contextOf(options: CollectOptions): Promise<CollectorOptions['con
       instance: options.instance,
       sourceNode: options.sourceNode,
       targetNode: options.targetNode,
-      startedAtMs,
+      startedAtMs: optionTime(options.startedAt, '--started-at'),
     }),
   };
+}
+
+async function readSnapshot(path: string): Promise<Plan['snapshots'][number]> {
+  try {
+    return { path, text: await readFile(path, 'utf8'), atMs: (await stat(path)).mtimeMs };
+  } catch (error) {
+    const sentence = `${systemErrorSentence(error, path)}; give a cluster snapshot that can be read`;
+    throw new UserError('input-unreadable', sentence);
+  }
 }
 
 /** Leaves out what is undefined. */
@@ -472,10 +511,8 @@ function besideStore(storeUrl: string, ending: string): string {
   return join('.movecast', `${address.replace(/[^A-Za-z0-9.-]+/g, '-')}.${ending}`);
 }
 
-interface Report {
-  collection: Collection;
+interface Report extends Done {
   rejectsPath: string | undefined;
-  derivation: Derivation;
   shown: DryRun | undefined;
 }
 

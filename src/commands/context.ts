@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { DEFAULT_STORE_URL } from '../store/store.js';
 
 /** What a command is given of the world, so that a test can hand it another one. */
@@ -41,10 +41,16 @@ export function withCommonOptions(
   }: { store?: boolean; models?: boolean; examples: readonly string[] },
 ): Command {
   if (store) {
-    command.option(
+    const fromEnvironment = context.env['MOVECAST_STORE'];
+    const option = new Option(
       '--store <url>',
       'where records are: sqlite:PATH or influx://USER:PASS@HOST:8086/DATABASE (or MOVECAST_STORE)',
-      context.env['MOVECAST_STORE'] ?? DEFAULT_STORE_URL,
+    );
+    // The help must not show the password in a URL of the environment.
+    command.addOption(
+      fromEnvironment === undefined
+        ? option.default(DEFAULT_STORE_URL)
+        : option.default(fromEnvironment, 'what MOVECAST_STORE says'),
     );
   }
   if (models)

@@ -1,4 +1,13 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -30,7 +39,11 @@ interface Ran {
   json: unknown;
 }
 
-async function run(args: readonly string[], stdin: Iterable<Buffer | string> = []): Promise<Ran> {
+async function run(
+  args: readonly string[],
+  stdin: Iterable<Buffer | string> = [],
+  env: Context['env'] = {},
+): Promise<Ran> {
   const out: string[] = [];
   const err: string[] = [];
   const stream = (parts: string[]): PassThrough => {
@@ -44,7 +57,7 @@ async function run(args: readonly string[], stdin: Iterable<Buffer | string> = [
     stdin: Readable.from(stdin),
     stdout,
     stderr,
-    env: {},
+    env,
     now: () => 1_700_000_000_000,
   };
   const code = await main(['collect', ...args], context);
@@ -317,6 +330,17 @@ describe('collect --out and --dry-run', () => {
     expect(err).toBe(`movecast: ${out}: no such file or folder; name another file with --out\n`);
   });
 
+  it('--dry-run shows the first moves and counts the rest', async () => {
+    const moves = Array.from({ length: 22 }, (_, number) => move(number + 1));
+    const { out } = await run(['records', file('jsonl', jsonl(moves)), '--dry-run']);
+    const lines = out.trimEnd().split('\n');
+    expect(lines[0]).toBe('2026-11-22T00:01:00.000Z  vm1   node1 > node2  live_migration  11.0 s  completed');
+    expect(lines.slice(20)).toEqual([
+      '… and 2 more moves',
+      'read 22: 22 would be offered to the store, 0 rejected',
+    ]);
+  });
+
   it('--dry-run stores nothing', async () => {
     const db = fresh('db');
     const path = file('jsonl', jsonl([move(1), {}]));
@@ -324,6 +348,48 @@ describe('collect --out and --dry-run', () => {
     expect(json).toEqual({ read: 2, new: 0, known: 0, rejected: 1, dry_run: true });
     expect(existsSync(db)).toBe(false);
     expect(existsSync(db.replace(/db$/, 'rejects.jsonl'))).toBe(false);
+  });
+});
+
+describe('collect --resume', () => {
+  it('reads nothing twice and skips nothing', async () => {
+    const db = fresh('db');
+    const path = file('jsonl', jsonl([move(1)]));
+    const again = ['records', path, '--store', `sqlite:${db}`, '--json', '--resume'];
+    const first = await run(again);
+    appendFileSync(path, jsonl([move(2)]));
+    const second = await run(again);
+    const third = await run(again);
+    expect([first.json, second.json, third.json]).toEqual([
+      { read: 1, new: 1, known: 0, rejected: 0 },
+      { read: 1, new: 1, known: 0, rejected: 0 },
+      { read: 0, new: 0, known: 0, rejected: 0 },
+    ]);
+  });
+
+  it('reads everything again into a store that was emptied', async () => {
+    const db = fresh('db');
+    const path = file('jsonl', jsonl([move(1)]));
+    const again = ['records', path, '--store', `sqlite:${db}`, '--json', '--resume'];
+    await run(again);
+    for (const ending of ['', '-wal', '-shm']) rmSync(`${db}${ending}`, { force: true });
+    expect((await run(again)).json).toEqual({ read: 1, new: 1, known: 0, rejected: 0 });
+  });
+
+  it('reads everything again when it is told something else of the log', async () => {
+    const db = fresh('db');
+    const path = file('jsonl', jsonl([move(1)]));
+    const again = ['records', path, '--store', `sqlite:${db}`, '--json', '--resume'];
+    await run([...again, '--until', '2026-11-22']);
+    expect((await run(again)).json).toMatchObject({ new: 1 });
+  });
+});
+
+describe('collect --help', () => {
+  it('keeps the password in MOVECAST_STORE to itself', async () => {
+    const { out } = await run(['--help'], [], { MOVECAST_STORE: 'influx://me:topsecret@db:8086/moves' });
+    expect(out).toContain('what MOVECAST_STORE says');
+    expect(out).not.toContain('topsecret');
   });
 });
 

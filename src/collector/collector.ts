@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { UserError } from '../domain/errors.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import type { Checkpoints, LogCheckpoint } from './checkpoints.js';
@@ -371,7 +371,7 @@ export class Collector {
     onPlace: (place: Place) => void,
   ): Promise<void> {
     const { collection, checkpoints } = this.#options;
-    const key = this.#key(source, series.path);
+    const key = this.#key(source, resolve(series.path));
     const origin = this.#origin(input, source);
     let notedOffset = reader.offset;
     const note = (): void => {
@@ -407,7 +407,7 @@ export class Collector {
   /** Reads a file that is one reply or job, unless it is as it was the last time. */
   async #readWholeFile(source: LogSource, path: string, opened?: TextInput): Promise<void> {
     const { collection, checkpoints, resume, stdin } = this.#options;
-    const key = this.#key(source, path);
+    const key = this.#key(source, resolve(path));
     const saved = resume ? checkpoints.get(key) : undefined;
     if (saved?.kind === 'file' && path !== STANDARD_INPUT) {
       const now = await stat(path).catch(() => undefined);
@@ -489,7 +489,7 @@ export class Collector {
 
   #savedPlace(source: LogSource, path: string): Place | undefined {
     const { checkpoints, resume } = this.#options;
-    const saved = resume ? checkpoints.get(this.#key(source, path)) : undefined;
+    const saved = resume ? checkpoints.get(this.#key(source, resolve(path))) : undefined;
     return saved?.kind === 'log' ? { checkpoint: saved, file: path } : undefined;
   }
 

@@ -9,7 +9,7 @@ import {
 } from '../domain/move-record.js';
 import type { Prediction } from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
-import { toIsoTime } from '../domain/units.js';
+import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
 import {
   InfluxConnection,
   InfluxDatabaseMissing,
@@ -32,12 +32,15 @@ import {
 } from './line-protocol.js';
 import { DEFAULT_RETRY, retrying, type RetryPolicy } from './retry.js';
 import {
+  COARSE_SPAN_MS,
   RefusedItemsError,
+  coarseBefore,
   type AddCounts,
   type KeptPrediction,
   type MoveFilter,
   type PruneCounts,
   type RefusedItem,
+  type Retention,
   type SampleFilter,
   type Store,
   type StoreInfo,
@@ -157,6 +160,7 @@ export class InfluxStore implements Store {
   private constructor(
     private readonly connection: InfluxConnection,
     private readonly retry: RetryPolicy,
+    private readonly now: () => number,
   ) {
     this.url = connection.address.url;
   }
@@ -173,7 +177,7 @@ export class InfluxStore implements Store {
       connection.close();
       throw error;
     }
-    return new InfluxStore(connection, { ...DEFAULT_RETRY, ...retry });
+    return new InfluxStore(connection, { ...DEFAULT_RETRY, ...retry }, now);
   }
 
   addMoves(records: readonly MoveRecord[]): Promise<AddCounts> {
@@ -274,27 +278,17 @@ export class InfluxStore implements Store {
   }
 
   async *linkSamples(filter: SampleFilter = {}): AsyncGenerator<LinkSample> {
-    const { where, placeholders } = conditions(filter, [
-      ...clusterCondition(filter.cluster),
-      ...equals('link', filter.key, tagValue),
-    ]);
-    const query = `SELECT "throughput_mbps","capacity_mbps","link","cluster" FROM "link_samples" ${where}`;
-    yield* inOrder(this.read(query, placeholders), linkSampleOf, sampleMs, (sample) => [
-      sample.link,
-      sample.cluster ?? DEFAULT_CLUSTER,
-    ]);
+    yield* this.samples('link_samples', 'link', filter, linkSampleOf, (sample) => sample.link);
   }
 
   async *instanceSamples(filter: SampleFilter = {}): AsyncGenerator<InstanceSample> {
-    const { where, placeholders } = conditions(filter, [
-      ...clusterCondition(filter.cluster),
-      ...equals('instance', filter.key, tagValue),
-    ]);
-    const query = `SELECT ${INSTANCE_SAMPLE_COLUMNS} FROM "instance_samples" ${where}`;
-    yield* inOrder(this.read(query, placeholders), instanceSampleOf, sampleMs, (sample) => [
-      sample.instance,
-      sample.cluster ?? DEFAULT_CLUSTER,
-    ]);
+    yield* this.samples(
+      'instance_samples',
+      'instance',
+      filter,
+      instanceSampleOf,
+      (sample) => sample.instance,
+    );
   }
 
   async *keptPredictions(filter: { fromMs?: number; toMs?: number } = {}): AsyncGenerator<KeptPrediction> {
@@ -318,20 +312,30 @@ export class InfluxStore implements Store {
     cluster?: string,
   ): Promise<InstanceSample | undefined> {
     this.checkOpen();
-    const { where, placeholders } = conditions({ toMs: Math.floor(atMs) + 1 }, [
-      ...clusterCondition(cluster),
-      ...equals('instance', instance, tagValue),
-    ]);
-    const [row] = await this.ask(
-      `SELECT ${INSTANCE_SAMPLE_COLUMNS} FROM "instance_samples" ${where} ORDER BY time DESC LIMIT 1`,
-      placeholders,
-    );
-    return row === undefined ? undefined : instanceSampleOf(row);
+    const latest = async (coarse: boolean): Promise<InstanceSample | undefined> => {
+      const untilMs = Math.floor(atMs) + 1;
+      const { where, placeholders } = conditions({ toMs: coarse ? untilMs - COARSE_SPAN_MS : untilMs }, [
+        ...clusterCondition(cluster),
+        ...equals('instance', instance, tagValue),
+      ]);
+      const [row] = await this.ask(
+        `SELECT ${SAMPLE_COLUMNS.instance_samples} FROM ${quoted(`${coarse ? 'coarse_' : ''}instance_samples`)} ${where} ORDER BY time DESC LIMIT 1`,
+        placeholders,
+      );
+      return row === undefined ? undefined : instanceSampleOf(row, coarse ? COARSE_SPAN_MS : 0);
+    };
+    return (await latest(false)) ?? latest(true);
   }
 
   async info(): Promise<StoreInfo> {
     this.checkOpen();
     const counts = await this.counts('');
+    const { coarseBeforeMs } = await this.settings();
+    if (coarseBeforeMs > 0) {
+      const { where } = conditions({ toMs: coarseBeforeMs }, []);
+      counts.link_samples += await this.count('coarse_link_samples', '"throughput_mbps"', where);
+      counts.instance_samples += await this.count('coarse_instance_samples', '*', where);
+    }
     const edge = async (direction: 'ASC' | 'DESC'): Promise<string | undefined> => {
       const [row] = await this.ask(
         `SELECT "duration_seconds" FROM "moves" ORDER BY time ${direction} LIMIT 1`,
@@ -354,8 +358,56 @@ export class InfluxStore implements Store {
     this.checkOpen();
     const { where } = conditions({ toMs: beforeMs }, []);
     const counts = await this.counts(where);
-    for (const measurement of measurements) {
-      if (counts[measurement] > 0) await this.ask(`DELETE FROM ${quoted(measurement)} ${where}`);
+    for (const measurement of measurements)
+      if (counts[measurement] > 0) await this.remove(measurement, beforeMs);
+    for (const measurement of sampleMeasurements)
+      await this.remove(`coarse_${measurement}`, beforeMs - COARSE_SPAN_MS);
+    return counts;
+  }
+
+  async retention(): Promise<Retention> {
+    return (await this.settings()).retention;
+  }
+
+  async setRetention(retention: Retention): Promise<void> {
+    this.checkOpen();
+    await this.setSettings({ ...(await this.settings()), retention });
+    const { database } = this.connection.address;
+    const makesCoarse = retention.samples_days !== undefined && retention.coarse_samples_days !== 0;
+    for (const measurement of sampleMeasurements) {
+      const name = `${quoted(`movecast_${measurement}`)} ON ${quoted(database)}`;
+      await this.ask(`DROP CONTINUOUS QUERY ${name}`).catch(ignoreMissing);
+      if (makesCoarse)
+        await this.ask(
+          `CREATE CONTINUOUS QUERY ${name} RESAMPLE FOR ${LATE_SAMPLES} BEGIN ${coarsen(measurement, '')} END`,
+        );
+    }
+  }
+
+  async applyRetention(nowMs: number): Promise<PruneCounts> {
+    const settings = await this.settings();
+    const { moves_days, samples_days, coarse_samples_days } = settings.retention;
+    const counts: PruneCounts = { moves: 0, link_samples: 0, instance_samples: 0, kept_predictions: 0 };
+    const count = async (measurement: keyof PruneCounts, beforeMs: number): Promise<void> => {
+      counts[measurement] = (await this.counts(conditions({ toMs: beforeMs }, []).where))[measurement];
+      if (counts[measurement] > 0) await this.remove(measurement, beforeMs);
+    };
+    if (moves_days !== undefined) {
+      await count('moves', nowMs - moves_days * MS_PER_DAY);
+      await count('kept_predictions', nowMs - moves_days * MS_PER_DAY);
+    }
+    if (samples_days !== undefined) {
+      const beforeMs = coarseBefore(nowMs - samples_days * MS_PER_DAY);
+      // What came too late for the continuous query. Only of spans that are still there as they were measured.
+      const late = conditions({ fromMs: settings.coarseBeforeMs, toMs: beforeMs }, []).where;
+      for (const measurement of sampleMeasurements)
+        if (coarse_samples_days !== 0) await this.ask(coarsen(measurement, late));
+      await this.setSettings({ ...settings, coarseBeforeMs: Math.max(settings.coarseBeforeMs, beforeMs) });
+      for (const measurement of sampleMeasurements) await count(measurement, beforeMs);
+    }
+    if (coarse_samples_days !== undefined) {
+      const beforeMs = nowMs - coarse_samples_days * MS_PER_DAY - COARSE_SPAN_MS;
+      for (const measurement of sampleMeasurements) await this.remove(`coarse_${measurement}`, beforeMs);
     }
     return counts;
   }
@@ -452,6 +504,67 @@ export class InfluxStore implements Store {
     );
   }
 
+  private async *samples<T extends LinkSample | InstanceSample>(
+    measurement: SampleMeasurement,
+    keyTag: 'link' | 'instance',
+    filter: SampleFilter,
+    sampleOf: (row: InfluxRow, shiftMs: number) => T,
+    key: (sample: T) => string,
+  ): AsyncGenerator<T> {
+    this.checkOpen();
+    const { coarseBeforeMs } = await this.settings();
+    const read = (
+      name: string,
+      range: { fromMs?: number; toMs?: number },
+      shiftMs: number,
+    ): AsyncGenerator<T> => {
+      const { where, placeholders } = conditions(range, [
+        ...clusterCondition(filter.cluster),
+        ...equals(keyTag, filter.key, tagValue),
+      ]);
+      return inOrder(
+        this.read(`SELECT ${SAMPLE_COLUMNS[measurement]} FROM ${quoted(name)} ${where}`, placeholders),
+        (row) => sampleOf(row, shiftMs),
+        sampleMs,
+        (sample) => [key(sample), sample.cluster ?? DEFAULT_CLUSTER],
+      );
+    };
+    const { fromMs = -Infinity, toMs = Infinity } = filter;
+    const measured = read(measurement, { fromMs, toMs }, 0);
+    if (coarseBeforeMs === 0) {
+      yield* measured;
+      return;
+    }
+    const range = { fromMs: fromMs - COARSE_SPAN_MS, toMs: Math.min(toMs - COARSE_SPAN_MS, coarseBeforeMs) };
+    yield* merged(read(`coarse_${measurement}`, range, COARSE_SPAN_MS), measured, sampleMs);
+  }
+
+  private async settings(): Promise<Settings> {
+    this.checkOpen();
+    const [row] = await this.ask(
+      'SELECT "retention","coarse_before_ms" FROM "movecast" WHERE "retention" != \'\' ORDER BY time DESC LIMIT 1',
+    );
+    if (row === undefined) return { retention: {}, coarseBeforeMs: 0 };
+    return {
+      retention: JSON.parse(row.values[1] as string) as Retention,
+      coarseBeforeMs: row.values[2] as number,
+    };
+  }
+
+  private async setSettings({ retention, coarseBeforeMs }: Settings): Promise<void> {
+    const fields = [
+      numberField('format', INFLUX_FORMAT),
+      textField('retention', JSON.stringify(retention)),
+      numberField('coarse_before_ms', coarseBeforeMs),
+    ];
+    const line = `movecast ${fields.join(',')} ${nanoTime(this.now(), 0)}`;
+    await this.retried(() => this.connection.write([line]));
+  }
+
+  private async remove(measurement: string, beforeMs: number): Promise<void> {
+    await this.ask(`DELETE FROM ${quoted(measurement)} ${conditions({ toMs: beforeMs }, []).where}`);
+  }
+
   /** What links' and instances' samples have in common. */
   private sampleLayout<T extends LinkSample | InstanceSample>(
     measurement: 'link_samples' | 'instance_samples',
@@ -545,13 +658,15 @@ export class InfluxStore implements Store {
 
   private async counts(where: string): Promise<PruneCounts> {
     const counts: PruneCounts = { moves: 0, link_samples: 0, instance_samples: 0, kept_predictions: 0 };
-    for (const measurement of measurements) {
-      const [row] = await this.ask(
-        `SELECT count(${quoted(COUNTED_FIELD[measurement])}) FROM ${quoted(measurement)} ${where}`,
-      );
-      counts[measurement] = row === undefined ? 0 : (row.values[1] as number);
-    }
+    for (const measurement of measurements)
+      counts[measurement] = await this.count(measurement, quoted(COUNTED_FIELD[measurement]), where);
     return counts;
+  }
+
+  /** Points that have a field, or for `*` the most that any field has. */
+  private async count(measurement: string, field: string, where: string): Promise<number> {
+    const [row] = await this.ask(`SELECT count(${field}) FROM ${quoted(measurement)} ${where}`);
+    return row === undefined ? 0 : Math.max(...row.values.slice(1).map(Number));
   }
 
   private checkOpen(): void {
@@ -560,7 +675,37 @@ export class InfluxStore implements Store {
 }
 
 const measurements = Object.keys(COUNTED_FIELD) as (keyof PruneCounts)[];
-const INSTANCE_SAMPLE_COLUMNS = ['present', ...SAMPLE_FIELDS, 'instance', 'cluster'].map(quoted).join(',');
+const sampleMeasurements = ['link_samples', 'instance_samples'] as const;
+type SampleMeasurement = (typeof sampleMeasurements)[number];
+const SAMPLE_COLUMNS = {
+  link_samples: ['throughput_mbps', 'capacity_mbps', 'link', 'cluster'].map(quoted).join(','),
+  instance_samples: ['present', ...SAMPLE_FIELDS, 'instance', 'cluster'].map(quoted).join(','),
+} as const satisfies Record<SampleMeasurement, string>;
+
+/** What is kept in the database beside the data. */
+interface Settings {
+  retention: Retention;
+  /** Samples before this are read as means; 0: none. Epoch milliseconds, a multiple of the span. */
+  coarseBeforeMs: number;
+}
+
+/** The continuous query looks at so much of the past again; what comes later is added when retention is applied. */
+const LATE_SAMPLES = '1h';
+
+/** Means over whole spans, as InfluxDB makes them: at the beginning of each span. */
+function coarsen(measurement: SampleMeasurement, where: string): string {
+  const mean = (field: string): string => `mean(${quoted(field)}) AS ${quoted(field)}`;
+  const means =
+    measurement === 'link_samples'
+      ? `${mean('throughput_mbps')},max("capacity_mbps") AS "capacity_mbps"`
+      : SAMPLE_FIELDS.map(mean).join(',');
+  return `SELECT ${means} INTO ${quoted(`coarse_${measurement}`)} FROM ${quoted(measurement)} ${where} GROUP BY time(${COARSE_SPAN_MS}ms), *`;
+}
+
+/** A continuous query that is not there is none to drop. */
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof UserError) || !/continuous query not found/i.test(error.message)) throw error;
+}
 
 /** Reads or writes the number of the layout; makes the database when it is missing. */
 async function prepareLayout(connection: InfluxConnection, nowMs: number): Promise<void> {
@@ -631,11 +776,11 @@ function moveOf(row: InfluxRow): MoveRecord {
   return move;
 }
 
-function linkSampleOf(row: InfluxRow): LinkSample {
+function linkSampleOf(row: InfluxRow, shiftMs: number): LinkSample {
   const value = cells(row);
   const capacity = value('capacity_mbps');
   return {
-    at: toIsoTime(fromNanoTime(value('time') as string).ms),
+    at: toIsoTime(fromNanoTime(value('time') as string).ms + shiftMs),
     ...namedCluster(value('cluster')),
     link: tagText(value('link') as string),
     throughput_mbps: value('throughput_mbps') as number,
@@ -643,10 +788,10 @@ function linkSampleOf(row: InfluxRow): LinkSample {
   };
 }
 
-function instanceSampleOf(row: InfluxRow): InstanceSample {
+function instanceSampleOf(row: InfluxRow, shiftMs: number): InstanceSample {
   const value = cells(row);
   const sample: InstanceSample = {
-    at: toIsoTime(fromNanoTime(value('time') as string).ms),
+    at: toIsoTime(fromNanoTime(value('time') as string).ms + shiftMs),
     ...namedCluster(value('cluster')),
     instance: tagText(value('instance') as string),
   };
@@ -705,6 +850,30 @@ async function* inOrder<T>(
     together.push(item);
   }
   yield* byKey();
+}
+
+/** Two streams in order of time as one; of equal times the first stream's. */
+async function* merged<T>(
+  first: AsyncGenerator<T>,
+  second: AsyncGenerator<T>,
+  timeOf: (item: T) => number,
+): AsyncGenerator<T> {
+  try {
+    let a = await first.next();
+    let b = await second.next();
+    while (a.done !== true || b.done !== true) {
+      if (b.done === true || (a.done !== true && timeOf(a.value) <= timeOf(b.value))) {
+        yield a.value as T;
+        a = await first.next();
+      } else {
+        yield b.value;
+        b = await second.next();
+      }
+    }
+  } finally {
+    await first.return(undefined);
+    await second.return(undefined);
+  }
 }
 
 function compareKeys(a: readonly string[], b: readonly string[]): number {

@@ -10,6 +10,7 @@ import {
   type MoveFilter,
   type PruneCounts,
   type RefusedItem,
+  type Retention,
   type SampleFilter,
   type Store,
   type StoreInfo,
@@ -114,6 +115,18 @@ export class SpooledStore implements Store {
 
   async prune(beforeMs: number): Promise<PruneCounts> {
     return (await this.connected()).prune(beforeMs);
+  }
+
+  async retention(): Promise<Retention> {
+    return (await this.connected()).retention();
+  }
+
+  async setRetention(retention: Retention): Promise<void> {
+    return (await this.connected()).setRetention(retention);
+  }
+
+  async applyRetention(nowMs: number): Promise<PruneCounts> {
+    return (await this.connected()).applyRetention(nowMs);
   }
 
   /** How much waits on the disk. */

@@ -6,19 +6,22 @@ import { UserError, systemErrorSentence } from '../domain/errors.js';
 import { DEFAULT_CLUSTER, finishMs, startMs, type MoveRecord } from '../domain/move-record.js';
 import type { Prediction } from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
-import { toIsoTime } from '../domain/units.js';
-import type {
-  AddCounts,
-  KeptPrediction,
-  MoveFilter,
-  PruneCounts,
-  SampleFilter,
-  Store,
-  StoreInfo,
+import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
+import {
+  COARSE_SPAN_MS,
+  coarseBefore,
+  type AddCounts,
+  type KeptPrediction,
+  type MoveFilter,
+  type PruneCounts,
+  type Retention,
+  type SampleFilter,
+  type Store,
+  type StoreInfo,
 } from './store.js';
 
 /** Number of the layout below; raised whenever an older movecast could not read the file. */
-export const SQLITE_FORMAT = 1;
+export const SQLITE_FORMAT = 2;
 
 /** "Move" in ASCII: tells our files from other SQLite files. */
 const APPLICATION_ID = 0x4d6f7665;
@@ -40,6 +43,51 @@ const ROWS_PER_PAGE = 1000;
 const CACHE_KIB = 32 * 1024;
 const CHECKPOINT_PAGES = 8000;
 
+/** A sample as it was measured has the span 0; a coarse one the milliseconds that end at `at_ms`. */
+const SAMPLES_LAYOUT = `
+CREATE TABLE link_samples (
+  link TEXT NOT NULL, at_ms INTEGER NOT NULL, cluster TEXT NOT NULL, span_ms INTEGER NOT NULL,
+  throughput_mbps REAL NOT NULL, capacity_mbps REAL,
+  PRIMARY KEY (link, at_ms, cluster, span_ms)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX link_samples_by_time ON link_samples (at_ms, link, cluster, span_ms);
+CREATE TABLE instance_samples (
+  instance TEXT NOT NULL, at_ms INTEGER NOT NULL, cluster TEXT NOT NULL, span_ms INTEGER NOT NULL,
+  dirty_rate_mib_s REAL, used_memory_mib REAL, cpu_load REAL,
+  PRIMARY KEY (instance, at_ms, cluster, span_ms)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX instance_samples_by_time ON instance_samples (at_ms, instance, cluster, span_ms);
+CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+`;
+
+/** Format 1 had no coarse samples and no settings. */
+const FROM_FORMAT_1 = `
+DROP INDEX link_samples_by_time;
+DROP INDEX instance_samples_by_time;
+ALTER TABLE link_samples RENAME TO link_samples_1;
+ALTER TABLE instance_samples RENAME TO instance_samples_1;
+${SAMPLES_LAYOUT}
+INSERT INTO link_samples SELECT link, at_ms, cluster, 0, throughput_mbps, capacity_mbps FROM link_samples_1;
+INSERT INTO instance_samples
+  SELECT instance, at_ms, cluster, 0, dirty_rate_mib_s, used_memory_mib, cpu_load FROM instance_samples_1;
+DROP TABLE link_samples_1;
+DROP TABLE instance_samples_1;
+`;
+
+/** Means of the samples as measured before a moment (a multiple of the span), by table: a statement with that moment. */
+const COARSEN = {
+  link_samples: `INSERT INTO link_samples
+    SELECT link, (at_ms / ${COARSE_SPAN_MS} + 1) * ${COARSE_SPAN_MS}, cluster, ${COARSE_SPAN_MS},
+      avg(throughput_mbps), max(capacity_mbps)
+    FROM link_samples WHERE at_ms < ? AND span_ms = 0 GROUP BY link, at_ms / ${COARSE_SPAN_MS}, cluster
+    ON CONFLICT DO NOTHING`,
+  instance_samples: `INSERT INTO instance_samples
+    SELECT instance, (at_ms / ${COARSE_SPAN_MS} + 1) * ${COARSE_SPAN_MS}, cluster, ${COARSE_SPAN_MS},
+      avg(dirty_rate_mib_s), avg(used_memory_mib), avg(cpu_load)
+    FROM instance_samples WHERE at_ms < ? AND span_ms = 0 GROUP BY instance, at_ms / ${COARSE_SPAN_MS}, cluster
+    ON CONFLICT DO NOTHING`,
+} as const;
+
 /** Rows lie in the order of arrival, which is nearly that of time; an index more costs a third of the writing speed. */
 const LAYOUT = `
 CREATE TABLE moves (
@@ -48,19 +96,7 @@ CREATE TABLE moves (
   operation TEXT NOT NULL, record TEXT NOT NULL
 );
 CREATE INDEX moves_by_start ON moves (started_ms);
-CREATE TABLE link_samples (
-  link TEXT NOT NULL, at_ms INTEGER NOT NULL, cluster TEXT NOT NULL,
-  throughput_mbps REAL NOT NULL, capacity_mbps REAL,
-  PRIMARY KEY (link, at_ms, cluster)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX link_samples_by_time ON link_samples (at_ms, link, cluster);
-CREATE TABLE instance_samples (
-  instance TEXT NOT NULL, at_ms INTEGER NOT NULL, cluster TEXT NOT NULL,
-  dirty_rate_mib_s REAL, used_memory_mib REAL, cpu_load REAL,
-  PRIMARY KEY (instance, at_ms, cluster)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX instance_samples_by_time ON instance_samples (at_ms, instance, cluster);
-CREATE TABLE kept_predictions (
+${SAMPLES_LAYOUT}CREATE TABLE kept_predictions (
   move_id TEXT NOT NULL PRIMARY KEY, predicted_ms INTEGER NOT NULL, predicted_at TEXT NOT NULL, prediction TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX kept_predictions_by_time ON kept_predictions (predicted_ms, move_id);
@@ -81,15 +117,15 @@ const ORDERS = {
   moves: { table: 'moves', columns: 'started_ms, id, record', time: 'started_ms', keys: ['id'] },
   link_samples: {
     table: 'link_samples',
-    columns: 'at_ms, link, cluster, throughput_mbps, capacity_mbps',
+    columns: 'at_ms, link, cluster, span_ms, throughput_mbps, capacity_mbps',
     time: 'at_ms',
-    keys: ['link', 'cluster'],
+    keys: ['link', 'cluster', 'span_ms'],
   },
   instance_samples: {
     table: 'instance_samples',
-    columns: 'at_ms, instance, cluster, dirty_rate_mib_s, used_memory_mib, cpu_load',
+    columns: 'at_ms, instance, cluster, span_ms, dirty_rate_mib_s, used_memory_mib, cpu_load',
     time: 'at_ms',
-    keys: ['instance', 'cluster'],
+    keys: ['instance', 'cluster', 'span_ms'],
   },
   kept_predictions: {
     table: 'kept_predictions',
@@ -165,8 +201,8 @@ export class SqliteStore implements Store {
 
   addLinkSamples(samples: readonly LinkSample[]): Promise<AddCounts> {
     return this.insert(
-      `INSERT INTO link_samples (link, at_ms, cluster, throughput_mbps, capacity_mbps)
-       VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO link_samples (link, at_ms, cluster, span_ms, throughput_mbps, capacity_mbps)
+       VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT DO NOTHING`,
       samples,
       (sample) => [
         sample.link,
@@ -180,8 +216,8 @@ export class SqliteStore implements Store {
 
   addInstanceSamples(samples: readonly InstanceSample[]): Promise<AddCounts> {
     return this.insert(
-      `INSERT INTO instance_samples (instance, at_ms, cluster, dirty_rate_mib_s, used_memory_mib, cpu_load)
-       VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO instance_samples (instance, at_ms, cluster, span_ms, dirty_rate_mib_s, used_memory_mib, cpu_load)
+       VALUES (?, ?, ?, 0, ?, ?, ?) ON CONFLICT DO NOTHING`,
       samples,
       (sample) => [
         sample.instance,
@@ -272,7 +308,7 @@ export class SqliteStore implements Store {
       const inCluster = cluster === undefined ? '' : 'AND cluster = ?';
       const row = this.statement(
         `SELECT ${ORDERS.instance_samples.columns} FROM instance_samples
-         WHERE instance = ? AND at_ms <= ? ${inCluster} ORDER BY at_ms DESC, cluster DESC LIMIT 1`,
+         WHERE instance = ? AND at_ms <= ? ${inCluster} ORDER BY at_ms DESC, cluster DESC, span_ms LIMIT 1`,
       ).get(...(cluster === undefined ? [instance, atMs] : [instance, atMs, cluster])) as Row | undefined;
       return row === undefined ? undefined : instanceSampleOf(row);
     });
@@ -307,6 +343,49 @@ export class SqliteStore implements Store {
       this.transaction(() => {
         for (const { table, time } of Object.values(ORDERS)) {
           counts[table] = this.statement(`DELETE FROM ${table} WHERE ${time} < ?`).run(beforeMs).changes;
+        }
+      });
+      return counts;
+    });
+  }
+
+  retention(): Promise<Retention> {
+    return this.guarded(() => {
+      const row = this.statement("SELECT value FROM settings WHERE name = 'retention'").get() as
+        Row | undefined;
+      return row === undefined ? {} : (JSON.parse(row['value'] as string) as Retention);
+    });
+  }
+
+  setRetention(retention: Retention): Promise<void> {
+    return this.guarded(() => {
+      this.statement("INSERT OR REPLACE INTO settings (name, value) VALUES ('retention', ?)").run([
+        JSON.stringify(retention),
+      ]);
+    });
+  }
+
+  async applyRetention(nowMs: number): Promise<PruneCounts> {
+    const { moves_days, samples_days, coarse_samples_days } = await this.retention();
+    return this.guarded(() => {
+      const counts: PruneCounts = { moves: 0, link_samples: 0, instance_samples: 0, kept_predictions: 0 };
+      const remove = (table: keyof PruneCounts, where: string, beforeMs: number): number =>
+        this.statement(`DELETE FROM ${table} WHERE ${ORDERS[table].time} < ? ${where}`).run([beforeMs])
+          .changes;
+      this.transaction(() => {
+        if (moves_days !== undefined) {
+          const beforeMs = nowMs - moves_days * MS_PER_DAY;
+          counts.moves = remove('moves', '', beforeMs);
+          counts.kept_predictions = remove('kept_predictions', '', beforeMs);
+        }
+        for (const table of ['link_samples', 'instance_samples'] as const) {
+          if (samples_days !== undefined) {
+            const beforeMs = coarseBefore(nowMs - samples_days * MS_PER_DAY);
+            if (coarse_samples_days !== 0) this.statement(COARSEN[table]).run([beforeMs]);
+            counts[table] = remove(table, 'AND span_ms = 0', beforeMs);
+          }
+          if (coarse_samples_days !== undefined)
+            remove(table, 'AND span_ms > 0', nowMs - coarse_samples_days * MS_PER_DAY);
         }
       });
       return counts;
@@ -433,6 +512,7 @@ function prepareLayout(database: Database.Database, url: string): void {
     const format = pragma('user_version');
     const tables = database.prepare('SELECT count(*) AS n FROM sqlite_master').get() as Row;
     if (pragma('application_id') === APPLICATION_ID) {
+      if (format === 1) database.exec(`${FROM_FORMAT_1} PRAGMA user_version = ${SQLITE_FORMAT}`);
       if (format > SQLITE_FORMAT) {
         throw new UserError(
           'store-format',

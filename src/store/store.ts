@@ -88,6 +88,25 @@ export interface PruneCounts {
 }
 
 /**
+ * How many days what is kept; absent: for ever. Samples that leave `samples_days` become coarse: means over ten minutes,
+ * each at the end of its ten minutes, so that none tells of a later moment than its own.
+ */
+export interface Retention {
+  /** Moves, and predictions that were kept for them. */
+  moves_days?: number;
+  /** Samples as they were measured. */
+  samples_days?: number;
+  /** The means of samples; 0: none are made. */
+  coarse_samples_days?: number;
+}
+
+/** What a coarse sample is the mean of. */
+export const COARSE_SPAN_MS = 600_000;
+
+/** The last moment not after `ms` up to which spans are whole. */
+export const coarseBefore = (ms: number): number => Math.floor(ms / COARSE_SPAN_MS) * COARSE_SPAN_MS;
+
+/**
  * What a store does. All writes are idempotent: a move by its `id`, a sample by cluster, key and time.
  * Reads stream in order of time (ties: by id), so that a million rows never stand in memory at once, and see a
  * consistent state of each row. A store may be used by several processes at the same time.
@@ -117,6 +136,12 @@ export interface Store {
   info(): Promise<StoreInfo>;
   /** Removes everything older than a moment (moves by start, samples by time). */
   prune(beforeMs: number): Promise<PruneCounts>;
+
+  /** The store's own settings, the same for every process that uses it. */
+  retention(): Promise<Retention>;
+  setRetention(retention: Retention): Promise<void>;
+  /** Makes samples coarse and removes what is too old, as the settings say; gives what was removed as it was measured. */
+  applyRetention(nowMs: number): Promise<PruneCounts>;
   /** Finishes what is being written and frees the connection; any later call throws. */
   close(): Promise<void>;
 }

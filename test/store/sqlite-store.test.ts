@@ -148,6 +148,39 @@ describe('a SQLite file that cannot be used', () => {
     });
   });
 
+  it('of format 1: brings it to the present one, with what it holds', async () => {
+    const path = freshFile();
+    await (await openStore(`sqlite:${path}`)).close();
+    const older = new Database(path);
+    older.exec(`
+      DROP TABLE link_samples; DROP TABLE instance_samples; DROP TABLE settings;
+      CREATE TABLE link_samples (link TEXT NOT NULL, at_ms INTEGER NOT NULL, cluster TEXT NOT NULL,
+        throughput_mbps REAL NOT NULL, capacity_mbps REAL, PRIMARY KEY (link, at_ms, cluster)) WITHOUT ROWID;
+      CREATE UNIQUE INDEX link_samples_by_time ON link_samples (at_ms, link, cluster);
+      CREATE TABLE instance_samples (instance TEXT NOT NULL, at_ms INTEGER NOT NULL, cluster TEXT NOT NULL,
+        dirty_rate_mib_s REAL, used_memory_mib REAL, cpu_load REAL, PRIMARY KEY (instance, at_ms, cluster)) WITHOUT ROWID;
+      CREATE UNIQUE INDEX instance_samples_by_time ON instance_samples (at_ms, instance, cluster);
+      INSERT INTO link_samples VALUES ('a>b', 1772323200000, 'default', 12.5, NULL);
+      INSERT INTO instance_samples VALUES ('vm1', 1772323200000, 'east', 1, 2, NULL);
+      PRAGMA user_version = 1`);
+    older.close();
+    const store = await openStore(`sqlite:${path}`);
+    expect(await collected(store.linkSamples())).toEqual([
+      { at: '2026-03-01T00:00:00.000Z', link: 'a>b', throughput_mbps: 12.5 },
+    ]);
+    expect(await collected(store.instanceSamples())).toEqual([
+      {
+        at: '2026-03-01T00:00:00.000Z',
+        cluster: 'east',
+        instance: 'vm1',
+        dirty_rate_mib_s: 1,
+        used_memory_mib: 2,
+      },
+    ]);
+    expect((await store.info()).format).toBe(2);
+    await store.close();
+  });
+
   it('in a place where no file can be made: says what to do', async () => {
     const folder = freshFolder();
     writeFileSync(join(folder, 'file'), '');

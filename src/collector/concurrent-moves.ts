@@ -1,6 +1,5 @@
 import { DEFAULT_CLUSTER, finishMs, startMs, type MoveRecord } from '../domain/move-record.js';
 import { isUnknownNode } from './sources/finished-move.js';
-import { isUnknownNode } from './sources/finished-move.js';
 
 /** A move that lasted, as far as counting others beside it goes. */
 interface Span {
@@ -91,8 +90,7 @@ export function countOverlaps(records: readonly MoveRecord[]): Int32Array {
 }
 
 /** The nodes that are known: two moves from nobody knows where need not be from the same node. */
-/** A node that nobody named is none that two moves could share. */
 function nodesOf({ cluster = DEFAULT_CLUSTER, source_node, target_node }: MoveRecord): string[] {
-  const names = source_node === target_node ? [source_node] : [source_node, target_node];
-  return names.filter((name) => !isUnknownNode(name)).map((name) => `${cluster}\n${name}`);
+  const names = new Set([source_node, target_node]);
+  return [...names].filter((name) => !isUnknownNode(name)).map((name) => `${cluster}\n${name}`);
 }

@@ -42,9 +42,12 @@ export class Derivation {
     this.#store = store;
   }
 
-  /** Notes a move as it comes out of a log; only noted ones are completed. */
+  /**
+   * Notes a move as it comes out of a log; only noted ones are completed. One whose start is only assumed, from the
+   * file's time or an option, overlaps nothing and tells nothing of a clock.
+   */
   note(record: MoveRecord, { log, writtenMs, tellsEveryMove }: LogOfMove): void {
-    if (!this.#isOn) return;
+    if (!this.#isOn || isStartAssumed(record)) return;
     this.#open.set(record, { mayBeNone: tellsEveryMove });
     this.skews.note(record, log, writtenMs);
   }
@@ -55,7 +58,10 @@ export class Derivation {
     if (this.#open.size === 0) return derived;
     const open = this.#open;
     this.#open = new Map();
-    this.#concurrent.complete(batch.moves, (record) => open.get(record));
+    this.#concurrent.complete(
+      batch.moves.filter((record) => !isStartAssumed(record)),
+      (record) => open.get(record),
+    );
     const store = this.#store;
     const latestSample =
       store === undefined
@@ -89,6 +95,8 @@ export class Derivation {
     return isMonitored;
   }
 }
+
+const isStartAssumed = ({ labels }: MoveRecord): boolean => labels?.['started_at_from'] !== undefined;
 
 /** A store that is away answers no question: a move goes without what it would have told, and is not held up. */
 async function unlessAway<T>(answer: Promise<T>): Promise<T | undefined> {

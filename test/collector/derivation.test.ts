@@ -135,6 +135,15 @@ describe('Derivation', () => {
     expect(record.dirty_rate_mib_s).toBe(30);
   });
 
+  it('takes no start that is only assumed for an overlap', async () => {
+    const assumed = move({ labels: { started_at_from: 'file time' } });
+    const other = move({ id: 'm2', instance: 'vm2' });
+    const derivation = new Derivation('all', undefined, undefined);
+    for (const record of [assumed, other]) derivation.note(record, { ...LOG, tellsEveryMove: true });
+    await derivation.complete({ ...emptyBatch(), moves: [assumed, other] });
+    expect([assumed.concurrent_moves, other.concurrent_moves]).toEqual([undefined, 0]);
+  });
+
   it('completes nothing that was not noted: tables are taken as they are', async () => {
     const record = move();
     const derivation = new Derivation('all', undefined, undefined);

@@ -43,6 +43,10 @@ const commands: Record<string, { summary: string; load: () => Promise<(context: 
     summary: 'what was predicted against what happened',
     load: async () => (await import('./commands/accuracy.js')).accuracyCommand,
   },
+  config: {
+    summary: 'the settings of the service and where each comes from',
+    load: async () => (await import('./commands/config.js')).configCommand,
+  },
   models: {
     summary: 'the registry: list, show, promote, rollback, export, import',
     load: async () => (await import('./commands/models.js')).modelsCommand,

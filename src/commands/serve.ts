@@ -1,5 +1,5 @@
 import { appendFile, readFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command } from 'commander';
 import { pino, type Logger } from 'pino';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { defaultServiceOptions, type ServiceOptions } from '../service/options.js';
@@ -8,19 +8,13 @@ import { newToken, parseTokens, roles, type Role } from '../service/tokens.js';
 import { ModelRegistry } from '../store/model-registry.js';
 import { openStore } from '../store/open-store.js';
 import { packageVersion, withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { readSettings, withSettings, type ServiceSettings } from './service-settings.js';
 
-interface Options extends CommonOptions {
-  host: string;
-  port: number;
-  model: string;
-  tokens?: string;
+interface Flags extends Partial<CommonOptions> {
   addToken?: string;
-  insecure?: boolean;
-  logLevel: string;
 }
 
-const DEFAULT_PORT = 8080;
-const LAST_PORT = 65_535;
+type Options = ServiceSettings & Flags;
 
 /** What never stands in a log, whoever logs it. */
 const REDACTED = [
@@ -36,48 +30,27 @@ const REDACTED = [
 ];
 
 export function serveCommand(context: Context): Command {
-  const command = new Command('serve')
-    .option('--host <host>', 'address to listen on', context.env['MOVECAST_HOST'] ?? '127.0.0.1')
-    .option('--port <port>', 'port to listen on; 0 takes a free one', portOf, DEFAULT_PORT)
-    .option('--model <name>', 'name of the registered model to serve', 'default')
-    .option('--tokens <file>', 'who may call: one NAME ROLE[,ROLE] sha256:HEX a line')
-    .option(
-      '--add-token <name:roles>',
-      'add a token to --tokens FILE, print it once and end; roles: predict, report, admin',
-    )
-    .option(
-      '--insecure',
-      'listen beyond this machine although everyone who reaches it may then do everything',
-    )
-    .addOption(
-      new Option('--log-level <level>', 'what is logged, as JSON lines on standard error')
-        .choices(['silent', 'error', 'warn', 'info'])
-        .default('warn'),
-    );
+  const command = withSettings(new Command('serve')).option(
+    '--add-token <name:roles>',
+    'add a token to --tokens FILE, print it once and end; roles: predict, report, admin',
+  );
   withCommonOptions(command, context, {
-    store: true,
-    models: true,
     examples: [
       'movecast serve',
       'movecast serve --tokens tokens.txt --add-token balancer:predict,report',
       'movecast serve --host 0.0.0.0 --port 8080 --tokens tokens.txt --store influx://movecast:PASSWORD@db:8086/moves',
     ],
   });
-  return command.action((options: Options) =>
-    options.addToken === undefined ? serve(options, context) : addToken(options, context),
-  );
-}
-
-function portOf(text: string): number {
-  const port = Number(text);
-  if (!/^\d+$/.test(text) || port > LAST_PORT)
-    throw new InvalidArgumentError(`It must be a number from 0 to ${LAST_PORT}.`);
-  return port;
+  return command.action(async (flags: Flags) => {
+    const { settings } = await readSettings(flags as Record<string, unknown>, context);
+    const options: Options = { ...flags, ...settings };
+    await (options.addToken === undefined ? serve(options, context) : addToken(options, context));
+  });
 }
 
 async function serve(options: Options, context: Context): Promise<void> {
   const loopback = isLoopback(options.host);
-  if (!loopback && options.tokens === undefined && options.insecure !== true)
+  if (!loopback && options.tokens === undefined && !options.insecure)
     throw new UserError(
       'not-allowed',
       `refusing to listen on ${options.host} without tokens: whoever reaches it could report moves and promote models; give --tokens FILE, or --insecure if that is meant`,
@@ -90,6 +63,10 @@ async function serve(options: Options, context: Context): Promise<void> {
     ...defaultServiceOptions,
     tokens,
     loopbackHostOnly: loopback && tokens === undefined,
+    bodyLimitBytes: options.body_limit_mib * 2 ** 20,
+    requestsPerSecond: options.requests_per_second,
+    concurrentRequests: options.concurrent_requests,
+    timeoutMs: options.timeout_seconds * 1000,
   };
   const store = await openStore(options.store);
   try {
@@ -167,10 +144,10 @@ async function readText(path: string): Promise<string> {
 const isLoopback = (host: string): boolean =>
   host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 
-function logger({ quiet, logLevel }: Options, context: Context): Logger {
+function logger({ quiet, log_level }: Options, context: Context): Logger {
   return pino(
     {
-      level: quiet === true && logLevel === 'warn' ? 'error' : logLevel,
+      level: quiet === true && log_level === 'warn' ? 'error' : log_level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: REDACTED,

@@ -40,6 +40,11 @@ interface ImportOptions extends CommonOptions {
   what?: TableKind;
   rejects?: string;
 }
+interface RetentionOptions extends CommonOptions {
+  moves?: string;
+  samples?: string;
+  coarseSamples?: string;
+}
 interface PruneOptions extends CommonOptions {
   before?: string;
   olderThan?: string;
@@ -92,12 +97,24 @@ export function storeCommand(context: Context): Command {
       importFiles(context, files, self.optsWithGlobals<ImportOptions>()),
     );
 
-  add('prune', 'removes moves, samples and kept predictions older than a time', [
+  add('retention', 'shows or sets how long what is kept; store prune applies it', [
+    'movecast store retention',
+    'movecast store retention --samples 30d --coarse-samples 400d --moves forever',
+  ])
+    .option('--moves <days>', 'moves and the predictions kept for them, such as 800d, or forever')
+    .option('--samples <days>', 'samples as they were measured; after that only means over ten minutes')
+    .option('--coarse-samples <days>', 'those means; 0d: none')
+    .action(async (_own: unknown, self: Command) =>
+      retention(context, self.optsWithGlobals<RetentionOptions>()),
+    );
+
+  add('prune', 'removes what is older than a time, or than the retention says', [
+    'movecast store prune',
     'movecast store prune --older-than 400d',
     'movecast store prune --before 2026-01-01',
   ])
-    .option('--before <time>', 'everything before this time')
-    .option('--older-than <days>', 'everything older than so many days, such as 400d')
+    .option('--before <time>', 'moves, samples and kept predictions before this time')
+    .option('--older-than <days>', 'what is older than so many days, such as 400d')
     .action(async (_own: unknown, self: Command) => prune(context, self.optsWithGlobals<PruneOptions>()));
   return command;
 }
@@ -326,27 +343,73 @@ function sourceOf(head: string, path: string, what: TableKind | undefined): LogS
   return best;
 }
 
+async function retention(context: Context, options: RetentionOptions): Promise<void> {
+  const kept = await withStore(options.store, async (store) => {
+    const settings = { ...(await store.retention()) };
+    const given = [
+      ['moves_days', options.moves, '--moves'],
+      ['samples_days', options.samples, '--samples'],
+      ['coarse_samples_days', options.coarseSamples, '--coarse-samples'],
+    ] as const;
+    let changed = false;
+    for (const [name, text, option] of given) {
+      if (text === undefined) continue;
+      changed = true;
+      if (text === FOREVER) delete settings[name];
+      else settings[name] = optionDays(text, option);
+    }
+    if (changed) await store.setRetention(settings);
+    return settings;
+  });
+  if (options.json === true) {
+    context.stdout.write(`${JSON.stringify(kept)}\n`);
+    return;
+  }
+  const days = (count: number | undefined): string => (count === undefined ? FOREVER : `${count}d`);
+  context.stdout.write(`moves             ${days(kept.moves_days)}\n`);
+  context.stdout.write(`samples           ${days(kept.samples_days)}\n`);
+  context.stdout.write(`coarse samples    ${days(kept.coarse_samples_days)}\n`);
+}
+
 async function prune(context: Context, options: PruneOptions): Promise<void> {
   const beforeMs = pruneTime(context, options);
-  const counts = await withStore(options.store, (store) => store.prune(beforeMs));
+  const counts = await withStore(options.store, async (store) => {
+    if (beforeMs !== undefined) return store.prune(beforeMs);
+    if (Object.keys(await store.retention()).length === 0)
+      throw new UserError(
+        'usage',
+        'store prune needs --before TIME, --older-than DAYS, or a retention set with movecast store retention',
+      );
+    return store.applyRetention(context.now());
+  });
+  if (options.json === true) {
+    const before = beforeMs === undefined ? {} : { before: toIsoTime(beforeMs) };
+    context.stdout.write(`${JSON.stringify({ ...before, ...counts })}\n`);
+    return;
+  }
+  const what =
+    beforeMs === undefined ? 'what the retention does not keep' : `what was before ${toIsoTime(beforeMs)}`;
   const text = Object.entries(counts)
     .map(([name, count]) => `${count} ${name.replaceAll('_', ' ')}`)
     .join(', ');
-  context.stdout.write(
-    options.json === true
-      ? `${JSON.stringify({ before: toIsoTime(beforeMs), ...counts })}\n`
-      : `removed what was before ${toIsoTime(beforeMs)}: ${text}\n`,
-  );
+  context.stdout.write(`removed ${what}: ${text}\n`);
 }
 
-function pruneTime(context: Context, { before, olderThan }: PruneOptions): number {
-  if ((before === undefined) === (olderThan === undefined))
-    throw new UserError('usage', 'store prune needs either --before TIME or --older-than DAYS, such as 400d');
-  if (olderThan === undefined) return optionTime(before, '--before')!;
-  const days = /^(\d{1,6})d?$/.exec(olderThan);
+/** Undefined: neither was given. */
+function pruneTime(context: Context, { before, olderThan }: PruneOptions): number | undefined {
+  if (before !== undefined && olderThan !== undefined)
+    throw new UserError('usage', 'store prune takes either --before TIME or --older-than DAYS, not both');
+  if (olderThan === undefined) return optionTime(before, '--before');
+  return context.now() - optionDays(olderThan, '--older-than') * MS_PER_DAY;
+}
+
+const FOREVER = 'forever';
+
+function optionDays(text: string, option: string): number {
+  const days = /^(\d{1,6})d?$/.exec(text);
   if (days === null)
-    throw new UserError('usage', `--older-than ${olderThan}: is not a number of days; write it as 400d`);
-  return context.now() - Number(days[1]) * MS_PER_DAY;
+    throw new UserError('usage', `${option} ${text}: is not a number of days; write it as 400d`);
+  return Number(days[1]);
 }
 
 function optionTime(text: string | undefined, option: string): number | undefined {

@@ -79,7 +79,7 @@ describe('movecast store', () => {
     const { code, out } = await run('--store', url);
     expect(code).toBe(0);
     expect(out).toBe(
-      `store             ${url} (format 1)\n` +
+      `store             ${url} (format 2)\n` +
         'moves             2, started 2026-03-01T00:00:00.000Z to 2026-03-05T00:00:00.000Z\n' +
         'link samples      1\ninstance samples  1\nkept predictions  0\n',
     );
@@ -130,9 +130,36 @@ describe('movecast store', () => {
     expect(JSON.parse(json.out)).toMatchObject({ moves: 1, link_samples: 0 });
   });
 
+  it('keeps what the retention says, and removes the rest when it is pruned', async () => {
+    expect((await run('retention', '--store', url)).out).toBe(
+      'moves             forever\nsamples           forever\ncoarse samples    forever\n',
+    );
+    const set = await run(
+      'retention',
+      '--moves',
+      '6d',
+      '--samples',
+      '3',
+      '--coarse-samples',
+      '0d',
+      '--json',
+      '--store',
+      url,
+    );
+    expect(JSON.parse(set.out)).toEqual({ moves_days: 6, samples_days: 3, coarse_samples_days: 0 });
+    expect((await run('retention', '--moves', 'forever', '--store', url)).out).toMatch(
+      /^moves {13}forever\nsamples {11}3d\n/,
+    );
+    const { out } = await run('prune', '--store', url);
+    expect(out).toBe(
+      'removed what the retention does not keep: 0 moves, 1 link samples, 0 instance samples, 0 kept predictions\n',
+    );
+  });
+
   it.each([
-    [['prune'], /needs either --before TIME or --older-than DAYS/],
-    [['prune', '--before', '2026-01-01', '--older-than', '3d'], /needs either/],
+    [['prune'], /needs --before TIME, --older-than DAYS, or a retention/],
+    [['prune', '--before', '2026-01-01', '--older-than', '3d'], /takes either .+ not both/],
+    [['retention', '--samples', '-3'], /--samples -3: is not a number of days/],
     [['prune', '--older-than', 'soon'], /is not a number of days/],
     [['prune', '--before', 'yesterday'], /--before yesterday: is not a time/],
     [['export', '--what', 'everything'], /--what/],

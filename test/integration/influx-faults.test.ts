@@ -5,7 +5,7 @@ import { inspect } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { InfluxDB } from 'influx';
 import type { MoveRecord } from '../../src/domain/move-record.js';
-import { parseInfluxUrl } from '../../src/store/influx-connection.js';
+import { InfluxConnection, parseInfluxUrl } from '../../src/store/influx-connection.js';
 import { InfluxStore } from '../../src/store/influx-store.js';
 import { placeInMillisecond } from '../../src/store/line-protocol.js';
 import { openStore, redactUrl } from '../../src/store/open-store.js';
@@ -158,6 +158,40 @@ describe('the InfluxDB store, with a server that does not behave', () => {
     },
   );
 
+  it('waits as long as a busy server asks, then writes each point once', async () => {
+    const slept: number[] = [];
+    const bodies: string[] = [];
+    let writes = 0;
+    await withServer(
+      (request, response) => {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk: Buffer) => chunks.push(chunk));
+        request.on('end', () => {
+          if (request.url?.startsWith('/write') !== true) {
+            response.writeHead(200).end(FORMAT_ANSWER);
+            return;
+          }
+          bodies.push(Buffer.concat(chunks).toString());
+          writes += 1;
+          if (writes === 1) response.writeHead(503, { 'retry-after': '7' }).end('{"error":"busy"}');
+          else if (writes === 2) response.writeHead(429).end();
+          else response.writeHead(204).end();
+        });
+      },
+      async (port) => {
+        const address = parseInfluxUrl(`influx://127.0.0.1:${port}/moves`, '')!;
+        const store = await InfluxStore.open(address, {
+          retry: { sleep: async (ms) => slept.push(ms), now: () => 0, random: () => 1 },
+        });
+        await store.addMoves([moveAt('m1', 0)]);
+        await store.close();
+      },
+    );
+    expect(slept).toEqual([7000, 400]);
+    expect(new Set(bodies).size).toBe(1);
+    expect(bodies[0]).toMatch(/^moves,operation=live_migration,source_node=node-a .*id="m1"/);
+  });
+
   it('says that nobody listens, at once and every time', async () => {
     const port = await withServer(
       () => undefined,
@@ -287,6 +321,44 @@ describe('the InfluxDB store, with a server that does not behave', () => {
     expect(await store.addMoves([moveAt(pair[0], 0), moveAt(pair[1], 0)])).toEqual({ new: 0, known: 2 });
     expect((await store.info()).moves).toBe(2);
     await store.close();
+  });
+
+  it('tells line by line what the server refused and why, and stores all others', async () => {
+    const url = server.url('conflict', 'admin:secret');
+    const store = await openStore(url);
+    const authorization = `Basic ${Buffer.from('admin:secret').toString('base64')}`;
+    // Another program has made `vcpus` a text in this week's shard.
+    await fetch(`http://127.0.0.1:${server.port}/write?db=conflict`, {
+      method: 'POST',
+      headers: { authorization },
+      body: `moves vcpus="four" ${Date.parse(moveAt('x', 0).started_at)}000000`,
+    });
+    const moves = Array.from({ length: 40 }, (_, i) =>
+      moveAt(`m${String(i).padStart(2, '0')}`, i + 1, i === 7 || i === 23 ? { vcpus: 4 } : {}),
+    );
+    const error: unknown = await store.addMoves(moves.toReversed()).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'input-invalid',
+      counts: { new: 38, known: 0 },
+      refused: [
+        { index: 16, reason: expect.stringMatching(/field type conflict: input field "vcpus"/) },
+        { index: 32, reason: expect.stringMatching(/field type conflict/) },
+      ],
+    });
+    expect((error as Error).message).toMatch(/refused 2 of 40 moves, the first: field type conflict/);
+    expect(await store.move('m08')).toEqual(moves[8]);
+    expect(await store.move('m07')).toBeUndefined();
+    await store.close();
+  });
+
+  it('packs what it writes with gzip for a server on another machine', async () => {
+    const address = parseInfluxUrl(server.url('packed', 'admin:secret'), '')!;
+    const connection = new InfluxConnection(address, undefined, { gzip: true });
+    await connection.createDatabase();
+    const lines = Array.from({ length: 500 }, (_, i) => `m,k=a value=${i} ${i + 1}`);
+    expect(await connection.write(lines)).toEqual([]);
+    expect((await connection.ask('SELECT count("value") FROM "m"'))[0]?.values[1]).toBe(500);
+    connection.close();
   });
 
   it('refuses a database of a newer format', async () => {

@@ -279,6 +279,42 @@ describe('Collector', () => {
   });
 });
 
+describe('Collector, of a file that is written while it is read,', () => {
+  /** As a writer would, it adds to the file when the reader is at its end. */
+  const writtenWhileRead = (times: number): LogSource => {
+    let left = times;
+    return {
+      ...oneFileSource,
+      parser: (context) => {
+        const parser = oneFileSource.parser(context);
+        return {
+          ...parser,
+          end: () => {
+            if (left-- > 0) appendFileSync(log, '-and-more');
+            return parser.end();
+          },
+        };
+      },
+    };
+  };
+
+  it('reads it again until it holds still', async () => {
+    writeFileSync(log, 'm1');
+    const run = program(writtenWhileRead(1));
+    await run.read();
+    expect(run.ids).toEqual(['m1-and-more']);
+  });
+
+  it('takes it as it is after the third time, and reads it again at the next run', async () => {
+    writeFileSync(log, 'm1');
+    const run = program(writtenWhileRead(3));
+    await run.read();
+    const next = program(oneFileSource);
+    await next.read();
+    expect([run.ids, next.ids]).toEqual([['m1-and-more-and-more'], ['m1-and-more-and-more-and-more']]);
+  });
+});
+
 describe('Collector.follow', () => {
   it('reads lines as they come, an unfinished one when it is finished', async () => {
     writeFileSync(log, both('m1'));

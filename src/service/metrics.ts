@@ -26,7 +26,7 @@ export class ServiceMetrics {
   });
   readonly predictions = new Counter({
     name: 'movecast_predictions_total',
-    help: 'Predictions given out, by the most specific history they stand on; basis="pairs" for move-costs',
+    help: 'Predictions given out, by the most specific history they stand on; "pairs" for move-costs and "columns" for column-wise calls',
     labelNames: ['basis'] as const,
     registers: [this.registry],
   });
@@ -53,6 +53,10 @@ export class ServiceMetrics {
     const up = new Gauge({ name: 'movecast_up', help: '1 while the process answers', registers: [] });
     up.set(1);
     this.registry.registerMetric(up);
+    // Counters that stand at zero from the start: a rate over them is then zero and not absent.
+    for (const basis of ['link', 'node', 'cluster', 'prior', 'columns', 'pairs'])
+      this.predictions.inc({ basis }, 0);
+    for (const result of ['new', 'known', 'rejected']) this.movesReported.inc({ result }, 0);
   }
 
   /** Adds what is read off at each scrape. */

@@ -8,6 +8,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { InfluxDB, type IPoint } from 'influx';
 import { startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import type { InstanceSample } from '../../src/domain/samples.js';
 import { toIsoTime } from '../../src/domain/units.js';
 import { nanoTime, placeInMillisecond } from '../../src/store/line-protocol.js';
 import { openStore } from '../../src/store/open-store.js';
@@ -142,6 +143,22 @@ if (requireOrSkip('influxd')) {
     line('InfluxDB, the bare client', bare);
     line('InfluxDB, read', read);
     const ratios = ours.map((own, run) => own / bare[run]!).sort((a, b) => a - b);
+    for (const instances of [1000, 10_000, 100_000]) {
+      const store = await openStore(server.url(`series${instances}`));
+      const samples: InstanceSample[] = Array.from({ length: RECORDS }, (_, i) => ({
+        at: toIsoTime(FIRST_MS + Math.floor(i / instances) * 60_000),
+        instance: `vm${i % instances}.example.com`,
+        cpu_load: (i % 64) / 8,
+        dirty_rate_mib_s: (i % 97) / 4,
+      }));
+      line(`InfluxDB, samples of ${instances.toLocaleString('en')} instances`, [
+        await rate(async () => {
+          for (let from = 0; from < RECORDS; from += BATCH)
+            await store.addInstanceSamples(samples.slice(from, from + BATCH));
+        }),
+      ]);
+      await store.close();
+    }
     console.log(
       `ratio to the bare client: ${ratios[ratios.length >> 1]!.toFixed(2)}  (${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)})`,
     );

@@ -1,0 +1,123 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { FAILOVER, FAILOVER_TO_ANY, moveFrom, type MoveKind } from '../../src/balancer/moves.js';
+import { GroupModel, MIRROR_INTERNAL } from '../../src/balancer/group-model.js';
+import { parseHtoolsText } from '../../src/balancer/htools-text.js';
+import { nodesOfMove } from '../../src/balancer/jobsets.js';
+import { MoveTrial, UndoRecord } from '../../src/balancer/move-trial.js';
+import { METRICS, METRIC_COUNT, ScoreBoard, SPREADS, SUMS } from '../../src/balancer/score.js';
+import { seededRandom } from '../../src/balancer/random.js';
+import { generateCluster } from './cluster-generator.js';
+import { slowScore } from './slow-score.js';
+
+const clusterOf = (seed: number, nodes: number, instancesPerNode: number, oddity = 0) =>
+  parseHtoolsText(generateCluster({ seed, nodes, instancesPerNode, oddity }), {
+    file: 'generated',
+    duplicates: 'refuse',
+  }).cluster;
+
+const shapes = fc.record({
+  seed: fc.integer({ min: 1, max: 100_000 }),
+  nodes: fc.integer({ min: 2, max: 7 }),
+  instancesPerNode: fc.integer({ min: 1, max: 5 }),
+});
+
+/** Tries random moves; calls back after each that was allowed, before it is made. */
+function walk(
+  model: GroupModel,
+  seed: number,
+  steps: number,
+  onAllowed: (trial: MoveTrial, board: ScoreBoard) => void,
+): Set<number> {
+  const random = seededRandom(seed);
+  const board = new ScoreBoard(model);
+  const trial = new MoveTrial(board);
+  const touched = new Set<number>();
+  for (let step = 0; step < steps; step++) {
+    const i = Math.floor(random() * model.instanceCount);
+    const target = Math.floor(random() * model.nodeCount);
+    if (target === model.primary[i] || target === model.secondary[i]) continue;
+    if (model.mirror[i] === 0) continue;
+    const kinds: MoveKind[] = model.mirror[i] === MIRROR_INTERNAL ? [0, 2, 3, 4, 5] : [FAILOVER_TO_ANY];
+    const kind = kinds[Math.floor(random() * kinds.length)]!;
+    trial.begin(i);
+    if (!trial.allows(kind, kind === FAILOVER ? -1 : target)) continue;
+    for (const node of nodesOfMove(moveFrom(model, i, kind, target))) touched.add(node);
+    onAllowed(trial, board);
+    trial.commit();
+  }
+  return touched;
+}
+
+describe('the score', () => {
+  it('has 20 components, each a spread, a sum or the pairs', () => {
+    expect(METRICS).toHaveLength(20);
+    expect(SPREADS.length + SUMS.length + 1).toBe(METRIC_COUNT);
+  });
+
+  it('equals the one computed from nothing, before and after any moves', () => {
+    fc.assert(
+      fc.property(shapes, ({ seed, nodes, instancesPerNode }) => {
+        const cluster = clusterOf(seed, nodes, instancesPerNode);
+        const model = new GroupModel(cluster, { group: 0 });
+        const first = slowScore(cluster, model.primary, model.secondary, new Set());
+        expect(new ScoreBoard(model).score).toBeCloseTo(first.score, 9);
+        const touched = walk(model, seed, 60, () => undefined);
+        const last = slowScore(cluster, model.primary, model.secondary, touched);
+        const board = new ScoreBoard(model);
+        expect(board.score).toBeCloseTo(last.score, 9);
+        last.components.forEach((value, c) => expect(board.components[c]).toBeCloseTo(value, 9));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('of a candidate is the same by running sums and by walking all nodes, and after the move is made', () => {
+    fc.assert(
+      fc.property(shapes, fc.constantFrom(0, 1), ({ seed, nodes, instancesPerNode }, oddity) => {
+        const model = new GroupModel(clusterOf(seed, nodes, instancesPerNode, oddity), { group: 0 });
+        let promised: number | undefined;
+        walk(model, seed, 60, (trial, board) => {
+          if (promised !== undefined) expect(board.score).toBe(promised);
+          const exact = trial.exactScore();
+          expect(Math.abs(trial.approximateScore() - exact)).toBeLessThanOrEqual(
+            1e-9 * (1 + Math.abs(exact)),
+          );
+          promised = exact;
+        });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('comes back to the last bit when a change is undone', () => {
+    const model = new GroupModel(clusterOf(7, 6, 5, 1), { group: 0 });
+    const rows = model.rows.slice();
+    const peers = model.peers.slice();
+    const board = new ScoreBoard(model);
+    const trial = new MoveTrial(board);
+    const undo = new UndoRecord();
+    let undone = 0;
+    for (let i = 0; i < model.instanceCount; i++) {
+      trial.begin(i);
+      if (
+        model.mirror[i] !== MIRROR_INTERNAL ||
+        !trial.allowsPlacement(model.secondary[i]!, model.primary[i]!)
+      )
+        continue;
+      trial.measure();
+      trial.settle(undo);
+      trial.revert(undo);
+      undone += 1;
+    }
+    expect(undone).toBeGreaterThan(0);
+    expect(model.rows).toEqual(rows);
+    expect(model.peers).toEqual(peers);
+  });
+
+  it('is 0 when every node is offline', () => {
+    const cluster = clusterOf(3, 3, 2);
+    for (const node of cluster.nodes) node.offline = true;
+    expect(new ScoreBoard(new GroupModel(cluster, { group: 0 })).score).toBe(0);
+  });
+});

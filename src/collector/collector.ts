@@ -7,7 +7,7 @@ import type { LogOfMove } from './derivation.js';
 import { detectSource } from './detection.js';
 import { findInputs, STANDARD_INPUT, type Inputs } from './input-files.js';
 import { LineReader } from './line-reader.js';
-import { seriesBeside, seriesOf, type LogSeries } from './log-series.js';
+import { baseOfRotated, seriesBeside, seriesOf, type LogSeries } from './log-series.js';
 import type { Collection, Origin } from './pipeline.js';
 import type {
   Finding,
@@ -55,9 +55,14 @@ interface Place {
 interface FollowedLog {
   source: LogSource;
   place: Place | undefined;
-  /** The text that is read at present, at its end. */
+  /** The text that is read at present, at its end; undefined also when too many others are open. */
   open: OpenText | undefined;
+  /** The file at the log's path as it was before it was last read. */
+  seen: string;
 }
+
+/** A folder of task logs has many thousand files, of which few grow: so many are kept open. */
+const MOST_OPEN = 100;
 
 interface OpenText {
   input: TextInput;
@@ -108,16 +113,12 @@ export class Collector {
     try {
       for (;;) {
         for (const path of paths) {
-          const isFolder = await stat(path).then(
-            (found) => found.isDirectory(),
-            () => false,
-          );
-          const files = isFolder ? (await findInputs([path], owns)).files.map((file) => file.path) : [path];
-          for (const series of this.#series(files)) {
+          for (const series of await this.#seriesNowAt(path)) {
             if (this.#isStopped()) break;
             await this.#tolerating(true, () => this.#followSeries(series));
           }
         }
+        if (this.#isStopped()) this.#takeFinished();
         await collection.flush();
         await this.#save('now');
         if (this.#isStopped()) return;
@@ -230,48 +231,92 @@ export class Collector {
     }
   }
 
+  /** The logs at a path that is followed; it may be gone for the moment in which it is rotated. */
+  async #seriesNowAt(path: string): Promise<LogSeries[]> {
+    const { source } = this.#options;
+    const isFolder = await stat(path).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (!isFolder) return this.#series([path]);
+    const { files } = await findInputs([path], source?.ownsFile?.bind(source));
+    return this.#series(files.map((file) => file.path)).map((series) => {
+      const base = baseOfRotated(series.path);
+      return base !== undefined && this.#followed.has(base) ? { path: base, files: [] } : series;
+    });
+  }
+
   async #followSeries(series: LogSeries): Promise<void> {
-    let log = this.#followed.get(series.path);
-    if (log === undefined) {
-      const { source, opened } = await this.#sourceOf(series);
-      log = { source, place: undefined, open: undefined };
+    const current = await stat(series.path).catch(() => undefined);
+    const seen =
+      current === undefined ? 'gone' : `${current.dev}:${current.ino}:${current.size}:${current.mtimeMs}`;
+    const known = this.#followed.get(series.path);
+    if (known?.seen === seen && seen !== 'gone') return;
+    const onPlace = (place: Place): void => {
+      log.place = place;
+    };
+    let log: FollowedLog;
+    if (known === undefined) {
+      const { source } = await this.#sourceOf(series);
+      log = { source, place: undefined, open: undefined, seen };
       this.#followed.set(series.path, log);
       if (source.unit === 'line') {
         log.open = await this.#readFrom(source, series, {
           place: this.#savedPlace(source, series.path),
-          opened,
-          onPlace: (place) => (log!.place = place),
+          onPlace,
         });
+        await this.#closeSome();
         return;
       }
+    } else {
+      log = known;
+      this.#followed.delete(series.path); // what grew last stands last
+      this.#followed.set(series.path, log);
     }
+    log.seen = seen;
     if (log.source.unit === 'file') {
       for (const path of series.files) await this.#readWholeFile(log.source, path);
       return;
     }
-    const followed = log;
-    const onPlace = (place: Place): void => {
-      followed.place = place;
-    };
     let drained: OpenText | undefined;
-    if (followed.open !== undefined) {
-      const { open } = followed;
-      const current = await stat(series.path).catch(() => undefined);
-      if (await open.input.holds(followed.place?.checkpoint.mark)) {
-        await this.#readOn(followed.source, open, series, onPlace);
+    if (log.open !== undefined) {
+      const { open } = log;
+      if (await open.input.holds(log.place?.checkpoint.mark)) {
+        await this.#readOn(log.source, open, series, onPlace);
         const isSameFile = current !== undefined && `${current.dev}:${current.ino}` === open.input.inode;
         if (isSameFile || current === undefined) return;
         drained = open; // renamed, and a new one stands in its place
       }
       await open.input.close();
-      followed.open = undefined;
+      log.open = undefined;
     }
-    if (!(await stat(series.path).catch(() => undefined))?.isFile()) return;
-    followed.open = await this.#readFrom(
-      followed.source,
+    if (current?.isFile() !== true) return;
+    const { place } = log;
+    log.open = await this.#readFrom(
+      log.source,
       { path: series.path, files: [series.path] },
-      { place: followed.place, onPlace, drained },
+      { place, onPlace, drained },
     );
+    await this.#closeSome();
+  }
+
+  /** Closes the logs that grew least recently when too many are open; they are opened again when they grow. */
+  async #closeSome(): Promise<void> {
+    const open = [...this.#followed.values()].filter((log) => log.open !== undefined);
+    for (const log of open.slice(0, Math.max(0, open.length - MOST_OPEN))) {
+      await log.open!.input.close();
+      log.open = undefined;
+    }
+  }
+
+  /** At the end of following: completed moves whose logs told everything but that nothing more comes. */
+  #takeFinished(): void {
+    for (const { source, open } of this.#followed.values()) {
+      if (open === undefined) continue;
+      const parser = source.parser(this.#context(open.input), open.parser.state());
+      for (const finding of parser.end())
+        if (isFinished(finding)) this.#options.collection.take(finding, this.#origin(open.input, source));
+    }
   }
 
   /**

@@ -47,6 +47,9 @@ export async function seriesBeside(path: string): Promise<LogSeries> {
   return { path, files: files.toSorted((a, b) => b.age - a.age).map((file) => file.path) };
 }
 
+/** The log whose rotated file this seems to be, by its name. */
+export const baseOfRotated = (path: string): string | undefined => rotation(path)?.base;
+
 /** Later than any date in digits (year to second): taken from it, an earlier date is the greater age. */
 const LATEST_DATE = 1e14;
 

@@ -122,10 +122,12 @@ async function collect(
   };
   const rejects = new RejectsFile(options.rejects ?? rejectsPathOf(options));
   const target = await openTarget(context, options, (event) => tellSpool(event, rejects, remark));
-  const progress = startProgress(context, 'Reading', { quiet: options.quiet });
+  const isFollowing = options.follow === true;
+  const progress = startProgress(context, 'Reading', { quiet: options.quiet === true || isFollowing });
   const stop = new AbortController();
   const onSignal = (): void => stop.abort();
-  for (const signal of STOP_SIGNALS) process.once(signal, onSignal);
+  // Only who follows needs to be told when to stop; any other run may be killed at any moment.
+  if (isFollowing) for (const signal of STOP_SIGNALS) process.once(signal, onSignal);
   let done: Done;
   try {
     done = await run(context, plan, options, { target, rejects, remark, progress, signal: stop.signal });
@@ -255,9 +257,18 @@ async function run(
       ledger,
       ...optional({ caFile: options.ca, credentialsFile: options.credentials }),
     };
-    do {
-      for (const url of paths) await collector.readRemote(source, url, remote);
-    } while (options.follow === true && (await pause(pollMs, signal)));
+    for (const url of paths) await collector.readRemote(source, url, remote);
+    while (options.follow === true && (await pause(pollMs, signal))) {
+      for (const url of paths) {
+        try {
+          await collector.readRemote(source, url, remote);
+        } catch (error) {
+          // It answered before: a server that is restarted is no reason to end.
+          if (!(error instanceof UserError) || error.code !== 'service-unavailable') throw error;
+          remark(`${error.message}; it is asked again in ${pollMs / 1000} s`);
+        }
+      }
+    }
   } else if (options.follow === true) {
     const watch = new FolderWatch(paths);
     try {

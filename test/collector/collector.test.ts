@@ -387,6 +387,44 @@ describe('Collector.follow', () => {
     expect(looks).toEqual([['m1'], ['m2'], ['m1-changed']]);
   });
 
+  it('follows more logs than it may keep open, and across rotation of those that it closed', async () => {
+    const names = Array.from({ length: 130 }, (_, index) => `${index}`);
+    const logOf = (name: string): string => join(folder, `task${name}.log`);
+    for (const name of names) writeFileSync(logOf(name), `begin a${name}\n`);
+    const tasks: LogSource = { ...twoLineSource, ownsFile: (path) => path.includes('task') };
+    const looks = await followed(
+      tasks,
+      [
+        () => names.forEach((name) => appendFileSync(logOf(name), `end a${name}\nbegin b${name}\n`)),
+        () => {
+          renameSync(logOf('0'), `${logOf('0')}.1`);
+          writeFileSync(logOf('0'), 'end b0\n');
+        },
+      ],
+      folder,
+    );
+    expect(looks.map((ids) => ids.toSorted())).toEqual([
+      [],
+      names.map((name) => `a${name}`).toSorted(),
+      ['b0'],
+    ]);
+  });
+
+  it('takes a log that is gone for a moment for no new one', async () => {
+    writeFileSync(log, both('m1'));
+    const logs: LogSource = { ...twoLineSource, ownsFile: (path) => path.includes('moves.log') };
+    const looks = await followed(
+      logs,
+      [
+        () => renameSync(log, `${log}.1`),
+        () => appendFileSync(`${log}.1`, both('m2')),
+        () => writeFileSync(log, both('m3')),
+      ],
+      folder,
+    );
+    expect(looks).toEqual([['m1'], [], ['m2'], ['m3']]);
+  });
+
   it('tells a mistyped path at once', async () => {
     const { collector } = program(twoLineSource);
     await expect(collector.follow([join(folder, 'absent')], async () => undefined)).rejects.toThrow(

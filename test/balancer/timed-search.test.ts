@@ -1,0 +1,257 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { blindSearch } from '../../src/balancer/blind-search.js';
+import type { Cluster } from '../../src/balancer/cluster.js';
+import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
+import { GroupModel, ROW, F_DSK, FAILS_N1, U_MEM } from '../../src/balancer/group-model.js';
+import { parseHtoolsText } from '../../src/balancer/htools-text.js';
+import { jobsetsOf, nodesOfMove } from '../../src/balancer/jobsets.js';
+import { MovePrices } from '../../src/balancer/move-prices.js';
+import { MoveTrial } from '../../src/balancer/move-trial.js';
+import type { Move } from '../../src/balancer/moves.js';
+import { buildPlan } from '../../src/balancer/plan-builder.js';
+import { planSchema } from '../../src/domain/plan.js';
+import { seededRandom } from '../../src/balancer/random.js';
+import { movesBefore, playJobsets, playOrder } from '../../src/balancer/schedule.js';
+import { ScoreBoard } from '../../src/balancer/score.js';
+import { defaultSearchOptions } from '../../src/balancer/search-options.js';
+import { reorderMoves, timedSearch, type TimedSettings } from '../../src/balancer/timed-search.js';
+import { generateCluster } from './cluster-generator.js';
+import { slowScore } from './slow-score.js';
+
+const EFFORT = 0.01;
+const costs = new ConstantMoveCosts({});
+
+const clusterOf = (seed: number, nodes = 5, instancesPerNode = 5, oddity = 0): Cluster =>
+  parseHtoolsText(generateCluster({ seed, nodes, instancesPerNode, oddity }), {
+    file: 'generated',
+    duplicates: 'refuse',
+  }).cluster;
+
+async function plan(start: GroupModel, settings: Partial<TimedSettings> = {}) {
+  const prices = await MovePrices.ask(start, costs, 0.5);
+  return timedSearch(start, defaultSearchOptions, prices, { seed: 1, effort: EFFORT, ...settings });
+}
+
+/** Any order that respects what moves wait for, drawn at random. */
+function anyOrder(moves: readonly Move[], seed: number): number[] {
+  const random = seededRandom(seed);
+  const before = movesBefore(moves);
+  const done = new Set<number>();
+  const order: number[] = [];
+  while (order.length < moves.length) {
+    const ready = [...moves.keys()].filter((m) => !done.has(m) && before[m]!.every((b) => done.has(b)));
+    const next = ready[Math.floor(random() * ready.length)]!;
+    done.add(next);
+    order.push(next);
+  }
+  return order;
+}
+
+describe('a timed plan', () => {
+  it("ends with a score no worse than hbal's, in no more predicted time than hbal's job sets", async () => {
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const start = new GroupModel(clusterOf(seed, 4 + (seed % 3)), { group: 0 });
+      const hbal = blindSearch(start.copy(), defaultSearchOptions);
+      const ours = await plan(start);
+      expect(ours.scoreAfter).toBeLessThanOrEqual(hbal.scoreAfter + 5e-9);
+      const prices = await MovePrices.ask(start, costs, 0.5);
+      const moves = hbal.steps.map(({ move }) => move);
+      const seconds = moves.map(({ instance, kind, target }) => prices.typical(instance, kind, target));
+      expect(ours.seconds).toBeLessThanOrEqual(playJobsets(jobsetsOf(moves), seconds) + 1e-6);
+    }
+  });
+
+  it('keeps every hard rule after each move, in every order that respects what moves wait for', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5000 }),
+        fc.constantFrom(0, 0.5, 1),
+        async (seed, oddity) => {
+          const start = new GroupModel(clusterOf(seed, 5, 4, oddity), { group: 0 });
+          const { moves, scoreAfter } = await plan(start);
+          const order = anyOrder(moves, seed);
+          const model = start.copy();
+          const board = new ScoreBoard(model);
+          const trial = new MoveTrial(board);
+          for (const m of order) {
+            const { instance, kind, target } = moves[m]!;
+            trial.begin(instance);
+            expect(trial.allows(kind, target)).toBe(true);
+            trial.commit();
+            for (const k of nodesOfMove(moves[m]!)) {
+              const before = (field: number): number => start.rows[k * ROW + field]!;
+              const now = (field: number): number => model.rows[k * ROW + field]!;
+              // What was whole stays whole; what was broken at the start gets no worse than it was.
+              expect(now(U_MEM)).toBeGreaterThan(Math.min(0, before(U_MEM)) - 1e-9);
+              expect(now(F_DSK)).toBeGreaterThan(Math.min(0, before(F_DSK)) - 1e-9);
+              if (before(FAILS_N1) === 0 && before(U_MEM) > 0) expect(now(FAILS_N1)).toBe(0);
+            }
+          }
+          expect(board.score).toBeCloseTo(scoreAfter, 7);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it('says the score that its end state has when that is computed from nothing', async () => {
+    for (const seed of [11, 12, 13]) {
+      const cluster = clusterOf(seed);
+      const start = new GroupModel(cluster, { group: 0 });
+      const { moves, scoreAfter } = await plan(start);
+      const primary = start.primary.slice();
+      const secondary = start.secondary.slice();
+      const touched = new Set<number>();
+      for (const move of moves) {
+        primary[move.instance] = move.toPrimary;
+        secondary[move.instance] = move.toSecondary;
+        for (const node of nodesOfMove(move)) touched.add(node);
+      }
+      expect(slowScore(cluster, primary, secondary, touched).score).toBeCloseTo(scoreAfter, 8);
+    }
+  });
+
+  it('is the same for the same seed', async () => {
+    const start = new GroupModel(clusterOf(21), { group: 0 });
+    expect(await plan(start, { seed: 5 })).toEqual(await plan(start, { seed: 5 }));
+  });
+
+  it('ends within the time that is given, and is no better than without a limit', async () => {
+    const start = new GroupModel(clusterOf(31, 6, 6), { group: 0 });
+    const whole = await plan(start);
+    const short = await plan(start, { maxSeconds: whole.seconds / 4 });
+    expect(short.seconds).toBeLessThanOrEqual(whole.seconds / 4);
+    expect(short.scoreAfter).toBeLessThanOrEqual(short.scoreBefore);
+  });
+
+  it('moves less when an hour of moving must gain more', async () => {
+    const start = new GroupModel(clusterOf(41, 6, 6), { group: 0 });
+    const easy = await plan(start, { maxGainCost: 0.001 });
+    const strict = await plan(start, { maxGainCost: 1e6 });
+    expect(easy.moves.length).toBeGreaterThan(0);
+    expect(strict.moves).toEqual([]);
+  });
+
+  it('moves nothing where every instance is excluded', async () => {
+    const cluster = clusterOf(51);
+    const start = new GroupModel(cluster, { group: 0 });
+    const prices = await MovePrices.ask(start, costs, 0.5);
+    const excluded = new Set(cluster.instances.map(({ name }) => name));
+    const found = timedSearch(start, { ...defaultSearchOptions, excluded }, prices, { seed: 1 });
+    expect(found.moves).toEqual([]);
+  });
+
+  it('finds nothing to do on a cluster whose nodes are all offline', async () => {
+    const cluster = clusterOf(52);
+    for (const node of cluster.nodes) node.offline = true;
+    const found = await plan(new GroupModel(cluster, { group: 0 }));
+    expect(found.moves).toEqual([]);
+  });
+
+  it('leaves two nodes without free memory alone, though they should swap instances', async () => {
+    const text = `g|u|preferred||
+
+a|1000|0|50|10000|9000|8|N|u|1
+b|1000|0|50|10000|9000|8|N|u|1
+
+big|950|100|4|running|Y|a||ext||1
+other|950|100|1|running|Y|b||ext||1
+
+`;
+    const { cluster } = parseHtoolsText(text, { file: 'swap', duplicates: 'refuse' });
+    const found = await plan(new GroupModel(cluster, { group: 0 }));
+    expect(found.moves).toEqual([]);
+  });
+});
+
+describe('the document of a plan', () => {
+  it("is the contract's plan, with moves that wait only for earlier ones and a p90 no earlier than the p50", async () => {
+    const start = new GroupModel(clusterOf(61, 6, 6), { group: 0 });
+    const { moves } = await plan(start);
+    const { document } = await buildPlan(start, moves, costs);
+    expect(planSchema.parse(document)).toEqual(document);
+    expect(document.moves.map(({ index }) => index)).toEqual([...moves.keys()]);
+    for (const { index, after, end_seconds, start_seconds, steps, commands } of document.moves) {
+      for (const a of after) expect(a).toBeLessThan(index);
+      expect(end_seconds.p90).toBeGreaterThanOrEqual(end_seconds.p50);
+      expect(end_seconds.p50).toBeGreaterThan(start_seconds);
+      expect(steps.length).toBe(commands.length);
+    }
+    expect(document.duration_seconds.p90).toBeGreaterThanOrEqual(document.duration_seconds.p50);
+    expect(document.jobsets.flat().sort((a, b) => a - b)).toEqual([...moves.keys()]);
+  });
+
+  it('says in a warning which move breaks a rule where it stands', async () => {
+    const start = new GroupModel(clusterOf(71, 3, 8), { group: 0 });
+    start.rows.fill(0); // no node has anything left
+    const { moves } = await plan(new GroupModel(clusterOf(71, 3, 8), { group: 0 }));
+    const { document } = await buildPlan(start, moves.slice(0, 1), costs);
+    expect(document.warnings?.join()).toContain('breaks a hard rule');
+  });
+
+  it.each([NaN, Infinity, 0, -1])('is refused in one sentence when a cost is %p seconds', async (bad) => {
+    const start = new GroupModel(clusterOf(61), { group: 0 });
+    const broken = {
+      model: undefined,
+      warnings: () => [],
+      durations: (requests: readonly unknown[]) => {
+        const column = new Float64Array(requests.length).fill(bad);
+        return Promise.resolve({ p10: column, p50: column, p90: column });
+      },
+    };
+    await expect(MovePrices.ask(start, broken, 0.5)).rejects.toThrow('finite, positive numbers');
+  });
+});
+
+describe('schedules', () => {
+  const move = (
+    fromPrimary: number,
+    fromSecondary: number,
+    toPrimary: number,
+    toSecondary: number,
+  ): Move => ({
+    instance: fromPrimary,
+    kind: 2,
+    target: toSecondary,
+    fromPrimary,
+    fromSecondary,
+    toPrimary,
+    toSecondary,
+  });
+  // A on nodes {1, 2}, B {3, 4}, C {5, 6}, D {3, 7}.
+  const moves = [move(1, 2, 2, 1), move(3, 4, 4, 3), move(5, 6, 6, 5), move(3, 7, 7, 3)];
+
+  it('groups job sets from the last move backwards, as hbal does', () => {
+    expect(jobsetsOf(moves)).toEqual([
+      [0, 1],
+      [2, 3],
+    ]);
+  });
+
+  it('lets a move wait only for the earlier ones on its nodes', () => {
+    expect(movesBefore(moves)).toEqual([[], [], [], [1]]);
+  });
+
+  it('ends no later without barriers than set after set', () => {
+    const seconds = [10, 1, 1, 10];
+    const ends = new Float64Array(4);
+    expect(playOrder(movesBefore(moves), seconds, ends)).toBe(11);
+    expect(playJobsets(jobsetsOf(moves), seconds)).toBe(20);
+  });
+
+  it('puts the moves of a plan of hbal into an order that ends no later', async () => {
+    const start = new GroupModel(clusterOf(81, 7, 6), { group: 0 });
+    const given = blindSearch(start.copy(), defaultSearchOptions).steps.map((step) => step.move);
+    const prices = await MovePrices.ask(start, costs, 0.5);
+    const better = reorderMoves(start, given, prices, defaultSearchOptions, 1);
+    const time = (order: readonly Move[]): number =>
+      playOrder(
+        movesBefore(order),
+        order.map(({ instance, kind, target }) => prices.typical(instance, kind, target)),
+        new Float64Array(order.length),
+      );
+    expect(time(better)).toBeLessThanOrEqual(time(given));
+    expect(better.length).toBe(given.length);
+  });
+});

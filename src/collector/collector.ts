@@ -355,9 +355,10 @@ export class Collector {
           state = drained.parser.state();
         } else {
           remark(
-            `${series.path}: was truncated or replaced since it was read last; it is read from its beginning`,
+            `${series.path}: was truncated or replaced since it was read last; it is read from its beginning, with the rotated files beside it`,
           );
           state = place.checkpoint.state;
+          if (beside.length > 0) files = beside; // any of them may hold what was not read
         }
         if (source.standsAlone === true) state = undefined;
       }

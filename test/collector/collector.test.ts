@@ -210,8 +210,20 @@ describe('Collector', () => {
     await second.read();
     expect(second.ids).toEqual(['m2']);
     expect(second.remarks).toEqual([
-      `${log}: was truncated or replaced since it was read last; it is read from its beginning`,
+      `${log}: was truncated or replaced since it was read last; it is read from its beginning, with the rotated files beside it`,
     ]);
+  });
+
+  it('skips nothing when the file that it read last is gone after several rotations', async () => {
+    writeFileSync(log, both('m1'));
+    await program(twoLineSource).read();
+    unlinkSync(log);
+    writeFileSync(`${log}.2.gz`, gzipSync(both('m2')));
+    writeFileSync(`${log}.1`, both('m3'));
+    writeFileSync(log, both('m4'));
+    const second = program(twoLineSource);
+    await second.read();
+    expect(second.ids).toEqual(['m2', 'm3', 'm4']);
   });
 
   it('notes no checkpoint before the store has acknowledged', async () => {

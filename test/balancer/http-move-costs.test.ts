@@ -1,0 +1,101 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { MoveRequest } from '../../src/domain/move-request.js';
+import { HttpMoveCosts } from '../../src/service/http-move-costs.js';
+
+const request: MoveRequest = {
+  instance: 'a',
+  source_node: 'n1',
+  target_node: 'n2',
+  operation: 'live_migration',
+  memory_mib: 1000,
+};
+const model = { name: 'default', version: '7' };
+let server: Server | undefined;
+const calls: { requests: MoveRequest[] }[] = [];
+
+/** A service that answers as `answer` says: a status, or predictions for the requests. */
+async function service(
+  answer: (call: number, requests: MoveRequest[]) => number | unknown[],
+): Promise<string> {
+  calls.length = 0;
+  server = createServer((incoming, response) => {
+    let text = '';
+    incoming.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    incoming.on('end', () => {
+      const body = JSON.parse(text) as { requests: MoveRequest[] };
+      calls.push(body);
+      const given = answer(calls.length, body.requests);
+      response.writeHead(typeof given === 'number' ? given : 200, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ predictions: given }));
+    });
+  });
+  await new Promise<void>((listening) => server!.listen(0, '127.0.0.1', listening));
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+afterEach(async () => {
+  await new Promise((closed) => (server === undefined ? closed(undefined) : server.close(closed)));
+  server = undefined;
+});
+
+const prediction = ({ memory_mib = 0 }: MoveRequest): unknown => ({
+  duration_seconds: { p10: memory_mib / 200, p50: memory_mib / 100, p90: memory_mib / 50 },
+  model,
+});
+
+describe('costs from a service', () => {
+  it('are asked for in batches and only once in a plan', async () => {
+    const url = await service((_call, requests) => requests.map(prediction));
+    const costs = new HttpMoveCosts(url);
+    const many = Array.from({ length: 7000 }, (_, i) => ({
+      ...request,
+      instance: `i${i}`,
+      memory_mib: 100 + i,
+    }));
+    const { p50 } = await costs.durations(many);
+    expect(p50[6999]).toBeCloseTo(70.99);
+    expect(calls.map(({ requests }) => requests.length)).toEqual([5000, 2000]);
+    await costs.durations(many.slice(0, 10));
+    expect(calls).toHaveLength(2);
+    expect(costs.model).toEqual(model);
+    expect(costs.warnings()).toEqual([]);
+  });
+
+  it('are asked for once more after a failure', async () => {
+    const url = await service((call, requests) => (call === 1 ? 503 : requests.map(prediction)));
+    const costs = new HttpMoveCosts(url);
+    const { p50 } = await costs.durations([request]);
+    expect([p50[0], calls.length, costs.warnings()]).toEqual([10, 2, []]);
+  });
+
+  it('fall back to plain figures, and say so, when the second try fails too', async () => {
+    const costs = new HttpMoveCosts(await service(() => 500));
+    const { p50 } = await costs.durations([request]);
+    expect(p50[0]).toBe(18);
+    expect(calls).toHaveLength(2);
+    expect(costs.warnings().join()).toContain('does not answer (status 500)');
+  });
+
+  it('fall back for requests that the service refuses, and only for those', async () => {
+    const url = await service((_call, requests) =>
+      requests.map((one, r) => (r === 0 ? { error: { field: 'instance', message: 'no' } } : prediction(one))),
+    );
+    const costs = new HttpMoveCosts(url);
+    const { p50 } = await costs.durations([request, { ...request, memory_mib: 2000 }]);
+    expect([...p50]).toEqual([18, 20]);
+    expect(costs.warnings().join()).toContain('refused 1 requests');
+  });
+
+  it('fall back when nobody listens', async () => {
+    const url = await service(() => 500);
+    await new Promise((closed) => server!.close(closed));
+    server = undefined;
+    const costs = new HttpMoveCosts(url);
+    expect((await costs.durations([request])).p50[0]).toBe(18);
+    expect(costs.warnings()).toHaveLength(1);
+  });
+});

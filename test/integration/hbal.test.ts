@@ -1,0 +1,95 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { main } from '../../src/main.js';
+import { processContext } from '../../src/commands/context.js';
+import { generateCluster } from '../balancer/cluster-generator.js';
+import { requireOrSkip } from './real-servers.js';
+
+/** The real hbal beside ours: the same words on standard output, the same exit code, the same saved files. */
+
+const HBAL = '3.0/usr/bin/hbal';
+
+class Sink extends Writable {
+  text = '';
+  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+(requireOrSkip(join('3.0', 'usr', 'bin', 'hbal')) ? describe : describe.skip)('the real hbal', () => {
+  let folder = '';
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'movecast-hbal-'));
+  });
+  afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const hbal = (args: readonly string[]): { out: string; code: number | null } => {
+    const answer = spawnSync(join('/usr/lib/ganeti', HBAL), args, { encoding: 'utf8' });
+    return { out: answer.stdout, code: answer.status };
+  };
+  const ours = async (args: readonly string[]): Promise<{ out: string; code: number }> => {
+    const stdout = new Sink();
+    const code = await main(['balance', '--blind', ...args], {
+      ...processContext(),
+      stdout,
+      stderr: new Sink(),
+    });
+    return { out: stdout.text, code };
+  };
+
+  const variants: readonly (readonly string[])[] = [
+    [],
+    ['--evac-mode'],
+    ['--restricted-migration'],
+    ['--ignore-soft-errors'],
+    ['--no-disk-moves'],
+    ['--no-instance-moves'],
+    ['-O', 'node-002'],
+    ['--exclusion-tags=role'],
+    ['--min-disk', '0.3'],
+    ['--ignore-dynu'],
+    ['-g', '0.5', '--min-gain-limit=100'],
+    ['-e', '3'],
+  ];
+
+  it.each(Array.from({ length: 24 }, (_, s) => s + 200))(
+    'says what we say on random cluster %i, with its options',
+    async (seed) => {
+      const file = join(folder, `${seed}.data`);
+      const nodes = 3 + (seed % 5);
+      writeFileSync(
+        file,
+        generateCluster({ seed, nodes, instancesPerNode: 2 + (seed % 6), oddity: (seed % 3) / 2 }),
+      );
+      const options = ['-l', '6', '-v', '-v', '-C', ...variants[seed % variants.length]!];
+      const theirs = hbal(['-t', file, '-S', join(folder, 'theirs'), ...options]);
+      const mine = await ours(['-t', file, '-S', join(folder, 'mine'), ...options]);
+      // How many nodes break the policy is counted in a way of its own there; everything that follows is compared.
+      const comparable = (text: string): string =>
+        text.replace(/^The cluster contains \d+ policy-violating nodes\.\n.*\n/m, '');
+      expect(comparable(mine.out)).toBe(comparable(theirs.out));
+      expect(mine.code).toBe(theirs.code);
+      const original = (name: string): string => readFileSync(join(folder, `${name}.original`), 'utf8');
+      expect(original('mine')).toBe(original('theirs'));
+    },
+  );
+
+  it.each([
+    ['a node that does not exist', ['-O', 'nosuch']],
+    ['an instance that does not exist', ['--select-instances=nosuch']],
+    ['a group that does not exist', ['-G', 'nosuch']],
+    ['a file that is not there', ['-t', '/nosuch']],
+  ])('ends with the same exit code for %s', async (_case, options) => {
+    const file = join(folder, 'plain.data');
+    writeFileSync(file, generateCluster({ seed: 1, nodes: 3, instancesPerNode: 2 }));
+    const args = options.includes('-t') ? options : ['-t', file, ...options];
+    expect((await ours(args)).code).toBe(hbal(args).code);
+  });
+});

@@ -258,7 +258,7 @@ export class InfluxStore implements Store {
     if (left <= 0) return;
     for await (const record of inOrder(
       this.read(query, placeholders),
-      moveOf,
+      (row) => (cells(row)('id') === null ? undefined : moveOf(row)), // points of another program
       startMs,
       (move) => [move.id],
       newestFirst,
@@ -431,7 +431,10 @@ export class InfluxStore implements Store {
       if (!entries.has(identity)) entries.set(identity, { item, index, identity, ms: layout.timeMs(item) });
     }
     const sorted = [...entries.values()].sort((a, b) => a.ms - b.ms);
+    // Times that points have which are there already, and places within the millisecond that is being filled.
     const taken = new Set<number>();
+    let filledMs = NaN;
+    const filled = new Set<number>();
     const refused: RefusedItem[] = [];
     let field: string | undefined;
     let added = 0;
@@ -471,9 +474,13 @@ export class InfluxStore implements Store {
         if (known.has(entry.identity)) continue;
         let nanoseconds = layout.place(entry.item);
         if (!layout.sharesTime) {
-          while (taken.has(timeKey(entry.ms, nanoseconds)))
+          if (entry.ms !== filledMs) {
+            filledMs = entry.ms;
+            filled.clear();
+          }
+          while (filled.has(nanoseconds) || taken.has(timeKey(entry.ms, nanoseconds)))
             nanoseconds = (nanoseconds + 1) % NANOSECONDS_PER_MS;
-          taken.add(timeKey(entry.ms, nanoseconds));
+          filled.add(nanoseconds);
         }
         try {
           lines.push(layout.line(entry.item, nanoTime(entry.ms, nanoseconds)));
@@ -831,7 +838,7 @@ const bucketOf = (moveId: string): string =>
 /** Rows arrive by time to the nanosecond; the promise is by millisecond, ties by key. Holds one millisecond's rows. */
 async function* inOrder<T>(
   rows: AsyncIterable<InfluxRow>,
-  itemOf: (row: InfluxRow) => T,
+  itemOf: (row: InfluxRow) => T | undefined,
   timeOf: (item: T) => number,
   keyOf: (item: T) => readonly string[],
   newestFirst = false,
@@ -843,6 +850,7 @@ async function* inOrder<T>(
   };
   for await (const row of rows) {
     const item = itemOf(row);
+    if (item === undefined) continue;
     if (together.length > 0 && timeOf(item) !== timeOf(together[0]!)) {
       yield* byKey();
       together = [];

@@ -7,19 +7,21 @@ import { inputsOfRecord } from '../src/predictor/move-inputs.js';
 import type { EffectLevel } from '../src/predictor/pooled-effects.js';
 import { dataHash } from './data-hash.js';
 import { moveTable } from './move-table.js';
+import { calibratePhysics } from './physics-calibration.js';
 import { fitPhysicsByCluster } from './physics-fit.js';
 
 /** Effects wander by so much a move, for each level in the order of `keyLevels`. */
 export const defaultLevels: EffectLevel[] = [
-  { priorVariance: 0.05, driftVariance: 1e-6, memoryHours: 1e6 }, // operation
-  { priorVariance: 0.3, driftVariance: 1e-6, memoryHours: 1e6 }, // cluster
-  { priorVariance: 0.1, driftVariance: 1e-5, memoryHours: 1e6 }, // family
-  { priorVariance: 0.05, driftVariance: 1e-5, memoryHours: 1e6 }, // config
+  { priorVariance: 0.0005, driftVariance: 0, memoryHours: 1e6 }, // operation
+  { priorVariance: 0.005, uncalibratedVariance: 0.3, driftVariance: 1e-7, memoryHours: 1e6 }, // cluster
+  { priorVariance: 0.003, uncalibratedVariance: 0.05, driftVariance: 0, memoryHours: 1e6 }, // family
+  { priorVariance: 0.02, driftVariance: 3e-5, memoryHours: 1e6 }, // config
   { priorVariance: 0.002, driftVariance: 1e-6, memoryHours: 1e6 }, // instance
-  { priorVariance: 0.01, driftVariance: 1e-6, memoryHours: 1e6 }, // source
-  { priorVariance: 0.01, driftVariance: 1e-6, memoryHours: 1e6 }, // target
-  { priorVariance: 0.01, driftVariance: 1e-6, memoryHours: 1e6 }, // pair
-  { priorVariance: 0.005, driftVariance: 2e-4, memoryHours: 6 }, // stretch
+  { priorVariance: 0.002, driftVariance: 5e-7, memoryHours: 1e6 }, // source
+  { priorVariance: 0.002, driftVariance: 5e-7, memoryHours: 1e6 }, // target
+  { priorVariance: 0.002, driftVariance: 5e-7, memoryHours: 1e6 }, // pair
+  { priorVariance: 0.005, driftVariance: 1e-5, memoryHours: 6 }, // stretch
+  { priorVariance: 0.0003, driftVariance: 1e-6, memoryHours: 1e6 }, // visit
 ];
 
 /** Fits a model to finished moves. The same moves and seed give the same bytes. */
@@ -29,7 +31,8 @@ export function fitModel(
 ): ModelFile {
   const table = moveTable(records);
   const physics = fitPhysicsByCluster(table.records);
-  const model = new DurationModel({ physics, levels: defaultLevels });
+  const calibrations = calibratePhysics(table.records, physics);
+  const model = new DurationModel({ physics, calibrations, levels: defaultLevels });
   const untilMs: Record<string, number> = {};
   for (const i of table.byFinish) {
     const record = table.records[i]!;
@@ -54,6 +57,7 @@ export function fitModel(
     version: '',
     trained_on: { moves: table.records.length, data_hash: dataHash(table.records), seed, until_ms: untilMs },
     physics,
+    calibrations,
     levels: defaultLevels,
     ranges,
     state: model.save(),

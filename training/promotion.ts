@@ -1,6 +1,6 @@
 import { DEFAULT_CLUSTER, isCompleted, startMs, type MoveRecord } from '../src/domain/move-record.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
-import { normalDistribution } from '../src/predictor/duration-model.js';
+import { normalDistribution } from '../src/predictor/normal-distribution.js';
 import { accuracyOf, pinballOf } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow } from './backtest.js';
 import { servedModel } from './candidates/whole-model.js';

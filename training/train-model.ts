@@ -25,14 +25,11 @@ export interface TrainingOptions {
   onProgress?: (done: number, total: number) => void;
 }
 
-/** Protocols under which the model itself is judged besides the rolling one. */
-const otherProtocols: readonly Protocol[] = [
-  'new-instance',
-  'new-link',
-  'new-node',
-  'new-size',
-  'cold-start',
-];
+/**
+ * Protocols under which the model itself is judged besides the rolling one: those that cost few fits. `backtest` has
+ * the others.
+ */
+const otherProtocols: readonly Protocol[] = ['new-size', 'cold-start'];
 
 /** Fits, backtests every candidate, judges against the version in service, and writes the card. */
 export function trainModel(data: BacktestData, options: TrainingOptions): TrainedModel {

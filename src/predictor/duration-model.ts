@@ -1,20 +1,28 @@
-import { isCompleted, finishMs, type MoveRecord } from '../domain/move-record.js';
+import { finishMs, isCompleted, type MoveRecord } from '../domain/move-record.js';
 import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import type { InstanceSample } from '../domain/samples.js';
+import { Committee } from './committee.js';
+import { CoverageControl } from './coverage-control.js';
 import { KnownInputs } from './known-inputs.js';
 import type { ModelFile } from './model-file.js';
-import { inputsOfRecord, type MoveInputs } from './move-inputs.js';
+import { Capability, inputsOfRecord, type MoveInputs } from './move-inputs.js';
 import { Level, moveKeys } from './move-keys.js';
 import { movePhysics, newPhysicsResult, type PhysicsConstants } from './move-physics.js';
+import { expectedBeyond } from './normal-distribution.js';
+import { calibrated, type Calibration } from './physics-calibration.js';
 import { PooledEffects, type EffectLevel, type EffectSum } from './pooled-effects.js';
 import type { PrecopyResult } from './precopy.js';
+import { QueuePlaces } from './queue-places.js';
+import { RecentResiduals } from './recent-residuals.js';
 import { ResidualQuantiles } from './residual-quantiles.js';
 
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
 const { abs, exp, log, max, min, sqrt } = Math;
 
-/** Errors beyond so many standard deviations lose force in proportion: one absurd record moves nothing far. */
-const CLIP_DEVIATIONS = 2.5;
+/** Errors beyond so many standard deviations lose force in proportion: effects follow the middle, not the mean. */
+const CLIP_DEVIATIONS = 1.2;
+/** The same clip for the estimate of the noise itself, wider, so that it stays a standard deviation. */
+const NOISE_CLIP_DEVIATIONS = 2.5;
 /** The variance of a move around its effects, before any was seen (log scale), and what the seen must outweigh. */
 const PRIOR_NOISE_VARIANCE = 0.04;
 const NOISE_PRIOR_WEIGHT = 8;
@@ -24,11 +32,34 @@ const LEAST_NOISE_VARIANCE = 1e-6;
 /** Moves completed and broken off before any was seen: 97 in 100 complete. */
 const PRIOR_COMPLETED = 9.7;
 const PRIOR_BROKEN = 0.3;
+/** A group's outcomes stand against this many of the group above it. */
+const OUTCOME_PRIOR = 10;
 /** Outcomes are forgotten a little with each new one. */
 const OUTCOME_KEPT = 0.998;
 /** log T is kept in the range of a duration between a millisecond and the longest move that a record may have. */
 const LEAST_LOG = log(1e-3);
 const MOST_LOG = log(100 * 86_400);
+
+/**
+ * What an instance sends, over what physics expects of its memory (log scale): how much of it is zero, how much is
+ * dirtied again. Varies from instance to instance, little from move to move.
+ */
+const VOLUME_LEVELS: readonly EffectLevel[] = [
+  { priorVariance: 0.02, driftVariance: 1e-4, memoryHours: 1e6 }, // cluster
+  { priorVariance: 0.06, driftVariance: 2e-3, memoryHours: 1e6 }, // instance
+];
+const VOLUME_NOISE_VARIANCE = 0.01;
+/** A record that says the move sent this many times more or less than expected says something else. */
+const MOST_VOLUME_ERROR = log(8);
+
+/** The members of the committee, in the order of their answers, with the loss that is taken for granted at first. */
+const MEMBERS = ['effects', 'instance', 'visit', 'stretch', 'config', 'physics'] as const;
+const PRIOR_LOSSES = [0.1, 0.13, 0.13, 0.13, 0.13, 0.1];
+/** From so many moves of its configuration on, a move is among its like: before, other members are to be trusted. */
+const WARM_MOVES = 3;
+/** Of an instance and a visit the last 5 moves, of a stretch and a configuration the last 12. */
+const SHORT_WINDOW = 5;
+const LONG_WINDOW = 12;
 
 /** What is predicted of a move, before it is put into the words of the contract. Reused between calls. */
 export interface DurationEstimate {
@@ -57,24 +88,44 @@ export const newEstimate = (): DurationEstimate => ({
 
 export interface DurationModelParts {
   physics: { global: PhysicsConstants; clusters: Readonly<Record<string, PhysicsConstants>> };
+  /** By family and by cluster key. */
+  calibrations: Readonly<Record<string, Calibration>>;
   levels: readonly EffectLevel[];
 }
 
-/** The model and all that it has learnt: physics, pooled effects, residual quantiles, known inputs, outcomes. */
+/**
+ * The model and all that it has learnt. A prediction goes through these layers:
+ * physics with what the instance is known to send → what the committee of pooled effects and recent medians says of
+ * log(actual ÷ physics) → the distribution of the last errors around that.
+ */
 export class DurationModel {
   private readonly effects: PooledEffects;
+  private readonly volumes = new PooledEffects(VOLUME_LEVELS);
+  private readonly recent = [SHORT_WINDOW, SHORT_WINDOW, LONG_WINDOW, LONG_WINDOW].map(
+    (length) => new RecentResiduals(length),
+  );
+  private readonly committee = new Committee(PRIOR_LOSSES);
   private readonly noise = new Map<string, { variance: number; weight: number }>();
   private readonly residuals = new ResidualQuantiles();
+  private readonly coverage = new CoverageControl();
+  private readonly queue = new QueuePlaces();
   private readonly known = new KnownInputs();
   private readonly outcomes = new Map<string, { completed: number; broken: number }>();
+  private readonly clusterConstants: Map<string, PhysicsConstants>;
+  private readonly calibrations: Map<string, Calibration>;
+
+  // What `center` leaves behind for its callers.
   private readonly physics: PrecopyResult = newPhysicsResult();
   private readonly sum: EffectSum = { mean: 0, variance: 0 };
+  private readonly volumeSum: EffectSum = { mean: 0, variance: 0 };
+  private readonly answers: number[] = MEMBERS.map(() => NaN);
+  private physicsLog = 0;
   private readonly standard = new Float64Array(QUANTILE_LEVELS.length);
-  private readonly clusterConstants: Map<string, PhysicsConstants>;
 
   constructor(private readonly parts: DurationModelParts) {
-    this.effects = new PooledEffects(parts.levels);
     this.clusterConstants = new Map(Object.entries(parts.physics.clusters));
+    this.calibrations = new Map(Object.entries(parts.calibrations));
+    this.effects = new PooledEffects(parts.levels, (key) => this.calibrations.has(key));
   }
 
   private constantsFor(cluster: string): PhysicsConstants {
@@ -86,20 +137,27 @@ export class DurationModel {
     return this.known.fill(inputs);
   }
 
-  /** `inputs` after `fill`. O(levels + ring). */
+  /** `inputs` after `fill`. O(1) in the length of the history. */
   estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
     const keys = moveKeys(inputs);
-    const logMean = this.logMean(inputs, keys);
+    const center = this.center(inputs, keys);
     const scale = sqrt(this.sum.variance + this.noiseVariance(keys));
-    const standard = this.residuals.quantiles(residualGroups(keys), QUANTILE_LEVELS, this.standard);
+    const { standard } = this;
+    const config = keys[Level.config]!;
+    const hasPlaces = this.placesOf(inputs, config) !== undefined;
+    let factor = NaN;
+    if (hasPlaces) factor = this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
+    else this.standardQuantiles(keys, scale, standard);
+    this.coverage.widen(keys[Level.family]!, standard);
+    if (inputs.timeoutSeconds > 0) truncate(standard, log(inputs.timeoutSeconds) - center);
     let previous = 0;
     for (let j = 0; j < QUANTILE_LEVELS.length; j++) {
-      const logSeconds = min(MOST_LOG, max(LEAST_LOG, logMean + scale * standard[j]!));
+      const logSeconds = min(MOST_LOG, max(LEAST_LOG, center + standard[j]!));
       const seconds = max(previous, exp(logSeconds));
       out.seconds[j] = seconds;
       previous = seconds;
     }
-    out.mean = meanOfQuantiles(out.seconds);
+    out.mean = hasPlaces ? exp(min(MOST_LOG, max(LEAST_LOG, center))) * factor : meanOfQuantiles(out.seconds);
     out.pairCount = this.effects.count(Level.pair, keys[Level.pair]!);
     out.nodeCount = max(
       this.effects.count(Level.source, keys[Level.source]!),
@@ -112,17 +170,48 @@ export class DurationModel {
     return out;
   }
 
-  /** Log of the physics and the effects on it; leaves physics and variance in `this`. */
-  private logMean(inputs: MoveInputs, keys: readonly string[]): number {
-    const physics = movePhysics(inputs, this.constantsFor(inputs.cluster), this.physics);
+  /** Quantiles of the error around the center, on the log scale. */
+  private standardQuantiles(keys: readonly string[], scale: number, out: Float64Array): void {
+    this.residuals.quantiles(residualGroups(keys), QUANTILE_LEVELS, out);
+    // Where the errors lie is the committee's business: a middle learnt where the scale was small must not be stretched.
+    const middle = out[2]!;
+    for (let j = 0; j < out.length; j++) out[j] = (out[j]! - middle) * scale;
+  }
+
+  /** log seconds by physics and committee; leaves physics, variance and the members' answers in `this`. */
+  private center(inputs: MoveInputs, keys: readonly string[]): number {
+    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
+    this.physicsLog = this.physicsNow(inputs, keys);
     this.effects.sum(keys, inputs.startMs, this.sum);
-    return log(physics.seconds) + this.sum.mean;
+    const { answers, recent } = this;
+    answers[0] = this.sum.mean;
+    for (let j = 0; j < recent.length; j++) answers[j + 1] = recent[j]!.median(keys[recentLevels[j]!]!);
+    answers[recent.length + 1] = 0;
+    return this.physicsLog + this.committee.decide(this.committeeGroups(keys), answers);
+  }
+
+  /** Whom to trust is another question where nothing like the move was seen: cold and warm moves are kept apart. */
+  private committeeGroups(keys: readonly string[]): string[] {
+    const warmth = this.effects.count(Level.config, keys[Level.config]!) >= WARM_MOVES ? 'warm' : 'cold';
+    return [warmth, `${warmth} ${keys[Level.cluster]!}`, `${warmth} ${keys[Level.family]!}`];
+  }
+
+  /** log seconds by physics with what the instance is now known to send, on the cluster's line. */
+  private physicsNow(inputs: MoveInputs, keys: readonly string[]): number {
+    const constants = this.constantsFor(inputs.cluster);
+    const { seconds } = movePhysics(inputs, constants, this.physics, exp(this.volumeSum.mean));
+    return calibrated(this.calibrations, keys[Level.family]!, keys[Level.cluster]!, log(seconds));
+  }
+
+  /** Offsets of the places in a manager's queue, where a group of parallel moves shows them. */
+  private placesOf(inputs: MoveInputs, config: string): number[] | undefined {
+    return inputs.concurrentMoves > 0 ? this.queue.places(config, inputs.concurrentMoves + 1) : undefined;
   }
 
   private noiseVariance(keys: readonly string[]): number {
     let variance = PRIOR_NOISE_VARIANCE;
-    for (const key of noiseGroups(keys)) {
-      const seen = this.noise.get(key);
+    for (const level of noiseLevels) {
+      const seen = this.noise.get(keys[level]!);
       if (seen !== undefined)
         variance =
           (variance * NOISE_PRIOR_WEIGHT + seen.variance * seen.weight) / (NOISE_PRIOR_WEIGHT + seen.weight);
@@ -133,41 +222,47 @@ export class DurationModel {
   private completion(keys: readonly string[]): number {
     let completed = PRIOR_COMPLETED;
     let broken = PRIOR_BROKEN;
-    for (const level of [Level.cluster, Level.family]) {
+    for (const level of outcomeLevels) {
       const seen = this.outcomes.get(keys[level]!);
       if (seen === undefined) continue;
       const share = completed / (completed + broken);
-      completed = share * 10 + seen.completed;
-      broken = (1 - share) * 10 + seen.broken;
+      completed = share * OUTCOME_PRIOR + seen.completed;
+      broken = (1 - share) * OUTCOME_PRIOR + seen.broken;
     }
     return completed / (completed + broken);
   }
 
-  /** Takes in one finished or broken-off move. O(levels + ring). */
+  /** Takes in one finished or broken-off move. O(1) in the length of the history. */
   learn(record: MoveRecord): void {
     const inputs = inputsOfRecord(record);
     this.known.fill(inputs);
     const keys = moveKeys(inputs);
     const completed = isCompleted(record);
-    for (const level of [Level.cluster, Level.family]) {
-      const key = keys[level]!;
-      let seen = this.outcomes.get(key);
-      if (seen === undefined) this.outcomes.set(key, (seen = { completed: 0, broken: 0 }));
-      seen.completed = seen.completed * OUTCOME_KEPT + (completed ? 1 : 0);
-      seen.broken = seen.broken * OUTCOME_KEPT + (completed ? 0 : 1);
-    }
-    const logMean = this.logMean(inputs, keys);
+    this.learnOutcome(keys, completed);
+    const center = this.center(inputs, keys);
+    const truth = log(record.duration_seconds);
     const noise = this.noiseVariance(keys);
     const variance = this.sum.variance + noise;
     const scale = sqrt(variance);
-    let error = log(record.duration_seconds) - logMean;
-    if (!completed) {
-      // It would have taken longer than it was let: the expected value beyond that point takes its place.
-      error = expectedBeyond(error / scale) * scale;
+    if (completed) this.learnFinished(inputs, keys, truth - center, scale);
+    if (completed) this.learnVolume(record, inputs, keys);
+    // With what was sent now known, what is left is the business of nodes and links.
+    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
+    const physicsLog = this.physicsNow(inputs, keys);
+    const places = this.placesOf(inputs, keys[Level.config]!);
+    const place = places === undefined ? 0 : QueuePlaces.nearest(places, truth - center);
+    let residual = truth - physicsLog - place;
+    if (completed) {
+      this.committee.learn(this.committeeGroups(keys), this.answers, truth - this.physicsLog - place);
+      for (let j = 0; j < this.recent.length; j++) this.recent[j]!.learn(keys[recentLevels[j]!]!, residual);
+      if (inputs.concurrentMoves > 0)
+        this.queue.learn(keys[Level.config]!, keys[Level.instance]!, truth - center);
     } else {
-      this.residuals.learn(residualGroups(keys), error / scale);
-      this.learnNoise(keys, error, variance, noise);
+      // It would have taken longer than it was let: the expected value beyond that point takes its place.
+      residual = this.sum.mean + expectedBeyond((residual - this.sum.mean) / scale) * scale;
     }
+    const error = residual - this.sum.mean;
+    if (completed) this.learnNoise(keys, error, variance, noise);
     const deviations = abs(error) / scale;
     const weight = deviations > CLIP_DEVIATIONS ? CLIP_DEVIATIONS / deviations : 1;
     this.effects.learn(keys, max(inputs.startMs, finishMs(record)), error, noise, weight);
@@ -178,11 +273,51 @@ export class DurationModel {
     this.known.learnSample(cluster, sample);
   }
 
+  private learnOutcome(keys: readonly string[], completed: boolean): void {
+    for (const level of outcomeLevels) {
+      const key = keys[level]!;
+      let seen = this.outcomes.get(key);
+      if (seen === undefined) this.outcomes.set(key, (seen = { completed: 0, broken: 0 }));
+      seen.completed = seen.completed * OUTCOME_KEPT + (completed ? 1 : 0);
+      seen.broken = seen.broken * OUTCOME_KEPT + (completed ? 0 : 1);
+    }
+  }
+
+  /** Scores the interval that would have been given, then takes the error into the distribution. */
+  private learnFinished(inputs: MoveInputs, keys: readonly string[], error: number, scale: number): void {
+    const { standard } = this;
+    const config = keys[Level.config]!;
+    if (this.placesOf(inputs, config) !== undefined)
+      this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
+    else this.standardQuantiles(keys, scale, standard);
+    const family = keys[Level.family]!;
+    this.coverage.widen(family, standard);
+    this.coverage.learn(family, standard, error);
+    this.residuals.learn(residualGroups(keys), error / scale);
+  }
+
+  private learnVolume(record: MoveRecord, inputs: MoveInputs, keys: readonly string[]): void {
+    const sent = record.transferred_mib;
+    // multifd does not count what its channels send.
+    const isCounted =
+      sent !== undefined &&
+      sent > 0 &&
+      inputs.operation === 'live_migration' &&
+      (inputs.capabilities & Capability.multifd) === 0;
+    if (!isCounted) return;
+    const error = log(sent / this.physics.transferredMib);
+    if (!(abs(error) < MOST_VOLUME_ERROR)) return;
+    const scale = sqrt(this.volumeSum.variance + VOLUME_NOISE_VARIANCE);
+    const weight = min(1, (CLIP_DEVIATIONS * scale) / abs(error));
+    this.volumes.learn(volumeKeys(keys, inputs), finishMs(record), error, VOLUME_NOISE_VARIANCE, weight);
+  }
+
   private learnNoise(keys: readonly string[], error: number, variance: number, noise: number): void {
-    const limit = CLIP_DEVIATIONS * CLIP_DEVIATIONS * variance;
+    const limit = NOISE_CLIP_DEVIATIONS * NOISE_CLIP_DEVIATIONS * variance;
     // Of the squared error only the share that is noise, not the effects' own uncertainty.
     const own = (min(error * error, limit) * noise) / variance;
-    for (const key of noiseGroups(keys)) {
+    for (const level of noiseLevels) {
+      const key = keys[level]!;
       let seen = this.noise.get(key);
       if (seen === undefined) this.noise.set(key, (seen = { variance: own, weight: 0 }));
       seen.weight = seen.weight * NOISE_KEPT + 1;
@@ -193,8 +328,13 @@ export class DurationModel {
   save(): ModelFile['state'] {
     return {
       effects: this.effects.save(),
+      volumes: this.volumes.save(),
+      recent: this.recent.map((residuals) => residuals.save()),
+      committee: this.committee.save(),
       noise: [...this.noise].map(([key, n]) => [key, n.variance, n.weight]),
       residuals: this.residuals.save(),
+      coverage: this.coverage.save(),
+      queue: this.queue.save(),
       known: this.known.save(),
       outcomes: [...this.outcomes].map(([key, o]) => [key, o.completed, o.broken]),
     };
@@ -202,12 +342,21 @@ export class DurationModel {
 
   restore(state: ModelFile['state']): void {
     this.effects.restore(state.effects);
+    this.volumes.restore(state.volumes);
+    state.recent.forEach((saved, j) => this.recent[j]?.restore(saved));
+    this.committee.restore(state.committee);
     for (const [key, variance, weight] of state.noise) this.noise.set(key, { variance, weight });
     this.residuals.restore(state.residuals);
+    this.coverage.restore(state.coverage);
+    this.queue.restore(state.queue);
     this.known.restore(state.known);
     for (const [key, completed, broken] of state.outcomes) this.outcomes.set(key, { completed, broken });
   }
 }
+
+const recentLevels = [Level.instance, Level.visit, Level.stretch, Level.config] as const;
+const noiseLevels = [Level.cluster, Level.family, Level.config] as const;
+const outcomeLevels = [Level.cluster, Level.family] as const;
 
 /** From the whole to the particular: all moves, cluster and operation, how it is moved, sizes. */
 const residualGroups = (keys: readonly string[]): string[] => [
@@ -216,11 +365,59 @@ const residualGroups = (keys: readonly string[]): string[] => [
   keys[Level.family]!,
   keys[Level.config]!,
 ];
-const noiseGroups = (keys: readonly string[]): string[] => [
+const committeeGroups = (keys: readonly string[]): string[] => [
+  '',
   keys[Level.cluster]!,
   keys[Level.family]!,
-  keys[Level.config]!,
 ];
+
+const volumeKeys = (keys: readonly string[], inputs: MoveInputs): string[] => [
+  keys[Level.cluster]!,
+  `${keys[Level.cluster]!}\u001f${inputs.instance}`,
+];
+
+/**
+ * Quantiles given that a limit was not passed: a move that would last longer than its manager waits is broken off, and
+ * has no duration. The five quantiles are taken for a piecewise linear distribution function. In place.
+ */
+function truncate(quantiles: Float64Array, limit: number): void {
+  const n = quantiles.length;
+  if (!(limit < quantiles[n - 1]!)) return;
+  const shareBelow = max(LEAST_SHARE_BELOW, probabilityAt(quantiles, limit));
+  const original = quantiles.slice();
+  for (let j = 0; j < n; j++)
+    quantiles[j] = min(limit, quantileAt(original, QUANTILE_LEVELS[j]! * shareBelow));
+}
+
+/** However unlikely it is that a move completes in time: if it does, this much of its distribution decides when. */
+const LEAST_SHARE_BELOW = 0.02;
+
+/** P(x ≤ value) of a distribution given by its five quantiles. */
+function probabilityAt(quantiles: Float64Array, value: number): number {
+  const last = quantiles.length - 1;
+  if (value <= quantiles[0]!)
+    return QUANTILE_LEVELS[0] * exp((value - quantiles[0]!) / max(1e-9, quantiles[2]! - quantiles[0]!));
+  for (let j = 1; j <= last; j++) {
+    if (value > quantiles[j]!) continue;
+    const low = QUANTILE_LEVELS[j - 1]!;
+    const width = max(1e-12, quantiles[j]! - quantiles[j - 1]!);
+    return low + ((QUANTILE_LEVELS[j]! - low) * (value - quantiles[j - 1]!)) / width;
+  }
+  return 1;
+}
+
+/** The inverse of `probabilityAt`. */
+function quantileAt(quantiles: Float64Array, p: number): number {
+  if (p <= QUANTILE_LEVELS[0])
+    return quantiles[0]! + log(p / QUANTILE_LEVELS[0]) * max(1e-9, quantiles[2]! - quantiles[0]!);
+  for (let j = 1; j < quantiles.length; j++) {
+    const high = QUANTILE_LEVELS[j]!;
+    if (p > high) continue;
+    const low = QUANTILE_LEVELS[j - 1]!;
+    return quantiles[j - 1]! + ((p - low) / (high - low)) * (quantiles[j]! - quantiles[j - 1]!);
+  }
+  return quantiles[quantiles.length - 1]!;
+}
 
 /** Mean of a distribution given by its five quantiles: the area under the piecewise linear quantile function. */
 function meanOfQuantiles(q: Float64Array): number {
@@ -232,20 +429,4 @@ function meanOfQuantiles(q: Float64Array): number {
     (0.05 * (q[3]! + q[4]!)) / 2 +
     0.05 * q[4]!
   );
-}
-
-/** E[z | z > c] of the standard normal: φ(c) ÷ (1 − Φ(c)); past 6 by its asymptote. */
-export function expectedBeyond(c: number): number {
-  if (c > 6) return c + 1 / c;
-  const density = exp((-c * c) / 2) / sqrt(2 * Math.PI);
-  return density / max(1e-12, 1 - normalDistribution(c));
-}
-
-/** Φ, after Abramowitz and Stegun 26.2.17 (error below 7.5e-8). */
-export function normalDistribution(x: number): number {
-  const t = 1 / (1 + 0.2316419 * abs(x));
-  const poly =
-    t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
-  const tail = (exp((-x * x) / 2) / sqrt(2 * Math.PI)) * poly;
-  return x >= 0 ? 1 - tail : tail;
 }

@@ -1,12 +1,14 @@
 import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
+import { keyLevels } from './move-keys.js';
 import { constantNames } from './move-physics.js';
 
-/** Number of the layout of model.json. Raised when an older program could not read it. */
-export const MODEL_FORMAT = 1;
+/** Number of the layout of model.json. Raised whenever a file of one program can not serve the other. */
+export const MODEL_FORMAT = 2;
 
 const finite = z.number();
+const LEVELS = keyLevels.length;
 const constants = z.object(
   Object.fromEntries(constantNames.map((name) => [name, z.number().nonnegative()])) as Record<
     (typeof constantNames)[number],
@@ -15,9 +17,11 @@ const constants = z.object(
 );
 const level = z.object({
   priorVariance: z.number().positive(),
+  uncalibratedVariance: z.number().positive().optional(),
   driftVariance: z.number().nonnegative(),
   memoryHours: z.number().positive(),
 });
+const effects = z.array(z.array(z.tuple([z.string(), finite, finite, finite, finite])));
 const noise = z.tuple([z.string(), finite, finite]);
 
 /** Everything needed to predict. */
@@ -34,11 +38,18 @@ export const modelFileSchema = z.object({
     until_ms: z.record(z.string(), finite),
   }),
   physics: z.object({ global: constants, clusters: z.record(z.string(), constants) }),
-  levels: z.array(level).length(9),
+  /** By family and by cluster key: how durations lie against physics. */
+  calibrations: z.record(z.string(), z.object({ offset: finite, slope: finite, center: finite })),
+  levels: z.array(level).length(LEVELS),
   /** Smallest and largest trained value of inputs, for the warning that a request lies outside. */
   ranges: z.record(z.string(), z.tuple([finite, finite])),
   state: z.object({
-    effects: z.array(z.array(z.tuple([z.string(), finite, finite, finite, finite]))).length(9),
+    effects: effects.length(LEVELS),
+    volumes: effects,
+    recent: z.array(z.array(z.tuple([z.string(), z.array(finite)]))),
+    committee: z.array(z.tuple([z.string(), z.tuple([z.array(finite), z.array(finite)])])),
+    coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),
+    queue: z.array(z.tuple([z.string(), z.array(finite)])),
     noise: z.array(noise),
     residuals: z.array(z.tuple([z.string(), z.array(finite)])),
     known: z.object({
@@ -57,6 +68,11 @@ export function parseModelFile(value: unknown): ModelFile {
     throw new UserError(
       'model-unusable',
       'this is not a model file: it has no format number; train one with movecast train',
+    );
+  if (format < MODEL_FORMAT)
+    throw new UserError(
+      'model-unusable',
+      `the model has format ${format}, which this program no longer reads (it reads ${MODEL_FORMAT}); train it again`,
     );
   if (format > MODEL_FORMAT)
     throw new UserError(

@@ -14,6 +14,7 @@ export const keyLevels = [
   'target',
   'pair',
   'stretch',
+  'visit',
 ] as const;
 export type KeyLevel = (typeof keyLevels)[number];
 
@@ -28,13 +29,14 @@ export const Level = {
   target: 6,
   pair: 7,
   stretch: 8,
+  visit: 9,
 } as const;
 
 /**
  * The keys of a move, one a level, in the order of `keyLevels`:
  * family = how it is moved (cluster, operation, capabilities, with or without disk, how many at a time),
  * config = family and sizes, instance = instance and how many at a time, stretch = config on one node pair (the
- * moves that follow one another in one evacuation).
+ * moves that follow one another in one evacuation), visit = instance on one node pair.
  */
 export function moveKeys(inputs: MoveInputs): string[] {
   const others = inputs.concurrentMoves > 0 ? inputs.concurrentMoves : 0;
@@ -44,15 +46,18 @@ export function moveKeys(inputs: MoveInputs): string[] {
   const config = family + SEPARATOR + inputs.memoryMib + SEPARATOR + inputs.diskMib;
   const source = cluster + SEPARATOR + inputs.sourceNode;
   const pair = source + SEPARATOR + inputs.targetNode;
+  const instance = cluster + SEPARATOR + inputs.instance + SEPARATOR + others;
+  const nodes = SEPARATOR + inputs.sourceNode + SEPARATOR + inputs.targetNode;
   return [
     inputs.operation,
     cluster,
     family,
     config,
-    cluster + SEPARATOR + inputs.instance + SEPARATOR + others,
+    instance,
     source,
     cluster + SEPARATOR + inputs.targetNode,
     pair,
-    config + SEPARATOR + inputs.sourceNode + SEPARATOR + inputs.targetNode,
+    config + nodes,
+    instance + nodes,
   ];
 }

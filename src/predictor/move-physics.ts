@@ -3,26 +3,36 @@ import { Capability, type MoveInputs } from './move-inputs.js';
 import { newPrecopyResult, precopy, type PrecopyInputs, type PrecopyResult } from './precopy.js';
 
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
-const { max, min } = Math;
+const { cbrt, max, min } = Math;
 
 /**
  * The constants of the physics, fitted to history. `prior` is what stands where nothing was measured, `spread` the
  * standard deviation of its logarithm: how far a fit may leave it.
  */
 export const physicsConstants = {
-  setupSeconds: { prior: 2, spread: 1.2, meaning: 'fixed part of a live migration' },
+  setupSeconds: { prior: 1.5, spread: 1.5, meaning: 'fixed part of a live migration' },
   hostMibS: { prior: 300, spread: 1.5, meaning: 'what the hosts can push through one stream' },
   tunnelledMibS: { prior: 150, spread: 1.5, meaning: 'the same through the tunnel of libvirt' },
-  linkShare: { prior: 0.92, spread: 0.1, meaning: 'share of the nominal link that carries payload' },
+  multifdGain: { prior: 1.4, spread: 0.3, meaning: 'how much more the hosts push through several streams' },
+  linkShare: { prior: 0.93, spread: 0.05, meaning: 'share of the nominal link that carries payload' },
+  leastShare: { prior: 0.5, spread: 0.4, meaning: 'share of the link that a move gets against any traffic' },
+  backgroundShare: {
+    prior: 0.85,
+    spread: 0.3,
+    meaning: 'share of the measured traffic that goes on beside it',
+  },
+  sharing: { prior: 0.5, spread: 0.7, meaning: 'slow-down by another move: rate/(1 + this × others)' },
+  loadShare: { prior: 0.5, spread: 0.7, meaning: 'how much of the rate a fully loaded host takes away' },
+  capShare: { prior: 1.05, spread: 0.1, meaning: 'rate reached under a configured cap, as a share of it' },
+  looseCap: { prior: 1.6, spread: 0.3, meaning: 'by how much multifd and post-copy exceed the cap' },
   usedShare: { prior: 0.75, spread: 0.3, meaning: 'touched share of the memory where it was not measured' },
+  sentShare: { prior: 0.93, spread: 0.1, meaning: 'share of the touched memory that is not zero' },
   dirtyShare: { prior: 1, spread: 0.7, meaning: 'true dirty rate over the measured one' },
   dirtyPriorMibS: { prior: 5, spread: 1.5, meaning: 'dirty rate where it was not measured' },
   workingSetShare: { prior: 0.4, spread: 0.5, meaning: 'share of the touched memory that is dirtied again' },
-  diskMibS: { prior: 120, spread: 1, meaning: 'rate at which a disk is copied or resynchronised' },
+  diskMibS: { prior: 120, spread: 1.5, meaning: 'rate at which a disk is copied or resynchronised' },
   diskSetupSeconds: { prior: 3, spread: 1, meaning: 'fixed part of a disk replication' },
   failoverSeconds: { prior: 30, spread: 1, meaning: 'shutting down and starting elsewhere' },
-  loadShare: { prior: 0.5, spread: 0.7, meaning: 'how much of the rate a fully loaded host takes away' },
-  sharing: { prior: 0.6, spread: 0.5, meaning: 'slow-down a concurrent move: rate/(1 + this × others)' },
 } as const;
 
 export type ConstantName = keyof typeof physicsConstants;
@@ -40,8 +50,12 @@ export const DEFAULT_LINK_MBPS = 1000;
 const DEFAULT_DOWNTIME_LIMIT_MS = 300;
 /** Every 4096-byte page travels with an 8-byte header. */
 const PAGE_OVERHEAD = (4096 + 8) / 4096;
-/** However busy a link, TCP takes its part: a share of the capacity that is never lost to background traffic. */
-const LEAST_LINK_SHARE = 0.15;
+/**
+ * Link, hosts and cap limit a stream together, not the smallest alone: B = (Σ limit^−3)^(−1/3). A larger power would
+ * come nearer to the minimum; the third is what measured streams near two limits show.
+ */
+const slownessOf = (limitMibS: number): number => 1 / (limitMibS * limitMibS * limitMibS);
+const bandwidthAt = (slowness: number): number => 1 / cbrt(slowness);
 const LEAST_BANDWIDTH_MIB_S = 0.05;
 /** Nothing is faster than the manager's own bookkeeping. */
 const SHORTEST_SECONDS = 0.01;
@@ -60,22 +74,24 @@ export const newPhysicsResult = (): PrecopyResult => newPrecopyResult();
 
 /**
  * Duration of a move by physics alone, in seconds, with transferred MiB and downtime. `inputs` may hold NaN: then
- * the constants say. Rises with memory, disk and dirty rate, falls with bandwidth.
+ * the constants say. `volumeFactor` is what past moves of the instance sent, over what physics expected. Rises with memory, disk and dirty rate, falls with bandwidth.
  */
 export function movePhysics(
   inputs: MoveInputs,
   constants: PhysicsConstants,
   result: PrecopyResult,
+  volumeFactor = 1,
 ): PrecopyResult {
   const memoryMib = known(inputs.memoryMib, known(inputs.usedMemoryMib, DEFAULT_MEMORY_MIB));
   const others = known(inputs.concurrentMoves, 0);
   const share = 1 / (1 + constants.sharing * others);
   const linkMbps = inputs.linkMbps > 0 ? inputs.linkMbps : DEFAULT_LINK_MBPS;
   const linkMibS = mbpsToMibPerSecond(linkMbps) * constants.linkShare;
+  const backgroundMibS = mbpsToMibPerSecond(known(inputs.backgroundMbps, 0)) * constants.backgroundShare;
   const freeMibS = max(
     LEAST_BANDWIDTH_MIB_S,
-    LEAST_LINK_SHARE * linkMibS,
-    linkMibS - mbpsToMibPerSecond(known(inputs.backgroundMbps, 0)),
+    linkMibS * min(1, constants.leastShare),
+    linkMibS - backgroundMibS,
   );
   if (inputs.operation === 'failover') {
     const diskMib = known(inputs.diskMib, 0);
@@ -95,19 +111,26 @@ export function movePhysics(
     result.converged = true;
     return result;
   }
-  const tunnelled = (inputs.capabilities & Capability.tunnelled) !== 0;
+  const { capabilities } = inputs;
+  const isMultifd = (capabilities & Capability.multifd) !== 0;
   const load = min(1, known(inputs.cpuLoad, 0));
   const hostMibS =
-    (tunnelled ? constants.tunnelledMibS : constants.hostMibS) * (1 - min(0.95, constants.loadShare * load));
-  let bandwidthMibS = min(freeMibS, hostMibS) * share;
-  if (inputs.capMibS > 0) bandwidthMibS = min(bandwidthMibS, inputs.capMibS);
-  bandwidthMibS = max(LEAST_BANDWIDTH_MIB_S, bandwidthMibS);
+    ((capabilities & Capability.tunnelled) !== 0 ? constants.tunnelledMibS : constants.hostMibS) *
+    (isMultifd ? constants.multifdGain : 1) *
+    (1 - min(0.95, constants.loadShare * load));
+  let slowness = slownessOf(freeMibS * share) + slownessOf(hostMibS * share);
+  if (inputs.capMibS > 0) {
+    const isLoose = isMultifd || (capabilities & Capability.postcopy) !== 0;
+    slowness += slownessOf(inputs.capMibS * constants.capShare * (isLoose ? constants.looseCap : 1));
+  }
+  const bandwidthMibS = max(LEAST_BANDWIDTH_MIB_S, bandwidthAt(slowness));
   const usedMib = min(memoryMib, known(inputs.usedMemoryMib, memoryMib * constants.usedShare));
   const pre = scratchInputs;
-  pre.volumeMib = usedMib * PAGE_OVERHEAD + (memoryMib - usedMib) * (8 / 4096);
+  const sentMib = min(memoryMib, usedMib * constants.sentShare * volumeFactor);
+  pre.volumeMib = sentMib * PAGE_OVERHEAD + (memoryMib - sentMib) * (8 / 4096);
   pre.bandwidthMibS = bandwidthMibS;
   pre.dirtyMibS = known(inputs.dirtyMibS, constants.dirtyPriorMibS) * constants.dirtyShare;
-  pre.workingSetMib = usedMib * constants.workingSetShare;
+  pre.workingSetMib = sentMib * constants.workingSetShare;
   pre.downtimeLimitSeconds = known(inputs.downtimeLimitMs, DEFAULT_DOWNTIME_LIMIT_MS) / 1000;
   pre.autoConverge = (inputs.capabilities & Capability.autoConverge) !== 0;
   pre.postcopy = (inputs.capabilities & Capability.postcopy) !== 0;

@@ -9,6 +9,8 @@ const { exp, max, min } = Math;
 export interface EffectLevel {
   /** Variance of the effects of this level around zero (log scale). */
   priorVariance: number;
+  /** The same where no calibration took the offset of the key away already. @default priorVariance */
+  uncalibratedVariance?: number | undefined;
   /** Variance that a move adds: how fast the effect wanders. */
   driftVariance: number;
   /** After so many hours without a move the effect has gone back to zero by 1/e. */
@@ -36,8 +38,19 @@ const MS_PER_HOUR = 3_600_000;
 export class PooledEffects {
   private readonly effects: Map<string, Effect>[];
 
-  constructor(private readonly levels: readonly EffectLevel[]) {
+  /** `isCalibrated` says of a key whether its offset was taken away before. */
+  constructor(
+    private readonly levels: readonly EffectLevel[],
+    private readonly isCalibrated: (key: string) => boolean = () => true,
+  ) {
     this.effects = levels.map(() => new Map());
+  }
+
+  private priorOf(level: EffectLevel, key: string): number {
+    const { priorVariance, uncalibratedVariance } = level;
+    return uncalibratedVariance === undefined || this.isCalibrated(key)
+      ? priorVariance
+      : uncalibratedVariance;
   }
 
   /** O(levels). `keys` in the order of the levels; `atMs` the start of the move asked for. */
@@ -48,12 +61,12 @@ export class PooledEffects {
       const level = this.levels[i]!;
       const effect = this.effects[i]!.get(keys[i]!);
       if (effect === undefined) {
-        variance += level.priorVariance;
+        variance += this.priorOf(level, keys[i]!);
         continue;
       }
       const kept = keptShare(level, effect, atMs);
       mean += effect.mean * kept;
-      variance += aged(level, effect, kept);
+      variance += aged(this.priorOf(level, keys[i]!), effect, kept);
     }
     out.mean = mean;
     out.variance = variance;
@@ -73,12 +86,12 @@ export class PooledEffects {
       const level = this.levels[i]!;
       const effect = this.effects[i]!.get(keys[i]!);
       if (effect === undefined) {
-        variances[i] = level.priorVariance;
+        variances[i] = this.priorOf(level, keys[i]!);
         means[i] = 0;
       } else {
         const kept = keptShare(level, effect, atMs);
         means[i] = effect.mean * kept;
-        variances[i] = aged(level, effect, kept);
+        variances[i] = aged(this.priorOf(level, keys[i]!), effect, kept);
       }
       total += variances[i]!;
     }
@@ -92,7 +105,7 @@ export class PooledEffects {
         this.effects[i]!.set(key, effect);
       }
       effect.mean = means[i]! + gain * error;
-      effect.variance = min(level.priorVariance, variances[i]! * (1 - gain) + level.driftVariance);
+      effect.variance = min(this.priorOf(level, key), variances[i]! * (1 - gain) + level.driftVariance);
       effect.updatedMs = max(effect.updatedMs, atMs);
       effect.count++;
     }
@@ -126,5 +139,5 @@ function keptShare(level: EffectLevel, effect: Effect, atMs: number): number {
 }
 
 /** The variance goes back to the prior as the mean goes back to zero. */
-const aged = (level: EffectLevel, effect: Effect, kept: number): number =>
-  effect.variance * kept * kept + level.priorVariance * (1 - kept * kept);
+const aged = (priorVariance: number, effect: Effect, kept: number): number =>
+  effect.variance * kept * kept + priorVariance * (1 - kept * kept);

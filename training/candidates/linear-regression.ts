@@ -1,6 +1,7 @@
 import { isCompleted, type MoveRecord } from '../../src/domain/move-record.js';
 import { mbpsToMibPerSecond } from '../../src/domain/units.js';
 import { Capability, inputsOfRecord, type MoveInputs } from '../../src/predictor/move-inputs.js';
+import { solveLinear } from '../linear-solver.js';
 import { forecasterOf, type Candidate } from '../forecaster.js';
 
 /** Columns of the regression; what is missing counts as zero. */
@@ -71,28 +72,6 @@ export function leastSquares(records: readonly MoveRecord[]): Float64Array {
     }
   });
   for (let j = 0; j < COLUMNS; j++) matrix[j]![j]! += RIDGE * Math.max(1, rows.length);
-  const solution = solve(matrix);
+  const solution = solveLinear(matrix);
   return solution.map((weight, j) => weight / scale[j]!);
-}
-
-/** Gauss elimination with partial pivoting of a square system whose right side is the last column. */
-function solve(matrix: Float64Array[]): Float64Array {
-  const n = matrix.length;
-  for (let k = 0; k < n; k++) {
-    let pivot = k;
-    for (let i = k + 1; i < n; i++) if (Math.abs(matrix[i]![k]!) > Math.abs(matrix[pivot]![k]!)) pivot = i;
-    [matrix[k], matrix[pivot]] = [matrix[pivot]!, matrix[k]!];
-    const head = matrix[k]!;
-    for (let i = k + 1; i < n; i++) {
-      const factor = matrix[i]![k]! / head[k]!;
-      for (let j = k; j <= n; j++) matrix[i]![j]! -= factor * head[j]!;
-    }
-  }
-  const x = new Float64Array(n);
-  for (let i = n - 1; i >= 0; i--) {
-    let sum = matrix[i]![n]!;
-    for (let j = i + 1; j < n; j++) sum -= matrix[i]![j]! * x[j]!;
-    x[i] = sum / matrix[i]![i]!;
-  }
-  return x;
 }

@@ -1,0 +1,107 @@
+import type { Saved } from './saved.js';
+
+/**
+ * Several answers to one question, weighed by how near they have lately been: the weighted median of those that have an
+ * answer. Losses are kept for each group of moves apart, pulled to those of the group above it.
+ */
+
+const { abs, exp, log } = Math;
+
+/** A loss is that of about the last 1/(1 − this) moves. */
+const LOSS_KEPT = 0.98;
+/** So many moves' worth of the parent's loss stands behind a group's own. */
+const PRIOR_MOVES = 6;
+/** Weight is loss to the power of minus this: twice as near counts 16 times. */
+const SHARPNESS = 4;
+/** No loss is taken for smaller than this (log units): a lucky streak is not a certainty. */
+const LEAST_LOSS = 0.005;
+/** An error beyond this counts as this much, so that one odd move does not vote members out. */
+const MOST_LOSS = 1;
+
+interface Losses {
+  sums: number[];
+  weights: number[];
+}
+
+export class Committee {
+  private readonly groups = new Map<string, Losses>();
+  private readonly order: number[] = [];
+  private readonly weight: number[] = [];
+
+  /** `priorLosses` of each member, before anything was seen (mean absolute log error). */
+  constructor(private readonly priorLosses: readonly number[]) {}
+
+  /**
+   * Weighted median of `answers` (NaN abstains) with the losses of `groups`, from the whole to the particular; half-way
+   * between two where the weights are even.
+   */
+  decide(groups: readonly string[], answers: readonly number[]): number {
+    const { order, weight } = this;
+    order.length = 0;
+    let total = 0;
+    for (let j = 0; j < answers.length; j++) {
+      if (answers[j] !== answers[j]) continue;
+      weight[j] = exp(-SHARPNESS * log(this.loss(groups, j)));
+      total += weight[j]!;
+      let at = order.length;
+      order.push(j);
+      while (at > 0 && answers[order[at - 1]!]! > answers[j]!) {
+        order[at] = order[at - 1]!;
+        at--;
+      }
+      order[at] = j;
+    }
+    // The weighted median of weighted members, each standing in the middle of its own weight: linear in between.
+    let below = 0;
+    let previousAnswer = NaN;
+    let previousMiddle = 0;
+    for (const j of order) {
+      const middle = below + weight[j]! / 2;
+      if (middle >= total / 2) {
+        if (previousAnswer !== previousAnswer) return answers[j]!;
+        const share = (total / 2 - previousMiddle) / (middle - previousMiddle);
+        return previousAnswer + share * (answers[j]! - previousAnswer);
+      }
+      below += weight[j]!;
+      previousAnswer = answers[j]!;
+      previousMiddle = middle;
+    }
+    return previousAnswer;
+  }
+
+  private loss(groups: readonly string[], member: number): number {
+    let loss = this.priorLosses[member]!;
+    for (const group of groups) {
+      const seen = this.groups.get(group);
+      if (seen !== undefined)
+        loss = (loss * PRIOR_MOVES + seen.sums[member]!) / (PRIOR_MOVES + seen.weights[member]!);
+    }
+    return loss > LEAST_LOSS ? loss : LEAST_LOSS;
+  }
+
+  /** Shows what the true answer was. */
+  learn(groups: readonly string[], answers: readonly number[], truth: number): void {
+    for (const group of groups) {
+      let seen = this.groups.get(group);
+      if (seen === undefined) {
+        seen = { sums: answers.map(() => 0), weights: answers.map(() => 0) };
+        this.groups.set(group, seen);
+      }
+      for (let j = 0; j < answers.length; j++) {
+        const error = abs(answers[j]! - truth);
+        if (error !== error) continue;
+        seen.sums[j] = seen.sums[j]! * LOSS_KEPT + (error < MOST_LOSS ? error : MOST_LOSS);
+        seen.weights[j] = seen.weights[j]! * LOSS_KEPT + 1;
+      }
+    }
+  }
+
+  save(): Saved<[number[], number[]]> {
+    return [...this.groups].map(([key, { sums, weights }]) => [key, [[...sums], [...weights]]]);
+  }
+
+  restore(saved: Saved<[number[], number[]]>): void {
+    for (const [key, [sums, weights]] of saved)
+      this.groups.set(key, { sums: [...sums], weights: [...weights] });
+  }
+}

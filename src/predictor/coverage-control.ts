@@ -1,0 +1,49 @@
+import type { Saved } from './saved.js';
+
+/**
+ * Keeps intervals at their word over time (adaptive conformal inference, Gibbs and Candès 2021): each miss widens the
+ * next interval of its group a little, each hit narrows it by less, so that in the long run the promised share is hit.
+ */
+
+const { exp, max, min } = Math;
+
+/** How far one miss widens (log of the width, times the promised share). */
+const STEP = 0.03;
+/** No wider or narrower than by this factor's logarithm. */
+const MOST = 0.7;
+
+/** For each group the logarithms by which the 80 and the 90 % interval are widened. */
+export class CoverageControl {
+  private readonly groups = new Map<string, [number, number]>();
+
+  /** Widens the standardised quantiles p05, p10, p50, p90, p95 in place, around the median. */
+  widen(group: string, quantiles: Float64Array): void {
+    const seen = this.groups.get(group);
+    if (seen === undefined) return;
+    const middle = quantiles[2]!;
+    const wide80 = exp(seen[0]);
+    const wide90 = exp(seen[1]);
+    quantiles[1] = middle + (quantiles[1]! - middle) * wide80;
+    quantiles[3] = middle + (quantiles[3]! - middle) * wide80;
+    quantiles[0] = min(quantiles[1]!, middle + (quantiles[0]! - middle) * wide90);
+    quantiles[4] = max(quantiles[3]!, middle + (quantiles[4]! - middle) * wide90);
+  }
+
+  /** `quantiles` as they were given out, `truth` on the same scale. */
+  learn(group: string, quantiles: Float64Array, truth: number): void {
+    let seen = this.groups.get(group);
+    if (seen === undefined) this.groups.set(group, (seen = [0, 0]));
+    const missed80 = truth < quantiles[1]! || truth > quantiles[3]!;
+    const missed90 = truth < quantiles[0]! || truth > quantiles[4]!;
+    seen[0] = max(-MOST, min(MOST, seen[0] + STEP * ((missed80 ? 1 : 0) - 0.2)));
+    seen[1] = max(-MOST, min(MOST, seen[1] + STEP * ((missed90 ? 1 : 0) - 0.1)));
+  }
+
+  save(): Saved<[number, number]> {
+    return [...this.groups].map(([key, [a, b]]) => [key, [a, b]]);
+  }
+
+  restore(saved: Saved<[number, number]>): void {
+    for (const [key, [a, b]] of saved) this.groups.set(key, [a, b]);
+  }
+}

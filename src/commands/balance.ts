@@ -24,16 +24,19 @@ import { jobsetsOf } from '../balancer/jobsets.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { MovePrices } from '../balancer/move-prices.js';
 import { buildPlan } from '../balancer/plan-builder.js';
+import { STATIC_KVM_NODE_MEMORY } from '../balancer/rapi-cluster.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
 import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
 import { parseUtilisation } from '../balancer/utilisation.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
-import { chooseGroup, fullNames, readCluster, readTextFile } from './cluster-input.js';
+import { chooseGroup, fullNames, readCluster } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { moveCostsOf, refuseTwoSources } from './cost-source.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
+import { readTextFile } from './file-input.js';
+import { isRapiAddress } from './rapi-input.js';
 
 /** Columns of time in the chart that `-v` prints. */
 const GANTT_COLUMNS = 72;
@@ -41,6 +44,8 @@ const GANTT_COLUMNS = 72;
 interface Options extends CommonOptions {
   blind?: boolean;
   textData?: string;
+  master?: string;
+  staticKvmNodeMemory: number;
   costs?: string;
   model?: string;
   service?: string;
@@ -94,9 +99,16 @@ class BalanceCommand extends Command {
 
 export function balanceCommand(context: Context): Command {
   const command = new BalanceCommand('balance')
-    .argument('[cluster]', 'a Ganeti htools text file (as hscan and hbal -S write it)')
+    .argument('[cluster]', 'a Ganeti htools text file (as hscan and hbal -S write it), or a RAPI URL')
     .option('--blind', "hbal's own search: time plays no part, output and exit codes as hbal's")
     .option('-t, --text-data <file>', 'the cluster, in place of the argument, as in hbal')
+    .option('-m, --master <url>', "the cluster from Ganeti's remote API, as in hbal")
+    .option(
+      '--static-kvm-node-memory <mib>',
+      "a KVM host's own memory; 0 takes what it reports",
+      integer,
+      STATIC_KVM_NODE_MEMORY,
+    )
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
@@ -154,9 +166,8 @@ async function run(path: string | undefined, options: Options, context: Context)
     '--service': options.service,
     '--model': options.model,
   });
-  if (path !== undefined && options.textData !== undefined)
-    throw new UserError('usage', 'CLUSTER and -t name the same thing: give one of them');
-  const file = path ?? options.textData;
+  refuseTwoSources({ CLUSTER: path, '-t': options.textData, '-m': options.master });
+  const file = path ?? options.textData ?? masterUrl(options.master);
   if (file === undefined)
     throw new UserError('usage', 'no cluster given; name a Ganeti htools text file, such as hscan writes');
   try {
@@ -168,13 +179,21 @@ async function run(path: string | undefined, options: Options, context: Context)
   }
 }
 
+/** hbal takes a bare host name as well. */
+const masterUrl = (master: string | undefined): string | undefined =>
+  master === undefined || isRapiAddress(master) ? master : `https://${master}`;
+
 async function balance(file: string, options: Options, context: Context): Promise<void> {
   const blind = options.blind === true;
   const asHbal = blind && options.json !== true;
   const say = (line = ''): void => void (asHbal && context.stdout.write(`${line}\n`));
   const remark = (line: string): void => void (options.quiet !== true && context.stderr.write(`${line}\n`));
 
-  const { cluster, remarks } = await readCluster(file, blind ? 'later-wins' : 'refuse');
+  const { cluster, remarks } = await readCluster(
+    file,
+    blind ? 'later-wins' : 'refuse',
+    options.staticKvmNodeMemory,
+  );
   const settings = await modelSettings(cluster, options);
   const search = searchOptions(cluster, options);
   for (const line of remarks) remark(`movecast: ${line}`);

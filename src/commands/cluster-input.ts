@@ -1,41 +1,19 @@
-import { readFile } from 'node:fs/promises';
-import { gunzipSync } from 'node:zlib';
 import type { Cluster } from '../balancer/cluster.js';
 import { parseHtoolsText, type HtoolsTextOptions, type ParsedCluster } from '../balancer/htools-text.js';
-import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { STATIC_KVM_NODE_MEMORY } from '../balancer/rapi-cluster.js';
+import { UserError } from '../domain/errors.js';
+import { readTextFile } from './file-input.js';
+import { isRapiAddress, readRapiCluster } from './rapi-input.js';
 
-/** A text file's content; a gzip file is unpacked. Throws a sentence that names the file. */
-export async function readTextFile(path: string): Promise<string> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch (error) {
-    throw new UserError('input-unreadable', systemErrorSentence(error, path));
-  }
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes.toString('utf8');
-  try {
-    return gunzipSync(bytes).toString('utf8');
-  } catch {
-    throw new UserError('input-unreadable', `${path}: looks like a gzip file but cannot be unpacked`);
-  }
-}
-
-/** Parsed JSON of a file. Throws a sentence that names the file. */
-export async function readJsonFile(path: string): Promise<unknown> {
-  const text = await readTextFile(path);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UserError('input-unreadable', `${path}: is not JSON (${(error as Error).message})`);
-  }
-}
-
-/** The cluster of an htools text file. */
+/** The cluster of an htools text file or, for an address such as https://master:5080, of Ganeti's remote API. */
 export async function readCluster(
-  path: string,
+  source: string,
   duplicates: HtoolsTextOptions['duplicates'],
+  staticKvmNodeMemory = STATIC_KVM_NODE_MEMORY,
 ): Promise<ParsedCluster> {
-  return parseHtoolsText(await readTextFile(path), { file: path, duplicates });
+  if (isRapiAddress(source))
+    return { cluster: await readRapiCluster(source, staticKvmNodeMemory), remarks: [] };
+  return parseHtoolsText(await readTextFile(source), { file: source, duplicates });
 }
 
 /** Index of the group that a name or uuid names; without one the only group that has nodes, or a sentence. */

@@ -5,8 +5,8 @@ import { loadPredictor } from '../predictor/load-predictor.js';
 import { HttpMoveCosts } from '../service/http-move-costs.js';
 import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
 import { ModelRegistry } from '../store/model-registry.js';
-import { readJsonFile } from './cluster-input.js';
 import type { Context } from './context.js';
+import { readJsonFile } from './file-input.js';
 
 export interface CostOptions {
   costs?: string;

@@ -2,9 +2,10 @@ import { Command } from 'commander';
 import { parseTruthFile, playPlan, type PlayedPlan } from '../balancer/plan-simulator.js';
 import { UserError } from '../domain/errors.js';
 import { planSchema, type Plan } from '../domain/plan.js';
-import { readCluster, readJsonFile } from './cluster-input.js';
+import { readCluster } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { durationText } from './plan-text.js';
+import { readJsonFile } from './file-input.js';
 
 interface Options extends CommonOptions {
   truth: string;

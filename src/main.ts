@@ -23,6 +23,10 @@ const commands: Record<string, { summary: string; load: () => Promise<(context: 
     summary: 'predicted durations for move requests',
     load: async () => (await import('./commands/predict.js')).predictCommand,
   },
+  forecast: {
+    summary: 'what a link will carry and leave over in the coming hours',
+    load: async () => (await import('./commands/forecast.js')).forecastCommand,
+  },
   serve: {
     summary: 'the HTTP service and dashboard',
     load: async () => (await import('./commands/serve.js')).serveCommand,

@@ -9,6 +9,7 @@ const commands = [
   'train',
   'backtest',
   'predict',
+  'forecast',
   'serve',
   'balance',
   'price',

@@ -1,0 +1,140 @@
+import { QUANTILE_LEVELS } from '../src/domain/prediction.js';
+import { seriesClasses, type SeriesClass } from '../src/predictor/series-class.js';
+import {
+  SeriesForecast,
+  seriesCandidates,
+  usualStepMs,
+  type SeriesCandidateName,
+} from '../src/predictor/series-forecast.js';
+import { MS_PER_HOUR } from '../src/predictor/series-model.js';
+import type { NetworkWeights } from '../src/predictor/series-network.js';
+import type { NamedSeries } from './series-data.js';
+
+/** How far ahead forecasts are scored: the next sample, an hour, six hours, a day. */
+const HORIZONS_MS = [0, MS_PER_HOUR, 6 * MS_PER_HOUR, 24 * MS_PER_HOUR];
+/** The share of a series that is learnt before its first origin. */
+const FIRST_ORIGIN_SHARE = 0.4;
+/** Origins of a series: evenly spread over the rest of it. */
+const ORIGINS = 300;
+
+/** The figures of one candidate on one series. */
+export interface SeriesScore {
+  series: string;
+  candidate: SeriesCandidateName;
+  /** The class that most origins of the series had. */
+  class: SeriesClass;
+  forecasts: number;
+  /** Mean pinball loss over the levels and horizons, each horizon counted alike, in the unit of the series. */
+  pinball: number;
+  /** The share of values inside of p10 to p90 and of p05 to p95. */
+  covered80: number;
+  covered90: number;
+}
+
+/** Pinball loss of a value under a quantile at a level (Koenker and Bassett 1978). */
+export const pinballLoss = (value: number, quantile: number, level: number): number =>
+  value >= quantile ? level * (value - quantile) : (1 - level) * (quantile - value);
+
+/**
+ * Rolling origins over one series: at each the candidate has learnt what came before and nothing else, and forecasts
+ * the values that came 1 step, 1 h, 6 h and 24 h later, where there is one. O(samples · candidate).
+ */
+export function backtestSeries(
+  series: NamedSeries,
+  candidate: SeriesCandidateName,
+  network?: NetworkWeights,
+): SeriesScore {
+  const samples = [...series.samples].sort((a, b) => a.atMs - b.atMs);
+  const stepMs = usualStepMs(samples.slice(0, 24).map(({ atMs }) => atMs));
+  const valueAt = new Map<number, number>();
+  for (const { atMs, value } of samples) {
+    const bin = Math.floor(atMs / stepMs);
+    if (!valueAt.has(bin)) valueAt.set(bin, value);
+  }
+  const everywhere = Object.fromEntries(seriesClasses.map((name) => [name, candidate])) as Record<
+    SeriesClass,
+    SeriesCandidateName
+  >;
+  const forecast = new SeriesForecast({ choice: everywhere, network });
+  const from = Math.floor(FIRST_ORIGIN_SHARE * samples.length);
+  const every = Math.max(1, Math.floor((samples.length - from) / ORIGINS));
+  const losses = HORIZONS_MS.map(() => ({ sum: 0, count: 0 }));
+  const classes = new Map<SeriesClass, number>();
+  const out = new Float64Array(QUANTILE_LEVELS.length);
+  let in80 = 0;
+  let in90 = 0;
+  let count = 0;
+  samples.forEach(({ atMs, value }, i) => {
+    forecast.learn(atMs, value);
+    if (i < from || (i - from) % every !== 0) return;
+    const seen = forecast.class();
+    classes.set(seen, (classes.get(seen) ?? 0) + 1);
+    HORIZONS_MS.forEach((horizonMs, h) => {
+      const bin = Math.floor(atMs / stepMs) + Math.max(1, Math.round(horizonMs / stepMs));
+      const actual = valueAt.get(bin);
+      if (actual === undefined) return;
+      forecast.quantiles(bin * stepMs, out);
+      let loss = 0;
+      for (let j = 0; j < out.length; j++) loss += pinballLoss(actual, out[j]!, QUANTILE_LEVELS[j]!);
+      losses[h]!.sum += loss / out.length;
+      losses[h]!.count++;
+      count++;
+      if (actual >= out[1]! && actual <= out[3]!) in80++;
+      if (actual >= out[0]! && actual <= out[4]!) in90++;
+    });
+  });
+  const means = losses.filter((loss) => loss.count > 0).map((loss) => loss.sum / loss.count);
+  const mostSeen = [...classes].sort((a, b) => b[1] - a[1])[0];
+  return {
+    series: series.name,
+    candidate,
+    class: mostSeen?.[0] ?? 'young',
+    forecasts: count,
+    pinball: means.reduce((sum, mean) => sum + mean, 0) / Math.max(1, means.length),
+    covered80: in80 / Math.max(1, count),
+    covered90: in90 / Math.max(1, count),
+  };
+}
+
+/** Of one class and candidate: the geometric mean over series of its loss as a share of the last value's, and its coverage. */
+export interface ClassScore {
+  class: SeriesClass;
+  candidate: SeriesCandidateName;
+  series: number;
+  relativeLoss: number;
+  covered80: number;
+  covered90: number;
+}
+
+/** Gathers the scores of series by their class. */
+export function scoresByClass(scores: readonly SeriesScore[]): ClassScore[] {
+  const naive = new Map(scores.filter((s) => s.candidate === 'last-value').map((s) => [s.series, s.pinball]));
+  const all: ClassScore[] = [];
+  for (const name of seriesClasses) {
+    for (const candidate of seriesCandidates) {
+      const own = scores.filter(
+        (s) => s.class === name && s.candidate === candidate && (naive.get(s.series) ?? 0) > 0,
+      );
+      if (own.length === 0) continue;
+      const mean = (of: (score: SeriesScore) => number): number =>
+        own.reduce((sum, score) => sum + of(score), 0) / own.length;
+      all.push({
+        class: name,
+        candidate,
+        series: own.length,
+        relativeLoss: Math.exp(mean((s) => Math.log(Math.max(1e-9, s.pinball / naive.get(s.series)!)))),
+        covered80: mean((s) => s.covered80),
+        covered90: mean((s) => s.covered90),
+      });
+    }
+  }
+  return all;
+}
+
+/** The candidate with the least loss in each class that was seen. */
+export function chosen(scores: readonly ClassScore[]): Partial<Record<SeriesClass, SeriesCandidateName>> {
+  const best: Partial<Record<SeriesClass, ClassScore>> = {};
+  for (const score of scores)
+    if (score.relativeLoss < (best[score.class]?.relativeLoss ?? Infinity)) best[score.class] = score;
+  return Object.fromEntries(Object.entries(best).map(([name, score]) => [name, score.candidate]));
+}

@@ -524,11 +524,10 @@ export class Collector {
     });
     if (newest !== STANDARD_INPUT) await input.close();
     const found = detectSource(input.head, newest);
-    if (found === undefined)
-      throw new NoKnownLog(
-        newest,
-        `${newest}: is no log that is known here; name its source instead of auto`,
-      );
+    if (found === undefined) {
+      const what = input.head.trim() === '' ? 'is empty' : 'is no log that is known here';
+      throw new NoKnownLog(newest, `${newest}: ${what}; name its source instead of auto`);
+    }
     this.found.push({ path: newest, source: found });
     return { source: found, opened: newest === STANDARD_INPUT ? input : undefined };
   }

@@ -56,6 +56,9 @@ const corpusFolders: Readonly<Record<string, readonly string[]>> = {
   nova: ['test/fixtures/nova', '../shared/data/log-samples/nova-compute'],
   proxmox: ['test/fixtures/proxmox', '../shared/data/log-samples/proxmox-task-log'],
   drbd: ['test/fixtures/drbd', '../shared/data/log-samples/drbd'],
+  records: ['test/fixtures/tables/moves'],
+  'link-samples': ['test/fixtures/tables/links'],
+  'instance-samples': ['test/fixtures/tables/instances'],
 };
 
 async function watch(): Promise<void> {

@@ -172,6 +172,22 @@ if (requireOrSkip('influxd')) {
     console.log(
       `ratio to the bare client: ${ratio(ours, bare)} by wall time, ${ratio(bareCpu, oursCpu)} by CPU time`,
     );
+    for (const instances of [1000, 10_000, 100_000]) {
+      const store = await openStore(server.url(`series${instances}`));
+      const samples: InstanceSample[] = Array.from({ length: RECORDS }, (_, i) => ({
+        at: toIsoTime(FIRST_MS + Math.floor(i / instances) * 60_000),
+        instance: `vm${i % instances}.example.com`,
+        cpu_load: (i % 64) / 8,
+        dirty_rate_mib_s: (i % 97) / 4,
+      }));
+      line(`InfluxDB, samples of ${instances.toLocaleString('en')} instances`, [
+        await rate(async () => {
+          for (let from = 0; from < RECORDS; from += BATCH)
+            await store.addInstanceSamples(samples.slice(from, from + BATCH));
+        }),
+      ]);
+      await store.close();
+    }
   } finally {
     await server.remove();
   }

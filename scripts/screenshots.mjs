@@ -22,6 +22,7 @@ const pictures = [
   ['links', '/#/links', 'light', wide],
   ['moves', '/#/moves', 'light', wide],
   ['what-if', '/#/what-if', 'light', wide],
+  ['plan', '/#/plan', 'light', wide],
   ['models', '/#/models', 'light', wide],
 ];
 
@@ -68,6 +69,13 @@ try {
     if (await predict.count()) {
       await predict.click();
       await tab.locator('.answer .figure').waitFor();
+    }
+    const plan = tab.getByRole('button', { name: 'Make a plan' });
+    if (await plan.count()) {
+      await tab.locator('#cluster-file').setInputFiles(join(root, 'test/fixtures/clusters/mirrored-6.data'));
+      await tab.waitForTimeout(200);
+      await plan.click();
+      await tab.locator('.gantt').waitFor();
     }
     const why = tab.getByRole('button', { name: 'Why?' }).first();
     if (await why.count()) await why.click();

@@ -14,6 +14,7 @@ import { modelRoutes } from './routes/models.js';
 import { moveCostRoutes } from './routes/move-costs.js';
 import { moveRoutes } from './routes/moves.js';
 import { pageRoutes } from './routes/page.js';
+import { planRoutes } from './routes/plans.js';
 import { predictionRoutes } from './routes/predictions.js';
 import { sampleRoutes } from './routes/samples.js';
 import { allows, holderOf, type Role } from './tokens.js';
@@ -38,6 +39,7 @@ export function serviceRoutes(parts: ServiceParts): Route[] {
     ...accuracyRoutes(parts),
     ...alarmRoutes(parts),
     ...modelRoutes(parts),
+    ...planRoutes(parts),
     ...healthRoutes(parts),
     ...pageRoutes(parts),
   ];

@@ -9,6 +9,7 @@ import type { Store } from '../store/store.js';
 import type { LearningModel } from './learning-model.js';
 import type { ServiceMetrics } from './metrics.js';
 import type { ServiceOptions } from './options.js';
+import type { Planner } from './planner.js';
 import { HttpError } from './problem.js';
 import type { ScoreBook } from './score-book.js';
 import type { Role } from './tokens.js';
@@ -21,6 +22,8 @@ export interface ServiceParts {
   /** Name of the model served. */
   modelName: string;
   scores: ScoreBook;
+  /** Undefined: no plans are computed here. */
+  planner: Planner | undefined;
   metrics: ServiceMetrics;
   options: ServiceOptions;
   version: string;

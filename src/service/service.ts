@@ -6,6 +6,7 @@ import { LearningModel } from './learning-model.js';
 import { ServiceMetrics } from './metrics.js';
 import { loadRegisteredModel } from './model-loading.js';
 import type { ServiceOptions } from './options.js';
+import { workerPlanner } from './planner.js';
 import { ScoreBook } from './score-book.js';
 import { listen } from './server.js';
 
@@ -55,6 +56,7 @@ export async function startService(settings: ServiceSettings): Promise<RunningSe
     registry,
     modelName,
     scores,
+    planner: workerPlanner(),
     metrics,
     options,
     version,

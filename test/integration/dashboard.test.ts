@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -131,7 +131,7 @@ suite('the dashboard in a browser', () => {
   it('shows every page from the navigation, each with real data and without an error', async () => {
     const { page, errors } = await opened(url);
     const titles = await page.locator('nav a').allInnerTexts();
-    expect(titles).toEqual(['Overview', 'Links', 'Moves', 'What if?', 'Models']);
+    expect(titles).toEqual(['Overview', 'Links', 'Moves', 'What if?', 'Plan', 'Models']);
     for (const title of titles) {
       await page.getByRole('link', { name: title, exact: true }).click();
       await page.locator(`nav a[aria-current=page]:text-is("${title}")`).waitFor();
@@ -183,6 +183,27 @@ suite('the dashboard in a browser', () => {
     expect(await page.getByRole('row', { name: /twice the memory/ }).count()).toBe(1);
     expect(await page.locator('.answer').innerText()).toMatch(/No difference: .*two other moves/);
     expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('makes a plan from an uploaded cluster, and gives its commands', async () => {
+    const { page, errors } = await opened(url, '/#/plan');
+    await page.locator('#cluster-file').setInputFiles('test/fixtures/clusters/mirrored-6.data');
+    await page.getByLabel('Cluster, as hscan').filter({ visible: true }).waitFor();
+    await page.getByRole('button', { name: 'Make a plan' }).click();
+    await page.locator('.gantt rect').first().waitFor();
+    expect(await page.locator('table').last().locator('tbody tr').count()).toBe(
+      await page.locator('.gantt rect').count(),
+    );
+    const [saved] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('button', { name: 'Download the commands' }).click(),
+    ]);
+    expect(saved.suggestedFilename()).toBe('movecast-plan.sh');
+    expect(readFileSync(await saved.path(), 'utf8')).toContain('gnt-instance');
+    await page.getByLabel('Cluster, as hscan').fill('nonsense');
+    await page.getByRole('button', { name: 'Make a plan' }).click();
+    await page.locator('.notice.bad').waitFor();
+    expect(errors.filter((text) => !text.includes('422') && !text.includes('400'))).toEqual([]);
   }, 30_000);
 
   it('shows a model’s card and puts another version in service', async () => {

@@ -7,6 +7,7 @@ import type { Express } from 'express';
 import { createApp, serviceRoutes } from '../../src/service/app.js';
 import { LearningModel, type LoadedModel } from '../../src/service/learning-model.js';
 import { ServiceMetrics } from '../../src/service/metrics.js';
+import { computePlan } from '../../src/service/plan-computation.js';
 import { defaultServiceOptions, type ServiceOptions } from '../../src/service/options.js';
 import type { Route, ServiceParts } from '../../src/service/route.js';
 import { ScoreBook } from '../../src/service/score-book.js';
@@ -101,6 +102,9 @@ export function finishedMove(
   };
 }
 
+/** A plan at all, as quickly as may be: how good it is, is the balancer's to test. */
+const LEAST_EFFORT = 0.001;
+
 export interface ServiceFixture {
   app: Express;
   parts: ServiceParts;
@@ -181,6 +185,7 @@ export async function serviceFixture({
     registry,
     modelName: 'default',
     scores,
+    planner: (request, costs) => computePlan({ ...request, effort: LEAST_EFFORT }, costs),
     metrics,
     options: { ...defaultServiceOptions, pageFolder, ...options },
     version: '0.0.0-test',

@@ -5,6 +5,7 @@ import { linksPage } from './links.js';
 import { modelsPage } from './models.js';
 import { movesPage } from './moves.js';
 import { overviewPage } from './overview.js';
+import { planPage } from './plan.js';
 import { whatIfPage } from './what-if.js';
 
 /** While the service still reads its history, it is asked again after so long. */
@@ -21,6 +22,7 @@ const pages: readonly Page[] = [
   { path: 'links', title: 'Links', make: linksPage },
   { path: 'moves', title: 'Moves', make: (_ready, query) => movesPage(query) },
   { path: 'what-if', title: 'What if?', make: whatIfPage },
+  { path: 'plan', title: 'Plan', make: planPage },
   { path: 'models', title: 'Models', make: modelsPage },
 ];
 

@@ -91,7 +91,7 @@ export function timedSearch(
   const known =
     reference === undefined
       ? undefined
-      : reorder(start, replay(start, reference, prices), prices, options, random);
+      : reorder(start, replay(start, reference, prices), prices, options, random, effort);
   const target = known?.score;
   if (known?.moves.length === 0) return result(nothing, target);
 
@@ -120,7 +120,12 @@ export function timedSearch(
         ...(warm ? { from: bestChosen!, hottest: WARM_HOTTEST } : {}),
       },
     );
-    const plan = orderAndFinish(start, options, prices, chosen, random, { target, maxSeconds, mostMoves });
+    const plan = orderAndFinish(start, options, prices, chosen, random, {
+      target,
+      maxSeconds,
+      mostMoves,
+      effort,
+    });
     if (best === undefined || isBetter(plan, best, target)) {
       best = plan;
       bestChosen = chosen;
@@ -152,6 +157,16 @@ function isBetter(a: Plan, b: Plan, target: number | undefined): boolean {
   return aReaches ? a.seconds < b.seconds : a.score < b.score;
 }
 
+interface Limits {
+  target: number | undefined;
+  maxSeconds: number | undefined;
+  mostMoves: number;
+  effort: number;
+}
+
+const ordersToTry = (moves: number, effort: number): number =>
+  Math.max(1, Math.floor(Math.min(1, effort) * Math.min(ORDERS, MOST_ORDERED_MOVES / moves)));
+
 /** Orders chosen moves, leaves out those that no order allows, and makes up for them with further moves. */
 function orderAndFinish(
   start: GroupModel,
@@ -159,13 +174,13 @@ function orderAndFinish(
   prices: MovePrices,
   chosen: readonly ChosenMove[],
   random: Random,
-  limits: { target: number | undefined; maxSeconds: number | undefined; mostMoves: number },
+  limits: Limits,
 ): Plan {
   if (chosen.length === 0) {
     const score = new ScoreBoard(start).score;
     return finish(start, options, prices, { moves: [], seconds: 0, score }, limits);
   }
-  const tries = Math.max(1, Math.min(ORDERS, Math.floor(MOST_ORDERED_MOVES / chosen.length)));
+  const tries = ordersToTry(chosen.length, limits.effort);
   const timed = chosen.map(({ instance, kind, target, seconds }) => ({
     move: moveFrom(start, instance, kind, target),
     seconds,
@@ -184,7 +199,7 @@ function finish(
   options: SearchOptions,
   prices: MovePrices,
   plan: Plan,
-  { target, mostMoves }: { target: number | undefined; mostMoves: number },
+  { target, mostMoves }: Limits,
 ): Plan {
   if (target === undefined || plan.score <= target) return plan;
   const model = start.copy();
@@ -258,7 +273,7 @@ export function reorderMoves(
   options: SearchOptions,
   seed: number,
 ): Move[] {
-  return reorder(start, replay(start, moves, prices), prices, options, seededRandom(seed)).moves;
+  return reorder(start, replay(start, moves, prices), prices, options, seededRandom(seed), 1).moves;
 }
 
 /** The same moves in the best order that is found. */
@@ -268,13 +283,14 @@ function reorder(
   prices: MovePrices,
   { ignoreSoftErrors }: SearchOptions,
   random: Random,
+  effort: number,
 ): Plan {
   if (plan.moves.length === 0) return plan;
   const timed = plan.moves.map((move) => ({
     move,
     seconds: prices.typical(move.instance, move.kind, move.target),
   }));
-  const tries = Math.max(1, Math.min(ORDERS, Math.floor(MOST_ORDERED_MOVES / timed.length)));
+  const tries = ordersToTry(timed.length, effort);
   const order = bestOrder(start, timed, { tries, random, ignoreSoftErrors });
   if (order.stuck.length > 0 || order.makespan >= plan.seconds) return plan;
   return replay(start, order.moves, prices);

@@ -1,11 +1,13 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { expectAsHbal } from './hbal-parity.js';
 import type { HbalRun } from './hbal-options.js';
 
 /** What the real hbal 3.0.2 printed. The project's own cases always run; the larger shared collection where present. */
+
+jest.setTimeout(120_000);
 
 const read = (path: string): string => {
   const bytes = readFileSync(path);

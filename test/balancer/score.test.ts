@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import fc from 'fast-check';
 import { FAILOVER, FAILOVER_TO_ANY, moveFrom, type MoveKind } from '../../src/balancer/moves.js';
 import { GroupModel, MIRROR_INTERNAL } from '../../src/balancer/group-model.js';
@@ -9,6 +9,8 @@ import { METRICS, METRIC_COUNT, ScoreBoard, SPREADS, SUMS } from '../../src/bala
 import { seededRandom } from '../../src/balancer/random.js';
 import { generateCluster } from './cluster-generator.js';
 import { slowScore } from './slow-score.js';
+
+jest.setTimeout(60_000);
 
 const clusterOf = (seed: number, nodes: number, instancesPerNode: number, oddity = 0) =>
   parseHtoolsText(generateCluster({ seed, nodes, instancesPerNode, oddity }), {

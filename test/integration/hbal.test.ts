@@ -3,13 +3,15 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { main } from '../../src/main.js';
 import { processContext } from '../../src/commands/context.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** The real hbal beside ours: the same words on standard output, the same exit code, the same saved files. */
+
+jest.setTimeout(60_000);
 
 const HBAL = '3.0/usr/bin/hbal';
 

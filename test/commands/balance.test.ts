@@ -1,0 +1,192 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { secondsUntil } from '../../src/commands/balance.js';
+import { processContext } from '../../src/commands/context.js';
+import { planSchema, type Plan } from '../../src/domain/plan.js';
+import { main } from '../../src/main.js';
+import { generateCluster } from '../balancer/cluster-generator.js';
+
+class Sink extends Writable {
+  text = '';
+  override _write(chunk: Buffer | string, _encoding: string, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+let folder = '';
+const file = (name: string, content: string | Buffer): string => {
+  const path = join(folder, name);
+  writeFileSync(path, content);
+  return path;
+};
+const run = async (...args: string[]): Promise<{ code: number; out: string; err: string }> => {
+  const stdout = new Sink();
+  const stderr = new Sink();
+  const code = await main(args, { ...processContext(), stdout, stderr });
+  return { code, out: stdout.text, err: stderr.text };
+};
+const TEXT = generateCluster({ seed: 3, nodes: 4, instancesPerNode: 4 });
+let cluster = '';
+let costs = '';
+
+/** Searching is work: on a busy machine the usual five seconds are not enough. */
+jest.setTimeout(60_000);
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'movecast-balance-'));
+  cluster = file('c.data', TEXT);
+  costs = file('costs.json', JSON.stringify({ live_migration: { fixed_seconds: 8, mib_per_second: 100 } }));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('movecast balance', () => {
+  it('prints a plan for a person, with its commands when asked', async () => {
+    const { code, out } = await run('balance', cluster, '--costs', costs, '-C', '-v', '--effort', '0.01');
+    expect(code).toBe(0);
+    expect(out).toMatch(/Score \d+\.\d{8} -> \d+\.\d{8} in \d+ moves/);
+    expect(out).toContain('nine times of ten');
+    expect(out).toContain('gnt-instance');
+  });
+
+  it("prints the contract's plan as JSON, draws it as SVG, and shows score against time", async () => {
+    const svg = join(folder, 'plan.svg');
+    const { code, out } = await run(
+      'balance',
+      cluster,
+      '--costs',
+      costs,
+      '--json',
+      '--pareto',
+      '--svg',
+      svg,
+      '--effort',
+      '0.01',
+    );
+    expect(code).toBe(0);
+    const plan = JSON.parse(out) as Plan & { pareto: { score_after: number }[] };
+    expect(planSchema.safeParse(plan).success).toBe(true);
+    expect(plan.pareto.at(-1)!.score_after).toBe(plan.score_after);
+    expect(readFileSync(svg, 'utf8')).toMatch(/^<svg /);
+  });
+
+  it('keeps to a time that is given', async () => {
+    const { out } = await run(
+      'balance',
+      cluster,
+      '--costs',
+      costs,
+      '--json',
+      '--max-time',
+      '2m',
+      '--effort',
+      '0.01',
+    );
+    const plan = JSON.parse(out) as Plan;
+    expect(plan.moves.length).toBeGreaterThan(0);
+    // 2 minutes by the medians; the simulated median of the end of several moves at once is a little later.
+    expect(plan.duration_seconds.p50).toBeLessThan(1.5 * 120);
+  });
+
+  it('reads a gzip file as well', async () => {
+    const { code, out } = await run('balance', file('c.data.gz', gzipSync(TEXT)), '--blind', '-l', '1');
+    expect([code, out.includes('Solution length=1')]).toEqual([0, true]);
+  });
+
+  it("takes hbal's options whose value is left out without swallowing the file's name", async () => {
+    const { code, out } = await run('balance', '--blind', '-l', '1', '-C', cluster);
+    expect([code, out.includes('Commands to run')]).toEqual([0, true]);
+  });
+
+  it('writes the commands as a script and the cluster before and after', async () => {
+    const script = join(folder, 'moves.sh');
+    const saved = join(folder, 'saved');
+    const { code } = await run('balance', cluster, '--blind', `-C${script}`, '-S', saved);
+    expect(code).toBe(0);
+    expect(readFileSync(script, 'utf8')).toMatch(/^#!\/bin\/sh/);
+    expect([existsSync(`${saved}.original`), existsSync(`${saved}.balanced`)]).toEqual([true, true]);
+  });
+
+  it.each([
+    ['a file that is not there', ['balance', '/nosuch.data'], 2, '/nosuch.data: no such file'],
+    ['no cluster at all', ['balance'], 2, 'no cluster given'],
+    ['two sources of the cluster', ['balance', 'a', '-t', 'b'], 2, 'exclude each other'],
+    ['a time that is none', ['balance', 'a', '--max-time', 'soon'], 2, 'must be a time'],
+    ['a service address that is none', ['balance', 'CLUSTER', '--service', 'here'], 2, 'is no URL'],
+    ['a costs file that is not there', ['balance', 'CLUSTER', '--costs', '/nosuch.json'], 2, '/nosuch.json'],
+    ['a model that is not there', ['balance', 'CLUSTER', '--model', 'nosuch'], 2, 'nosuch'],
+    ['a blind run on a file that is not there', ['balance', '/nosuch.data', '--blind'], 1, '/nosuch.data'],
+    ['a folder that cannot be written', ['balance', 'CLUSTER', '--blind', '-S', '/nosuch/x'], 1, '/nosuch/x'],
+  ])('refuses %s in one sentence', async (_case, args, code, words) => {
+    const answer = await run(...args.map((word) => (word === 'CLUSTER' ? cluster : word)));
+    expect(answer.err).toContain(words);
+    expect(answer.code).toBe(code);
+    expect(answer.err).not.toMatch(/\n\s+at /);
+  });
+
+  it.each([
+    ['a node named twice', (text: string) => text.replace('node-002.example.com|', 'node-001.example.com|')],
+    ['an instance on no known node', (text: string) => text.replace('|node-001.example.com|', '|node-999|')],
+    ['a group without nodes', () => 'g|u|preferred||\n\n\n\ni|1|1|1|running|Y|n||ext||1\n\n'],
+  ])('refuses %s with exit code 2', async (_case, change) => {
+    const { code, err } = await run('balance', file('bad.data', change(TEXT)), '--costs', costs);
+    expect([code, err.trim().split('\n').length]).toEqual([2, 1]);
+  });
+
+  it('says that there is nothing to move where all nodes are offline', async () => {
+    const offline = TEXT.replaceAll(/\|N\|uuid-1\|/g, '|Y|uuid-1|');
+    const { code, out } = await run('balance', file('off.data', offline), '--costs', costs);
+    expect([code, out.includes('nothing to move')]).toEqual([0, true]);
+  });
+
+  it('refuses costs that are not positive numbers, with the field', async () => {
+    const bad = file('bad.json', '{"live_migration": {"fixed_seconds": -1}}');
+    const { code, err } = await run('balance', cluster, '--costs', bad);
+    expect([code, err.includes('live_migration.fixed_seconds')]).toEqual([2, true]);
+  });
+});
+
+describe('movecast price and simulate', () => {
+  it('price a plan of hbal, and play it with a truth of its own', async () => {
+    const { out: solution } = await run('balance', cluster, '--blind', '-C');
+    const printed = file('hbal.txt', solution);
+    const person = await run('price', cluster, printed, '--costs', costs);
+    expect(person.out).toContain('As given, job set after job set');
+    const { out } = await run('price', cluster, printed, '--costs', costs, '--json');
+    const plan = JSON.parse(out) as Plan & { jobsets_seconds: number };
+    expect(planSchema.safeParse(plan).success).toBe(true);
+    const planFile = file('plan.json', out);
+    const truth = file('truth.json', '{"disk_replication": {"fixed_seconds": 5, "mib_per_second": 600}}');
+    const played = await run('simulate', planFile, '--truth', truth, '--cluster', cluster, '--json');
+    expect(played.code).toBe(0);
+    const { duration_seconds: duration, within_p90 } = JSON.parse(played.out) as {
+      duration_seconds: number;
+      within_p90: boolean;
+    };
+    expect(duration).toBeGreaterThan(0);
+    expect(within_p90).toBe(true);
+  });
+
+  it('refuse a plan for another cluster', async () => {
+    const plan = file('other.txt', 'gnt-instance migrate -f somewhere-else\n');
+    const { code, err } = await run('price', cluster, plan, '--costs', costs);
+    expect([code, err.includes('is the plan for this cluster?')]).toEqual([2, true]);
+  });
+});
+
+describe('--finish-by', () => {
+  const nowMs = Date.parse('2026-11-23T22:00:00Z');
+  it('takes an RFC 3339 time, or a time of day that is still to come', () => {
+    expect(secondsUntil('2026-11-23T23:30:00Z', nowMs)).toBe(5400);
+    const untilClock = secondsUntil('06:00', nowMs);
+    expect(untilClock).toBeGreaterThan(0);
+    expect(untilClock).toBeLessThanOrEqual(86_400);
+  });
+  it.each(['yesterday', '2020-01-01T00:00:00Z', '25:00'])('refuses %s', (text) => {
+    expect(() => secondsUntil(text, nowMs)).toThrow('--finish-by');
+  });
+});

@@ -815,11 +815,19 @@ function sampleTags(sample: { cluster?: string | undefined }, keyTag: string, ke
   return `${cluster === DEFAULT_CLUSTER ? '' : tag('cluster', cluster)}${tag(keyTag, key)}`;
 }
 
+/** Where each column of an answer stands; the rows of a chunk share one list of columns. */
+const places = new WeakMap<readonly string[], ReadonlyMap<string, number>>();
+
 /** A row's values by column. */
-const cells =
-  ({ columns, values }: InfluxRow) =>
-  (column: string): InfluxValue =>
-    values[columns.indexOf(column)] ?? null;
+function cells({ columns, values }: InfluxRow): (column: string) => InfluxValue {
+  let placeOf = places.get(columns);
+  if (placeOf === undefined) {
+    placeOf = new Map(columns.map((column, place) => [column, place]));
+    places.set(columns, placeOf);
+  }
+  const found = placeOf;
+  return (column) => values[found.get(column) ?? -1] ?? null;
+}
 
 const namedCluster = (value: InfluxValue): { cluster?: string } =>
   value === null ? {} : { cluster: tagText(value as string) };

@@ -1,12 +1,15 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { openStore } from '../../src/store/open-store.js';
 import type { SpooledStore } from '../../src/store/spooled-store.js';
 import { collected, moveAt } from '../store/store-contract.js';
 import { freePorts, startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
+
+/** A real server on a busy machine. */
+jest.setTimeout(60_000);
 
 (requireOrSkip('influxd') ? describe : describe.skip)('a spool in front of a real InfluxDB', () => {
   let server: InfluxServer;

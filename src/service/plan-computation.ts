@@ -95,7 +95,15 @@ export async function computePlan(request: PlanRequest, costs: MoveCosts): Promi
     if (moves.length > 0) pareto.push(pointOf((await buildPlan(model, moves, costs, { seed })).document));
   }
   pareto.push(pointOf(document));
-  return { ...document, script, pareto };
+  return { ...document, script, pareto: notDominated(pareto) };
+}
+
+/** Points, soonest first, without those that another reaches sooner with a score as good. */
+function notDominated(points: readonly ParetoPoint[]): ParetoPoint[] {
+  const kept: ParetoPoint[] = [];
+  for (const point of points.toSorted((a, b) => a.duration_seconds.p50 - b.duration_seconds.p50))
+    if (kept.length === 0 || point.score_after < kept.at(-1)!.score_after) kept.push(point);
+  return kept;
 }
 
 const pointOf = ({ duration_seconds, score_after, moves }: Plan): ParetoPoint => ({

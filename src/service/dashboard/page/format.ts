@@ -4,6 +4,7 @@ const THIN = '\u202f';
 
 /** Seconds as `8.4 s`, `85 s`, `12 min 30 s`, `3 h 20 min`. */
 export function seconds(value: number): string {
+  if (value === 0) return `0${THIN}s`;
   if (value < 9.95) return `${value.toFixed(value < 0.995 ? 2 : 1)}${THIN}s`;
   if (value < 119.5) return `${Math.round(value)}${THIN}s`;
   if (value < 7170) {

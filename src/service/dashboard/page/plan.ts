@@ -66,7 +66,7 @@ export function planPage(): Promise<HTMLElement> {
         pareto: true,
         ...(group.value.trim() === '' ? {} : { group: group.value.trim() }),
       });
-      answer.replaceChildren(...shown(plan));
+      answer.replaceChildren(...shown(withoutDomain(plan), plan));
     } catch (error) {
       const field = error instanceof ApiError ? error.field : undefined;
       answer.replaceChildren(h('p', { class: 'notice bad spaced', role: 'alert' }, (error as Error).message));
@@ -95,7 +95,8 @@ export function planPage(): Promise<HTMLElement> {
   );
 }
 
-function shown(plan: PlanAnswer): HTMLElement[] {
+/** `plan` as it is shown, and `whole` as it is taken along. */
+function shown(plan: PlanAnswer, whole: PlanAnswer): HTMLElement[] {
   const { moves, score_before: before, score_after: after, duration_seconds: d } = plan;
   if (moves.length === 0)
     return [
@@ -163,8 +164,13 @@ function shown(plan: PlanAnswer): HTMLElement[] {
       h(
         'div',
         { class: 'actions' },
-        download('Download the commands', 'movecast-plan.sh', plan.script, 'text/x-shellscript'),
-        download('Download as JSON', 'movecast-plan.json', JSON.stringify(plan, null, 2), 'application/json'),
+        download('Download the commands', 'movecast-plan.sh', whole.script, 'text/x-shellscript'),
+        download(
+          'Download as JSON',
+          'movecast-plan.json',
+          JSON.stringify(whole, null, 2),
+          'application/json',
+        ),
       ),
       movesTable(plan),
     ),
@@ -242,6 +248,35 @@ function gantt({ moves, duration_seconds: d }: Plan): HTMLElement {
       ? h('p', { class: 'muted small' }, `The first ${rows.length} of ${moves.length} moves.`)
       : undefined,
   );
+}
+
+/** Names of one domain are shown without it: `node1.example.com` as `node1`, where all end alike. */
+function withoutDomain(plan: PlanAnswer): PlanAnswer {
+  const names = plan.moves.flatMap(({ instance, from, to }) => [
+    instance,
+    ...[from, to].flatMap(({ primary, secondary }) =>
+      secondary === undefined ? [primary] : [primary, secondary],
+    ),
+  ]);
+  const first = names[0] ?? '';
+  const dot = first.indexOf('.');
+  const domain = dot < 0 ? '' : first.slice(dot);
+  if (domain === '' || !names.every((name) => name.endsWith(domain))) return plan;
+  const short = (name: string): string => name.slice(0, -domain.length);
+  const place = ({ primary, secondary }: { primary: string; secondary?: string | undefined }) => ({
+    primary: short(primary),
+    ...(secondary === undefined ? {} : { secondary: short(secondary) }),
+  });
+  return {
+    ...plan,
+    moves: plan.moves.map((move) => ({
+      ...move,
+      instance: short(move.instance),
+      letters: move.letters.replaceAll(domain, ''),
+      from: place(move.from),
+      to: place(move.to),
+    })),
+  };
 }
 
 const LONGEST_NAME = 20;

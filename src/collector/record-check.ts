@@ -2,7 +2,7 @@ import { LONGEST_MOVE_SECONDS } from '../domain/fields.js';
 import { parseMoveRecord, type MoveRecord, type Parsed } from '../domain/move-record.js';
 
 /**
- * `parseMoveRecord`, fast: a record that is plainly good is checked by hand (0.9 µs instead of 6.5 µs: `npm run
+ * `parseMoveRecord`, fast: a record that is plainly good is checked by hand (0.7 µs instead of 6.3 µs: `npm run
  * bench:collect`); whatever is in doubt goes to the schema, which says what is wrong. The result equals the schema's to
  * the last byte (test/collector/record-check.test.ts holds them against each other).
  */

@@ -51,7 +51,7 @@ async function timed(name: string, work: () => Promise<number> | number): Promis
     rates.sort((a, b) => a - b);
     return `${shown(rates[REPEATS >> 1]!).padStart(9)} (${shown(rates[0]!)} to ${shown(rates.at(-1)!)})`;
   };
-  console.log(`${name.padEnd(46)}${of(walls).padEnd(32)}${of(processors)}`);
+  console.log(`${name.padEnd(46)}${of(walls).padEnd(36)}${of(processors)}`);
 }
 
 /** Everything but the store. */
@@ -117,7 +117,7 @@ const text = Buffer.from(`${some.join('\n')}\n`);
 console.log(
   `${shown(RECORDS)} records of ${Math.round(text.length / RECORDS)} bytes, ${ROUNDS} times; median of ${REPEATS} (slowest to fastest)\n`,
 );
-console.log(`${''.padEnd(46)}${'records/s of wall time'.padEnd(32)}records/s of processor time`);
+console.log(`${''.padEnd(46)}${'records/s of wall time'.padEnd(36)}records/s of processor time`);
 await timed('JSON.parse alone', () => {
   let count = 0;
   for (const line of some) if (JSON.parse(line) !== null) count++;

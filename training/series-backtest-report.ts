@@ -1,30 +1,89 @@
 /** `npm run backtest:series`: every candidate on every series, by class, and what is chosen. */
-import { seriesCandidates } from '../src/predictor/series-forecast.js';
+import { seriesCandidates, type SeriesCandidateName } from '../src/predictor/series-forecast.js';
+import type { NetworkWeights } from '../src/predictor/series-network.js';
 import { backtestSeries, chosen, scoresByClass, type SeriesScore } from './series-backtest.js';
 import { readLabSeries, readNabSeries } from './series-data.js';
+import { seriesRows, trainSeriesNetwork, weightsOf } from './series-network-training.js';
+import { loadTensorFlow } from './series-tensorflow.js';
+
+const SEED = 1;
 
 const series = [...readNabSeries('data/nab-aws'), ...readLabSeries('data/qemu-lab/link-samples.csv')];
+const networks = await leaveOneOutNetworks();
 const scores: SeriesScore[] = [];
 for (const one of series)
-  for (const candidate of seriesCandidates.filter((name) => name !== 'network'))
-    scores.push(backtestSeries(one, candidate));
+  for (const candidate of seriesCandidates)
+    scores.push(backtestSeries(one, candidate, networks.get(one.group)));
 
-const names = [...new Set(scores.map((s) => s.candidate))];
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-console.log("Mean pinball loss as a share of the last value's, by series\n");
-for (const { name } of series) {
-  const own = scores.filter((s) => s.series === name);
-  const naive = own.find((s) => s.candidate === 'last-value')!;
-  console.log(
-    `${name.padEnd(40)} ${naive.class.padEnd(8)} ${String(naive.forecasts).padStart(5)}  ${names
-      .map((c) => (own.find((s) => s.candidate === c)!.pinball / naive.pinball).toFixed(3).padStart(7))
-      .join(' ')}  ${own.at(-1)!.covered80.toFixed(3)} ${own.at(-1)!.covered90.toFixed(3)}`,
-  );
-}
-console.log(`\n${'class'.padEnd(10)} ${'candidate'.padEnd(16)} series   loss   in 80 %   in 90 %`);
+printSeries();
 const classes = scoresByClass(scores);
-for (const s of classes)
+printClasses();
+const { choice, reasons } = chosen(classes);
+console.log('\nChosen');
+for (const [name, candidate] of Object.entries(choice))
+  console.log(`  ${name.padEnd(9)} ${candidate}: ${reasons[name]}`);
+
+/** For each group of series the network that was trained on all the others: it is scored on what it has never seen. */
+async function leaveOneOutNetworks(): Promise<Map<string, NetworkWeights>> {
+  const tensorFlow = await loadTensorFlow();
+  console.log(`TensorFlow.js computes with its backend ${tensorFlow.backend}`);
+  const networks = new Map<string, NetworkWeights>();
+  for (const group of new Set(series.map((one) => one.group))) {
+    const startedMs = performance.now();
+    const rows = seriesRows(
+      series.filter((one) => one.group !== group),
+      SEED,
+    );
+    const model = await trainSeriesNetwork(tensorFlow, rows, SEED);
+    networks.set(group, weightsOf(model));
+    model.dispose();
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
+    console.log(`  trained without ${group}: ${rows.targets.length} rows in ${seconds} s`);
+  }
+  return networks;
+}
+
+function printSeries(): void {
+  console.log("\nMean pinball loss as a share of the last value's");
+  const header = ['series', 'class', 'forecasts', ...seriesCandidates];
+  printTable([
+    header,
+    ...series.map(({ name }) => {
+      const of = (candidate: SeriesCandidateName): SeriesScore =>
+        scores.find((score) => score.series === name && score.candidate === candidate)!;
+      const naive = of('last-value');
+      return [
+        name,
+        naive.class,
+        String(naive.forecasts),
+        ...seriesCandidates.map((candidate) => (of(candidate).pinball / naive.pinball).toFixed(3)),
+      ];
+    }),
+  ]);
+}
+
+function printClasses(): void {
   console.log(
-    `${s.class.padEnd(10)} ${s.candidate.padEnd(16)} ${String(s.series).padStart(6)}  ${s.relativeLoss.toFixed(3)}  ${percent(s.covered80).padStart(7)}  ${percent(s.covered90).padStart(7)}`,
+    "\nBy class: geometric mean over series of the loss as a share of the last value's, and coverage",
   );
-console.log(`\nchosen: ${JSON.stringify(chosen(classes))}`);
+  printTable([
+    ['class', 'candidate', 'series', 'loss', 'in p10-p90', 'in p05-p95'],
+    ...classes.map((score) => [
+      score.class,
+      score.candidate,
+      String(score.series),
+      score.relativeLoss.toFixed(3),
+      `${(100 * score.covered80).toFixed(1)} %`,
+      `${(100 * score.covered90).toFixed(1)} %`,
+    ]),
+  ]);
+}
+
+function printTable(rows: readonly string[][]): void {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const isText = rows[0]!.map((_, column) => Number.isNaN(Number.parseFloat(rows[1]![column]!)));
+  for (const row of rows)
+    console.log(
+      row.map((cell, c) => (isText[c] ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join('  '),
+    );
+}

@@ -131,10 +131,32 @@ export function scoresByClass(scores: readonly SeriesScore[]): ClassScore[] {
   return all;
 }
 
-/** The candidate with the least loss in each class that was seen. */
-export function chosen(scores: readonly ClassScore[]): Partial<Record<SeriesClass, SeriesCandidateName>> {
-  const best: Partial<Record<SeriesClass, ClassScore>> = {};
-  for (const score of scores)
-    if (score.relativeLoss < (best[score.class]?.relativeLoss ?? Infinity)) best[score.class] = score;
-  return Object.fromEntries(Object.entries(best).map(([name, score]) => [name, score.candidate]));
+/** A simpler candidate gives way to the mixture, whose bands are safer, only where it is no better than by this share. */
+const TIE_SHARE = 0.01;
+/** A candidate whose 90 % bands hold less than this is not chosen. */
+const LEAST_COVERED_90 = 0.85;
+
+/** The candidate with the least loss in each class that was seen, of those whose bands keep their word, and why. */
+export function chosen(scores: readonly ClassScore[]): {
+  choice: Partial<Record<SeriesClass, SeriesCandidateName>>;
+  reasons: Record<string, string>;
+} {
+  const choice: Partial<Record<SeriesClass, SeriesCandidateName>> = {};
+  const reasons: Record<string, string> = {};
+  for (const name of seriesClasses) {
+    const held = scores
+      .filter((score) => score.class === name && score.covered90 >= LEAST_COVERED_90)
+      .sort((a, b) => a.relativeLoss - b.relativeLoss);
+    const best = held[0];
+    if (best === undefined) continue;
+    const mixture = held.find(({ candidate }) => candidate === 'mixture');
+    const isTie = mixture !== undefined && mixture.relativeLoss <= (1 + TIE_SHARE) * best.relativeLoss;
+    const taken = isTie ? mixture : best;
+    choice[name] = taken.candidate;
+    reasons[name] =
+      taken === best
+        ? `the least loss, ${best.relativeLoss.toFixed(3)}`
+        : `its loss, ${taken.relativeLoss.toFixed(3)}, is within 1 % of the least, ${best.relativeLoss.toFixed(3)} of ${best.candidate}`;
+  }
+  return { choice, reasons };
 }

@@ -57,9 +57,9 @@ export function readLabSeries(path: string): NamedSeries[] {
   const all: NamedSeries[] = [];
   for (const [name, samples] of byLink) {
     if (samples.length < FEWEST_SAMPLES) continue;
-    const group = name.split(' ')[0]!;
-    const stretched = group.endsWith('-day') ? stretchedDay(samples) : samples;
-    all.push({ name, group, samples: stretched });
+    const campaign = name.split(' ')[0]!;
+    const stretched = campaign.endsWith('-day') ? stretchedDay(samples) : samples;
+    all.push({ name, group: campaign.replace(/-[^-]*$/, ''), samples: stretched });
   }
   return all;
 }

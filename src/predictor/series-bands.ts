@@ -39,6 +39,7 @@ export class SeriesBands {
   readonly state = new Float64Array(HEAD + DISTANCES * WIDTH);
   /** Quantiles of the errors of each distance, made anew when asked for after a change. */
   private readonly offsets = new Float64Array(DISTANCES * LEVELS);
+  private readonly spreads = new Float64Array(DISTANCES);
   private readonly stale = new Uint8Array(DISTANCES).fill(1);
   private readonly sorted = new Float64Array(KEPT + IMAGINED);
 
@@ -107,6 +108,13 @@ export class SeriesBands {
     }
   }
 
+  /** The mean size of the last errors of so many steps ahead, with what bias there was taken off: smaller is better. */
+  spread(steps: number): number {
+    const d = Math.min(DISTANCES - 1, Math.round(Math.log2(Math.max(1, steps))));
+    this.refresh(d);
+    return this.spreads[d]!;
+  }
+
   /** Forgets what was worked out from a state that has been replaced. */
   restored(): void {
     this.stale.fill(1);
@@ -129,6 +137,10 @@ export class SeriesBands {
     for (let i = 0; i < imagined; i++) this.sorted[real + i] = unrest * STANDARD_ERRORS[i]!;
     const count = real + imagined;
     const part = this.sorted.subarray(0, count).sort();
+    const middle = part[count >> 1]!;
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += Math.abs(part[i]! - middle);
+    this.spreads[d] = sum / count;
     for (let j = 0; j < LEVELS; j++) {
       // The place of a level among count errors, so that a new one lies below it with that chance (as in split conformal prediction).
       const place = Math.max(0, Math.min(count - 1, QUANTILE_LEVELS[j]! * (count + 1) - 1));

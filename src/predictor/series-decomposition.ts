@@ -13,12 +13,18 @@ const MOST_SLOTS = 96;
 const SEASON_PRIOR = 4;
 /** Values after which a season forgets: about three weeks of one a slot a day, in its own counting. */
 const SEASON_WINDOW = 60;
+/** A day of the week forgets over so many of its like. */
+const WEEKS = 4;
 /** Neighbouring slots share what they learn: a season is smooth. */
 const NEIGHBOUR_SHARE = 0.5;
 /** The level follows over about a day. */
 const LEVEL_DAYS = 1;
-/** What is left counts as at most so many times its usual size. */
+/** What is left counts as at most so many times its usual size: an outlier by itself moves little. */
 const CUT = 3.5;
+/** Each further one on the same side counts as so many times more: outliers in a row are a change of level. */
+const CUT_GROWTH = 2;
+/** After so many in a row nothing is cut. */
+const LONGEST_RUN = 8;
 const SCALE_MEMORY = 0.99;
 /** Lags 1, 2, 4, … 2^9 steps: at five minutes almost two days. */
 const LAGS = 10;
@@ -33,7 +39,8 @@ const COUNT = 1;
 const LEVEL = 2;
 const SCALE = 3;
 const LEFT = 4; // what is left of the last value
-const HEAD = 5;
+const RUN = 5; // outliers in a row, below 0 for low ones
+const HEAD = 6;
 
 export class Decomposition implements SeriesModel {
   state: Float64Array;
@@ -73,7 +80,9 @@ export class Decomposition implements SeriesModel {
     if (Number.isNaN(s[SCALE]!)) {
       if (size > 0) s[SCALE] = size;
     } else {
-      const cut = CUT * s[SCALE]!;
+      const run = s[RUN]! * left > 0 ? Math.abs(s[RUN]!) : 0;
+      const cut = CUT * s[SCALE]! * CUT_GROWTH ** run;
+      s[RUN] = size > CUT * s[SCALE]! ? Math.sign(left) * Math.min(LONGEST_RUN, run + 1) : 0;
       left = Math.max(-cut, Math.min(cut, left));
       s[SCALE] = SCALE_MEMORY * s[SCALE]! + (1 - SCALE_MEMORY) * Math.abs(left);
     }
@@ -101,29 +110,39 @@ export class Decomposition implements SeriesModel {
     const s = this.state;
     const day = this.daySum + 2 * slotOfDay(bin, this.stepMs, this.slots);
     const week = this.weekSum + 2 * dayOfWeek(bin, this.stepMs);
-    return shrunk(s[day]!, s[day + 1]!, SEASON_PRIOR) + shrunk(s[week]!, s[week + 1]!, this.levelSteps);
+    return this.shrunk(day, SEASON_PRIOR) + this.shrunk(week, this.levelSteps);
   }
 
   private learnSeason(bin: number, left: number): void {
     const slot = slotOfDay(bin, this.stepMs, this.slots);
-    this.moveMean(this.daySum + 2 * slot, left, 1, SEASON_WINDOW);
+    const day = this.daySum + 2 * slot;
+    const week = this.weekSum + 2 * dayOfWeek(bin, this.stepMs);
+    const weekly = left + this.shrunk(week, this.levelSteps);
+    const daily = left + this.shrunk(day, SEASON_PRIOR);
+    this.moveMean(day, daily, 1, SEASON_WINDOW);
     if (this.slots > 2) {
-      this.moveMean(this.daySum + 2 * ((slot + 1) % this.slots), left, NEIGHBOUR_SHARE, SEASON_WINDOW);
+      this.moveMean(this.daySum + 2 * ((slot + 1) % this.slots), daily, NEIGHBOUR_SHARE, SEASON_WINDOW);
       this.moveMean(
         this.daySum + 2 * ((slot + this.slots - 1) % this.slots),
-        left,
+        daily,
         NEIGHBOUR_SHARE,
         SEASON_WINDOW,
       );
     }
-    this.moveMean(this.weekSum + 2 * dayOfWeek(bin, this.stepMs), left, 1, 4 * this.levelSteps);
+    this.moveMean(week, weekly, 1, WEEKS * this.levelSteps);
   }
 
-  /** Moves a mean by what is left over beside it, as by one more value of the given weight. */
-  private moveMean(at: number, left: number, share: number, window: number): void {
+  /** Moves a mean towards what it should have been, as by a value of the given weight. */
+  private moveMean(at: number, value: number, share: number, window: number): void {
     const weight = Math.min(window, this.state[at + 1]! + share);
     this.state[at + 1] = weight;
-    this.state[at] = this.state[at]! + (share * left) / weight;
+    this.state[at] = this.state[at]! + (share * (value - this.state[at]!)) / weight;
+  }
+
+  /** A season's mean, drawn to nothing while it rests on few values. */
+  private shrunk(at: number, prior: number): number {
+    const weight = this.state[at + 1]!;
+    return (this.state[at]! * weight) / (weight + prior);
   }
 
   private correlate(bin: number, left: number): void {
@@ -158,5 +177,3 @@ export class Decomposition implements SeriesModel {
     return squares > 0 ? Math.max(0, Math.min(1, this.state[sum]! / squares)) : 0;
   }
 }
-
-const shrunk = (mean: number, weight: number, prior: number): number => (mean * weight) / (weight + prior);

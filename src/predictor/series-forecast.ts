@@ -29,6 +29,11 @@ export type SeriesCandidateName = (typeof seriesCandidates)[number];
 /** What `mixture` is the mean of: models that err differently. */
 const MIXED: readonly PointModelName[] = ['last-value', 'hour-of-week', 'holt-winters', 'decomposition'];
 
+/** A model weighs in the mixture as the inverse of its last errors' mean size, to this power: half the errors, sixteen times the say. */
+const MIXTURE_SHARPNESS = 4;
+/** In fourth roots; keeps the weight of a model that never erred finite. */
+const SMALLEST_SPREAD = 1e-9;
+
 /** Lengths of a bin, each dividing a day. A series takes the longest that is no longer than its usual gap. */
 const STEPS_MS = [10, 30, 60, 120, 300, 600, 900, 1800, 3600].map((seconds) => seconds * 1000);
 /** The first samples wait until the usual gap between them is known. */
@@ -155,11 +160,15 @@ export class SeriesForecast {
       return;
     }
     out.fill(0);
+    let total = 0;
     for (const member of this.members) {
       if (!MIXED.includes(member.name as PointModelName)) continue;
+      const weight = Math.max(SMALLEST_SPREAD, member.bands.spread(steps)) ** -MIXTURE_SHARPNESS;
       this.ofMember(member, bin, steps, this.part);
-      for (let j = 0; j < LEVELS; j++) out[j] = out[j]! + this.part[j]! / MIXED.length;
+      total += weight;
+      for (let j = 0; j < LEVELS; j++) out[j] = out[j]! + weight * this.part[j]!;
     }
+    for (let j = 0; j < LEVELS; j++) out[j] = out[j]! / total;
   }
 
   private ofMember({ model, bands }: Member, bin: number, steps: number, out: Float64Array): void {

@@ -65,7 +65,7 @@ export class HoltWinters implements SeriesModel {
     const steps = first ? 1 : bin - s[LAST_BIN]!;
     const slot = slotOfDay(bin, this.stepMs, this.slots);
     const openIsDue = s[OPEN_BIN]! <= bin;
-    const openIsNow = s[OPEN_BIN]! === bin;
+    const openIsNow = s[OPEN_BIN] === bin;
     for (let k = 0; k < ALPHAS.length; k++) {
       const at = HEAD + k * this.width;
       if (first) {

@@ -9,10 +9,10 @@ interface Span {
 }
 
 /** Moves that finished longer ago than this before the newest start are no longer remembered. */
-const REMEMBERED_MS = 86_400_000;
+export const REMEMBERED_MS = 86_400_000;
 
 /** So many earlier moves are remembered at most. */
-const MOST_REMEMBERED = 10_000;
+export const MOST_REMEMBERED = 10_000;
 
 /**
  * Counts, for moves whose log does not say, the other moves on either of their nodes when they started
@@ -21,6 +21,11 @@ const MOST_REMEMBERED = 10_000;
  */
 export class ConcurrentMoves {
   #remembered: MoveRecord[] = [];
+
+  /** Notes moves that an earlier run collected. */
+  remember(records: readonly MoveRecord[]): void {
+    this.#remembered.push(...records);
+  }
 
   /**
    * Fills in `concurrent_moves` where it is absent, in place. `mayBeNone` says whether a log tells of every move, so that

@@ -1,9 +1,9 @@
 import { UserError } from '../domain/errors.js';
-import type { MoveRecord } from '../domain/move-record.js';
+import { startMs, type MoveRecord } from '../domain/move-record.js';
 import type { Store } from '../store/store.js';
 import { ClockSkews } from './clock-skew.js';
 import type { ClusterLedger } from './cluster-ledger.js';
-import { ConcurrentMoves } from './concurrent-moves.js';
+import { ConcurrentMoves, MOST_REMEMBERED, REMEMBERED_MS } from './concurrent-moves.js';
 import { joinInstanceFacts } from './instance-facts.js';
 import { linkSampleOf, monitoredLinks } from './link-throughput.js';
 import { emptyBatch, type Batch } from './sinks.js';
@@ -35,6 +35,7 @@ export class Derivation {
   /** Moves of the present batch that may be completed, and whether their log tells of every move. */
   #open = new Map<MoveRecord, { mayBeNone: boolean }>();
   readonly #isMonitored = new Map<string, boolean>();
+  #hasRecalled = false;
 
   constructor(what: 'all' | 'nothing', ledger: ClusterLedger | undefined, store: Store | undefined) {
     this.#isOn = what === 'all';
@@ -58,6 +59,7 @@ export class Derivation {
     if (this.#open.size === 0) return derived;
     const open = this.#open;
     this.#open = new Map();
+    await this.#recall(open.keys());
     this.#concurrent.complete(
       batch.moves.filter((record) => !isStartAssumed(record)),
       (record) => open.get(record),
@@ -76,6 +78,31 @@ export class Derivation {
         derived.linkSamples.push(sample);
     }
     return derived;
+  }
+
+  /** Once a run: what earlier runs stored of the time just before the first moves of this one. */
+  async #recall(moves: Iterable<MoveRecord>): Promise<void> {
+    const store = this.#store;
+    if (store === undefined || this.#hasRecalled) return;
+    this.#hasRecalled = true;
+    let firstMs = Infinity;
+    let lastMs = -Infinity;
+    for (const record of moves) {
+      firstMs = Math.min(firstMs, startMs(record));
+      lastMs = Math.max(lastMs, startMs(record));
+    }
+    const earlier: MoveRecord[] = [];
+    const range = {
+      fromMs: firstMs - REMEMBERED_MS,
+      toMs: lastMs + 1,
+      newestFirst: true,
+      limit: MOST_REMEMBERED,
+    };
+    const recall = async (): Promise<void> => {
+      for await (const record of store.moves(range)) if (!isStartAssumed(record)) earlier.push(record);
+    };
+    await unlessAway(recall());
+    this.#concurrent.remember(earlier);
   }
 
   async #isMonitoredIn(store: Store, record: MoveRecord): Promise<boolean> {

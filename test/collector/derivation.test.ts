@@ -135,6 +135,21 @@ describe('Derivation', () => {
     expect(record.dirty_rate_mib_s).toBe(30);
   });
 
+  it('counts moves that an earlier run stored, not the same move again', async () => {
+    const store = await openStore('sqlite::memory:');
+    const record = move();
+    await store.addMoves([
+      move({ id: 'earlier', instance: 'vm2', started_at: at(-3600), duration_seconds: 7200 }),
+      move({ id: 'over', instance: 'vm3', started_at: at(-3600), duration_seconds: 60 }),
+      record,
+    ]);
+    const derivation = new Derivation('all', undefined, store);
+    derivation.note(record, LOG);
+    await derivation.complete({ ...emptyBatch(), moves: [record] });
+    await store.close();
+    expect(record.concurrent_moves).toBe(1);
+  });
+
   it('takes no start that is only assumed for an overlap', async () => {
     const assumed = move({ labels: { started_at_from: 'file time' } });
     const other = move({ id: 'm2', instance: 'vm2' });

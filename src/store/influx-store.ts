@@ -57,6 +57,8 @@ const ITEMS_PER_LOOKUP = 5000;
  */
 const POINTS_PER_REQUEST = 2500;
 const REQUESTS_AT_ONCE = 2;
+/** Characters after which a request is full, however few points it has: InfluxDB takes 25 MB by default. */
+const CHARACTERS_PER_REQUEST = 4_000_000;
 /** Ranges of time asked for at once when looking for what is known already. */
 const MOST_WINDOWS = 500;
 /** Times nearer than this are asked for in one range. */
@@ -470,6 +472,7 @@ export class InfluxStore implements Store {
       }
       let lines: string[] = [];
       let part: Entry<T>[] = [];
+      let characters = 0;
       for (const entry of batch) {
         if (known.has(entry.identity)) continue;
         let nanoseconds = layout.place(entry.item);
@@ -483,17 +486,20 @@ export class InfluxStore implements Store {
           filled.add(nanoseconds);
         }
         try {
-          lines.push(layout.line(entry.item, nanoTime(entry.ms, nanoseconds)));
+          const line = layout.line(entry.item, nanoTime(entry.ms, nanoseconds));
+          lines.push(line);
           part.push(entry);
+          characters += line.length;
         } catch (error) {
           if (!(error instanceof UserError)) throw error;
           field ??= error.field;
           refused.push({ index: entry.index, reason: error.message });
         }
-        if (lines.length >= POINTS_PER_REQUEST) {
+        if (lines.length >= POINTS_PER_REQUEST || characters >= CHARACTERS_PER_REQUEST) {
           await write(part, lines);
           lines = [];
           part = [];
+          characters = 0;
         }
       }
       if (lines.length > 0) await write(part, lines);

@@ -12,6 +12,8 @@ const CONTROL = /[\p{Cc}\u2028\u2029]/u;
 const TAG_NOTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029,= \\%]/;
 // oxlint-disable-next-line no-control-regex
 const TEXT_NOTABLE = /[\u0000-\u001f\u007f-\u009f\u2028\u2029"\\]/;
+/** No log line that is read is longer; an InfluxDB takes requests of 25 MB. */
+const LONGEST_TEXT = 1 << 22;
 const TAG_SPECIAL = /[,= ]/g;
 const TAG_ENCODED = /[\\%]/g;
 const TEXT_SPECIAL = /["\\]/g;
@@ -40,6 +42,12 @@ export function tag(key: string, text: string): string {
 
 /** `key="text"` for a line. */
 export function textField(key: string, text: string): string {
+  if (text.length > LONGEST_TEXT)
+    throw new UserError(
+      'input-invalid',
+      `${key} is longer than ${LONGEST_TEXT} characters and is not stored`,
+      key,
+    );
   if (!TEXT_NOTABLE.test(text)) return `${key}="${text}"`;
   if (CONTROL.test(text)) throw refused(text);
   return `${key}="${text.replace(TEXT_SPECIAL, '\\$&')}"`;

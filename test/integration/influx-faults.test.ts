@@ -354,6 +354,23 @@ describe('the InfluxDB store, with a server that does not behave', () => {
     await store.close();
   });
 
+  it('writes records of megabytes in several requests, and refuses one that is longer still', async () => {
+    const store = await openStore(server.url('large', 'admin:secret'));
+    const moves = Array.from({ length: 30 }, (_, i) =>
+      moveAt(`m${String(i).padStart(2, '0')}`, i, { labels: { text: 'x'.repeat(1_000_000) } }),
+    );
+    expect(await store.addMoves(moves)).toEqual({ new: 30, known: 0 });
+    let read = 0;
+    for await (const move of store.moves()) {
+      expect(move).toEqual(moves[read]);
+      read += 1;
+    }
+    expect(read).toBe(30);
+    const endless = moveAt('endless', 99, { labels: { text: 'x'.repeat(5_000_000) } });
+    await expect(store.addMoves([endless])).rejects.toThrow(/labels is longer than 4194304 characters/);
+    await store.close();
+  });
+
   it('packs what it writes with gzip for a server on another machine', async () => {
     const address = parseInfluxUrl(server.url('packed', 'admin:secret'), '')!;
     const connection = new InfluxConnection(address, undefined, { gzip: true });

@@ -110,6 +110,7 @@ export function sendProblem(response: Response, error: HttpError): void {
 /** The last handler of the app. Faults of our own are logged with their stack; callers see none of it. */
 export function problemHandler(log: Logger): ErrorRequestHandler {
   return (error: unknown, request, response, _next) => {
+    if (response.writableEnded) return; // it took too long and has been told so
     const shown = asHttpError(error);
     if (shown.status >= 500)
       log.error(

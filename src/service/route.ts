@@ -82,12 +82,14 @@ const compressed = promisify(gzip);
 /** Sends a listing for people, compressed where that is accepted. Batches for programs go uncompressed: that is faster within a network. */
 export async function sendListing(request: Request, response: Response, value: unknown): Promise<void> {
   const text = JSON.stringify(value);
+  if (response.writableEnded) return;
   response.setHeader('vary', 'accept-encoding');
   if (text.length < SMALLEST_TO_COMPRESS || request.acceptsEncodings('gzip') !== 'gzip') {
     sendJsonText(response, text);
     return;
   }
   const bytes = await compressed(text, FASTEST);
+  if (response.writableEnded) return;
   response.setHeader('content-type', 'application/json; charset=utf-8');
   response.setHeader('cache-control', 'no-store');
   response.setHeader('content-encoding', 'gzip');
@@ -95,6 +97,7 @@ export async function sendListing(request: Request, response: Response, value: u
 }
 
 export function sendJsonText(response: Response, text: string, status = 200): void {
+  if (response.writableEnded) return; // it took too long and has been told so
   response.statusCode = status;
   response.setHeader('content-type', 'application/json; charset=utf-8');
   response.setHeader('cache-control', 'no-store');

@@ -108,13 +108,19 @@ describe('limits', () => {
     expect(limit.take('a', 500)).toBe(0);
   });
 
-  it('ends a request that takes too long', async () => {
-    const { app, store } = await fixture({ options: { timeoutMs: 30 } });
-    store.addMoves = () => new Promise(() => undefined);
+  it('ends a request that takes too long, once, even when its answer comes after all', async () => {
+    const { app, store, logged } = await fixture({ options: { timeoutMs: 30 } });
+    let finish: (counts: { new: number; known: number }) => void = () => undefined;
+    const stored = new Promise<{ new: number; known: number }>((resolve) => (finish = resolve));
+    store.addMoves = () => stored;
     const answer = await request(app)
       .post('/v1/moves')
       .send({ moves: [finishedMove('m', 60, 5)] });
     expect([answer.status, answer.body.code]).toEqual([503, 'too-slow']);
+    finish({ new: 1, known: 0 });
+    await stored;
+    expect((await request(app).get('/healthz')).status).toBe(200);
+    expect(logged()).not.toContain('ERR_HTTP_HEADERS_SENT');
   });
 
   it('refuses one more request than it answers at once', async () => {

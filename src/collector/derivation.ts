@@ -102,7 +102,7 @@ export class Derivation {
       for await (const record of store.moves(range)) if (!isStartAssumed(record)) earlier.push(record);
     };
     await unlessAway(recall());
-    this.#concurrent.remember(earlier);
+    this.#concurrent.remember(earlier.toReversed());
   }
 
   async #isMonitoredIn(store: Store, record: MoveRecord): Promise<boolean> {

@@ -248,7 +248,7 @@ function tiles(
             {},
             figure((100 * share).toFixed(1), '%'),
             ' ',
-            tag(verdict, verdict === 'as promised' ? 'good' : 'warn'),
+            tag(verdict, verdict === 'as promised' ? 'good' : verdict === 'too narrow' ? 'warn' : 'plain'),
           ),
           `An honest interval holds ${format.share(low)} to ${format.share(high)} of so many moves.`,
           coverageMeter(level, share, low, high),

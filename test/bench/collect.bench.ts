@@ -7,8 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join, resolve } from 'node:path';
 import { Checkpoints } from '../../src/collector/checkpoints.js';
 import { Collector } from '../../src/collector/collector.js';
 import { Collection } from '../../src/collector/pipeline.js';
@@ -85,7 +84,7 @@ async function collectFrom(text: Buffer): Promise<number> {
 
 /** Peak resident MiB of the program reading so many lines from a pipe. */
 async function peakMibOf(args: readonly string[], count: number): Promise<number> {
-  const program = fileURLToPath(new URL('../../src/main.mjs', import.meta.url));
+  const program = resolve('dist/src/main.js');
   const child = spawn(process.execPath, [program, 'collect', 'records', '-', '--json', ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });

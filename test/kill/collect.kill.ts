@@ -1,13 +1,13 @@
 // Kills a running `collect` at random moments, a hundred times into each store, and looks whether every record is there
 // once: npm run test:kill [-- ROUNDS]
 import { cpus } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { resolve } from 'node:path';
 import { requireOrSkip } from '../integration/real-servers.js';
 import { startInflux } from '../integration/influx-server.js';
 import { killRounds, type KillRoundsResult } from './kill-rounds.js';
 
 const rounds = Number(process.argv[2] ?? 100);
-const program = fileURLToPath(new URL('../../src/main.mjs', import.meta.url));
+const program = resolve('dist/src/main.js');
 const isVerbose = process.argv.includes('--verbose');
 const onRound = (line: string): void => {
   if (isVerbose) console.log(line);

@@ -103,7 +103,7 @@ function bestMove(
   let least = present;
   const consider = (instance: number, kind: MoveKind, target: number): void => {
     if (!trial.allows(kind, target)) return;
-    const score = trial.approximateScore();
+    const score = trial.approximateScore(least + slack);
     if (!(score <= least + slack)) return;
     if (score < least) least = score;
     near.push(instance, kind, target, score);

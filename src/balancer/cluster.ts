@@ -129,6 +129,9 @@ export const builtInPolicy = (): InstancePolicy => ({
   spindleRatio: 32,
 });
 
+/** hbal's own default: what a KVM node's own system is taken to use, MiB, for what it reports is not steady. */
+export const STATIC_KVM_NODE_MEMORY = 4096;
+
 /** True when the instance takes memory on its primary node. */
 export const usesMemory = (instance: ClusterInstance): boolean =>
   !instance.forthcoming &&

@@ -209,10 +209,16 @@ export class MoveTrial {
     return false;
   }
 
-  /** The score after the move last allowed, to about 1e-10 of it. O(1). */
-  approximateScore(): number {
+  /** The score after the move last allowed, to about 1e-10 of it, or Infinity if it is above `limit`. O(1). */
+  approximateScore(limit = Infinity): number {
     this.measure();
-    return this.board.approximateWith(this.#touched, this.#touchedCount, this.#metrics, this.#pairChange());
+    return this.board.approximateWith(
+      this.#touched,
+      this.#touchedCount,
+      this.#metrics,
+      this.#pairChange(),
+      limit,
+    );
   }
 
   /** The same as hbal computes it, to the last bit. O(nodes). */

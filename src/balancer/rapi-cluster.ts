@@ -5,6 +5,7 @@ import {
   ALLOCATION_POLICIES,
   DISK_TEMPLATES,
   INSTANCE_STATUSES,
+  STATIC_KVM_NODE_MEMORY,
   type Cluster,
   type ClusterNode,
   type InstancePolicy,
@@ -22,9 +23,6 @@ export interface RapiReplies {
   /** `/2/info` */
   info: unknown;
 }
-
-/** hbal's own default: what a KVM node's own system is taken to use, MiB, for what it reports is not steady. */
-export const STATIC_KVM_NODE_MEMORY = 4096;
 
 const specSchema = z
   .object({

@@ -5,6 +5,7 @@ import {
   F_SPIN,
   F_SPIN_FORTH,
   FAILS_N1,
+  FORTHCOMING,
   I_SPIN,
   I_SPIN_FORTH,
   LOAD_CPU,
@@ -160,6 +161,9 @@ export class ScoreBoard {
   readonly #centre = new Float64Array(METRIC_COUNT);
   readonly #sum = new Float64Array(METRIC_COUNT);
   readonly #squares = new Float64Array(METRIC_COUNT);
+  /** Spreads that approximate scores count, the largest part of the score first; and their weights with twins merged. */
+  #spreadOrder = SPREADS;
+  readonly #mergedWeights = WEIGHTS.slice();
   #pairs = 0;
   /** The 20 components before their weights, as of the last refresh or shift. */
   readonly components = new Float64Array(METRIC_COUNT);
@@ -171,6 +175,7 @@ export class ScoreBoard {
     this.#online = Int32Array.from(
       Array.from(model.online, (flag, k) => (flag === 1 ? k : -1)).filter((k) => k >= 0),
     );
+    this.#mergeTwins();
     for (let k = 0; k < model.nodeCount; k++) this.takeNode(k);
     this.refresh();
   }
@@ -205,6 +210,40 @@ export class ScoreBoard {
       this.#sum[c] = sum;
       this.#squares[c] = squares;
     }
+    const share = (c: number): number => this.#mergedWeights[c]! * this.components[c]!;
+    this.#spreadOrder.sort((a, b) => share(b) - share(a) || a - b);
+  }
+
+  /**
+   * Components that are equal on every node and stay so: the three loads of primaries while all instances weigh the
+   * same in them, and the twins that count forthcoming instances in while there are none. The later one of a pair is
+   * left out of approximate scores, its weight added to the earlier.
+   */
+  #mergeTwins(): void {
+    const { model } = this;
+    const { loads, instanceCount, rows } = model;
+    const rowsEqual = (a: number, b: number): boolean => {
+      for (let k = 0; k < model.nodeCount; k++) if (rows[k * ROW + a] !== rows[k * ROW + b]) return false;
+      return true;
+    };
+    const loadsEqual = (a: number, b: number): boolean => {
+      for (let i = 0; i < instanceCount; i++) if (loads[i * 4 + a] !== loads[i * 4 + b]) return false;
+      return rowsEqual(LOAD_CPU + a, LOAD_CPU + b);
+    };
+    let forthcoming = false;
+    for (let i = 0; i < instanceCount; i++) forthcoming ||= model.has(i, FORTHCOMING);
+    const merge = (into: number, out: number, equal: boolean): void => {
+      if (!equal) return;
+      this.#mergedWeights[into]! += this.#mergedWeights[out]!;
+      this.#mergedWeights[out] = 0;
+    };
+    merge(CPU_LOAD, MEM_LOAD, loadsEqual(0, 1));
+    merge(CPU_LOAD, NET_LOAD, loadsEqual(0, 3));
+    const diskEqual = rowsEqual(F_DSK, F_DSK_FORTH) && rowsEqual(F_SPIN, F_SPIN_FORTH);
+    merge(FREE_DISK, FREE_DISK_FORTH, !forthcoming && diskEqual);
+    merge(VCPU_RATIO, VCPU_RATIO_FORTH, !forthcoming && rowsEqual(U_CPU, U_CPU_FORTH));
+    merge(SPINDLES, SPINDLES_FORTH, !forthcoming && rowsEqual(I_SPIN, I_SPIN_FORTH));
+    this.#spreadOrder = SPREADS.filter((c) => this.#mergedWeights[c]! > 0);
   }
 
   /**
@@ -232,10 +271,16 @@ export class ScoreBoard {
   readonly #kept = new Float64Array(4 * METRIC_COUNT);
 
   /**
-   * The same score from the running sums, to about 1e-10 of it. O(1): 13 square roots. Where a spread nearly
-   * vanishes, so that the sums have lost their digits, that component is walked.
+   * The same score from the running sums, to about 1e-10 of it; Infinity as soon as it is sure to be above `limit`. O(1):
+   * 13 square roots at most. Where a spread nearly vanishes, so that the sums have lost their digits, it is walked.
    */
-  approximateWith(nodes: Int32Array, count: number, changed: Float64Array, pairChange: number): number {
+  approximateWith(
+    nodes: Int32Array,
+    count: number,
+    changed: Float64Array,
+    pairChange: number,
+    limit: number,
+  ): number {
     const { values, model } = this;
     const n = this.#online.length;
     if (n === 0) return 0;
@@ -247,8 +292,11 @@ export class ScoreBoard {
         value += changed[t * METRIC_COUNT + c]! - values[nodes[t]! * METRIC_COUNT + c]!;
       score += WEIGHTS[c]! * value;
     }
-    for (let j = 0; j < SPREADS.length; j++) {
-      const c = SPREADS[j]!;
+    const order = this.#spreadOrder;
+    for (let j = 0; j < order.length; j++) {
+      if (score > limit) return Infinity; // no component is negative: it can only grow
+      const c = order[j]!;
+      const weight = this.#mergedWeights[c]!;
       const centre = this.#centre[c]!;
       let sum = this.#sum[c]!;
       let squares = this.#squares[c]!;
@@ -265,10 +313,10 @@ export class ScoreBoard {
         moved += come + gone;
       }
       const variance = (squares - (sum * sum) / n) / n;
-      if (moved === 0) score += WEIGHTS[c]! * this.components[c]!;
+      if (moved === 0) score += weight * this.components[c]!;
       else if (variance * n > LOST_DIGITS * (this.#squares[c]! + moved))
-        score += WEIGHTS[c]! * Math.sqrt(variance);
-      else score += WEIGHTS[c]! * this.#walkSpreadWith(c, nodes, count, changed);
+        score += weight * Math.sqrt(variance);
+      else score += weight * this.#walkSpreadWith(c, nodes, count, changed);
     }
     return score;
   }

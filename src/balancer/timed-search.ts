@@ -238,7 +238,7 @@ function bestGain(
   let found: { instance: number; kind: MoveKind; target: number } | undefined;
   const consider = (instance: number, kind: MoveKind, target: number): void => {
     if (!trial.allows(kind, target)) return;
-    const gain = present - trial.approximateScore();
+    const gain = present - trial.approximateScore(present);
     if (!(gain >= LEAST_GAIN)) return;
     const worth = gain / prices.typical(instance, kind, target) ** power;
     if (worth > most) {

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { blindSearch, type SearchResult } from '../balancer/blind-search.js';
-import type { Cluster } from '../balancer/cluster.js';
+import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
 import { ganttSvg, ganttText } from '../balancer/gantt.js';
 import { GroupModel } from '../balancer/group-model.js';
 import {
@@ -24,19 +24,16 @@ import { jobsetsOf } from '../balancer/jobsets.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { MovePrices } from '../balancer/move-prices.js';
 import { buildPlan } from '../balancer/plan-builder.js';
-import { STATIC_KVM_NODE_MEMORY } from '../balancer/rapi-cluster.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
 import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
 import { parseUtilisation } from '../balancer/utilisation.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
-import { chooseGroup, fullNames, readCluster } from './cluster-input.js';
+import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { moveCostsOf, refuseTwoSources } from './cost-source.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
 import { readTextFile } from './file-input.js';
-import { isRapiAddress } from './rapi-input.js';
 
 /** Columns of time in the chart that `-v` prints. */
 const GANTT_COLUMNS = 72;
@@ -222,7 +219,8 @@ async function balance(file: string, options: Options, context: Context): Promis
   say(`Selected node group: ${cluster.groups[group]?.name ?? ''}`);
   sayChecks(model, say);
 
-  const costs = asHbal ? undefined : await moveCostsOf(options, context);
+  // Only then: hbal's own search asks nobody, and starts at once.
+  const costs = asHbal ? undefined : await (await import('./cost-source.js')).moveCostsOf(options, context);
   if (options.printInstances === true) printTable('Initial instance map', instanceTable(model), context);
   if (options.printNodes !== undefined)
     printTable('Initial cluster status', [...nodeTable(model, names, options.printNodes), ''], context);

@@ -1,9 +1,10 @@
-import type { Cluster } from '../balancer/cluster.js';
+import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
 import { parseHtoolsText, type HtoolsTextOptions, type ParsedCluster } from '../balancer/htools-text.js';
-import { STATIC_KVM_NODE_MEMORY } from '../balancer/rapi-cluster.js';
 import { UserError } from '../domain/errors.js';
 import { readTextFile } from './file-input.js';
-import { isRapiAddress, readRapiCluster } from './rapi-input.js';
+
+/** True for what names a cluster's remote API rather than a file. */
+export const isRapiAddress = (text: string): boolean => /^(https?|file):\/\//.test(text);
 
 /** The cluster of an htools text file or, for an address such as https://master:5080, of Ganeti's remote API. */
 export async function readCluster(
@@ -11,8 +12,10 @@ export async function readCluster(
   duplicates: HtoolsTextOptions['duplicates'],
   staticKvmNodeMemory = STATIC_KVM_NODE_MEMORY,
 ): Promise<ParsedCluster> {
-  if (isRapiAddress(source))
+  if (isRapiAddress(source)) {
+    const { readRapiCluster } = await import('./rapi-input.js'); // only then: a text file is read at once
     return { cluster: await readRapiCluster(source, staticKvmNodeMemory), remarks: [] };
+  }
   return parseHtoolsText(await readTextFile(source), { file: source, duplicates });
 }
 
@@ -55,4 +58,11 @@ export function fullNames(short: readonly string[], all: readonly string[], kind
     full.add(matches[0]!);
   }
   return full;
+}
+
+/** Refuses two sources of durations at once. */
+export function refuseTwoSources(given: Record<string, string | undefined>): void {
+  const named = Object.entries(given).filter(([, value]) => value !== undefined);
+  if (named.length > 1)
+    throw new UserError('usage', `${named.map(([flag]) => flag).join(' and ')} exclude each other: give one`);
 }

@@ -35,10 +35,3 @@ function serviceUrl(text: string): string {
   if (/^https?:\/\/\S+$/.test(text)) return text;
   throw new UserError('usage', `--service ${text} is no URL; give one such as http://127.0.0.1:8642`);
 }
-
-/** Refuses two sources of durations at once. */
-export function refuseTwoSources(given: Record<string, string | undefined>): void {
-  const named = Object.entries(given).filter(([, value]) => value !== undefined);
-  if (named.length > 1)
-    throw new UserError('usage', `${named.map(([flag]) => flag).join(' and ')} exclude each other: give one`);
-}

@@ -10,9 +10,9 @@ import { playJobsets } from '../balancer/schedule.js';
 import { defaultSearchOptions } from '../balancer/search-options.js';
 import { askStepTimes, moveSeconds } from '../balancer/step-times.js';
 import { reorderMoves } from '../balancer/timed-search.js';
-import { chooseGroup, readCluster } from './cluster-input.js';
+import { chooseGroup, readCluster, refuseTwoSources } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { moveCostsOf, refuseTwoSources } from './cost-source.js';
+import { moveCostsOf } from './cost-source.js';
 import { durationText, planText } from './plan-text.js';
 import { readTextFile } from './file-input.js';
 

@@ -13,9 +13,6 @@ const REQUEST_TIMEOUT_MS = 60_000;
 const LONGEST_REPLY_BYTES = 256 << 20;
 const DEFAULT_PORT = '5080';
 
-/** True for what names a cluster's remote API rather than a file. */
-export const isRapiAddress = (text: string): boolean => /^(https?|file):\/\//.test(text);
-
 /**
  * The cluster as Ganeti's remote API describes it: `https://[USER:PASSWORD@]MASTER[:5080]`, or `file:///DIR` with the
  * replies as groups.json, nodes.json, instances.json and info.json. Without a password the certificate is not verified,

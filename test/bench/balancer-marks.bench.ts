@@ -1,5 +1,5 @@
 /**
- * The marks of docs/balancer.md, printed: npm run marks:balancer [CLUSTER…]
+ * The marks of docs/balancer.md, printed: npm run marks:balancer [-- CLUSTER… | computing | large]
  *
  * Every time is from one run with both sides in it. The truth: plain durations (docs/balancer.md) times a log-normal
  * deviation of each single step and one that the whole run shares. The plans are made with the plain durations and
@@ -13,6 +13,7 @@ import { gunzipSync } from 'node:zlib';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import { ConstantMoveCosts, PLAIN_SPREAD } from '../../src/balancer/constant-move-costs.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
+import { showFixed } from '../../src/balancer/haskell-numbers.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { jobsetsOf, nodesOfMove } from '../../src/balancer/jobsets.js';
 import type { CostColumns, MoveCosts } from '../../src/balancer/move-costs.js';
@@ -90,14 +91,56 @@ interface Case {
   text: string;
 }
 
-function cases(wanted: readonly string[]): Case[] {
+/** Every recorded run of hbal: the same score before, steps and score after, to 8 decimals. */
+function parity(): void {
+  let same = 0;
+  let runs = 0;
+  let refused = 0;
+  const compare = (text: string, run: HbalRun): void => {
+    if (run.outcome === 'error') {
+      refused += 1;
+      return;
+    }
+    runs += 1;
+    const { cluster } = parseHtoolsText(text, { file: 'recorded', duplicates: 'later-wins' });
+    if (run.outcome === 'empty') {
+      same += cluster.instances.length === 0 ? 1 : 0;
+      return;
+    }
+    const options = optionsOf(run, cluster);
+    const found = blindSearch(new GroupModel(cluster, options.model), options.search);
+    const steps = found.steps.map(({ score }) => showFixed(score, 8));
+    const equal =
+      showFixed(found.scoreBefore, 8) === run.initial_score &&
+      (run.final_score === null || showFixed(found.scoreAfter, 8) === run.final_score) &&
+      JSON.stringify(steps) === JSON.stringify(run.steps.map(({ score }) => score));
+    if (equal) same += 1;
+  };
+  const { files } = JSON.parse(read(join(SHARED, 'golden-ganeti.json'))) as {
+    files: { data: string; runs: HbalRun[] }[];
+  };
+  for (const { data, runs: recorded } of files)
+    for (const run of recorded) compare(read(join(SHARED, 'ganeti-data', data)), run);
+  for (const golden of readdirSync(join(SHARED, 'clusters')).filter((name) =>
+    name.endsWith('.golden.json'),
+  )) {
+    const plain = join(SHARED, 'clusters', golden.replace('.golden.json', '.data'));
+    const { runs: recorded } = JSON.parse(read(join(SHARED, 'clusters', golden))) as { runs: HbalRun[] };
+    for (const run of recorded) compare(read(existsSync(plain) ? plain : `${plain}.gz`), run);
+  }
+  print(
+    `parity: ${same} of ${runs} recorded runs of hbal equal to 8 decimals before, after and at every step (${refused} more that hbal itself refuses or breaks off)`,
+  );
+}
+
+function cases(names: readonly string[]): Case[] {
   const folder = join(SHARED, 'clusters');
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((file) => file.endsWith('.golden.json'))
     .flatMap((golden) => {
       const name = golden.replace('.golden.json', '');
-      if (wanted.length > 0 && !wanted.includes(name)) return [];
+      if (names.length > 0 && !names.includes(name)) return [];
       const plain = join(folder, `${name}.data`);
       const text = read(existsSync(plain) ? plain : `${plain}.gz`);
       const { runs } = JSON.parse(read(join(folder, golden))) as { runs: HbalRun[] };
@@ -131,18 +174,13 @@ function busiest(moves: readonly Move[], seconds: Float64Array): number {
 }
 
 /** When a share of a gain is reached, if gains count at the end of each move (or of its job set). */
-function secondsToShare(
-  start: GroupModel,
-  moves: readonly Move[],
-  ends: Float64Array,
-  wanted: number,
-): number {
+function secondsToShare(start: GroupModel, moves: readonly Move[], ends: Float64Array, gain: number): number {
   const { scoreBefore, steps } = playMoves(start.copy(), moves, true);
   const gains = steps.map(({ score }, m) => (m === 0 ? scoreBefore : steps[m - 1]!.score) - score);
   let gained = 0;
   for (const m of [...moves.keys()].sort((a, b) => ends[a]! - ends[b]!)) {
     gained += gains[m]!;
-    if (gained >= wanted - 1e-9) return ends[m]!;
+    if (gained >= gain - 1e-9) return ends[m]!;
   }
   return Infinity;
 }
@@ -237,13 +275,13 @@ function computingTime(all: readonly Case[]): void {
   }
   const folder = mkdtempSync(join(tmpdir(), 'movecast-marks-'));
   print('nodes / instances | options | hbal CPU s | ours CPU s | ratio');
-  const wanted: [string, string[]][] = [
+  const programs: [string, string[]][] = [
     ['s03', ['-l', '5']],
     ['s05', ['-l', '2']],
     ['m01', ['-l', '1']],
     ['l01', ['--no-disk-moves', '-l', '2']],
   ];
-  for (const [name, options] of wanted) {
+  for (const [name, options] of programs) {
     const found = all.find((one) => one.name.startsWith(`${name} `));
     if (found === undefined) continue;
     const file = join(folder, `${name}.data`);
@@ -267,7 +305,10 @@ function computingTime(all: readonly Case[]): void {
 /** User and system seconds of a child, as the shell's `times` counts them. */
 function childCpu(program: string, args: readonly string[]): number {
   const quoted = [program, ...args].map((word) => `'${word}'`).join(' ');
-  const { stdout } = spawnSync('/bin/sh', ['-c', `${quoted} >/dev/null 2>&1; times`], { encoding: 'utf8' });
+  const { stdout, status } = spawnSync('/bin/sh', ['-c', `${quoted} >/dev/null 2>&1 && times`], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`${quoted} ended with ${status}`);
   const children = stdout.trim().split('\n').at(-1) ?? '';
   return [...children.matchAll(/(\d+)m([\d.]+)s/g)].reduce(
     (sum, [, minutes, seconds]) => sum + Number(minutes) * 60 + Number(seconds),
@@ -291,15 +332,14 @@ async function largeGroup(): Promise<void> {
   );
 }
 
-const wanted = process.argv.slice(2);
-const all = cases(wanted);
+const parts = ['parity', 'time', 'computing', 'large'];
+const words = process.argv.slice(2);
+const chosen = words.filter((word) => parts.includes(word));
+const wanted = (part: string): boolean => chosen.length === 0 || chosen.includes(part);
+const all = cases(words.filter((word) => !parts.includes(word)));
 print(`${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`);
-print();
 if (all.length === 0) print('the shared clusters are not here: only the large group is measured');
-else {
-  await timeMarks(all);
-  print();
-  computingTime(all);
-}
-print();
-await largeGroup();
+if (all.length > 0 && wanted('parity')) parity();
+if (all.length > 0 && wanted('time')) await timeMarks(all);
+if (all.length > 0 && wanted('computing')) computingTime(all);
+if (wanted('large')) await largeGroup();

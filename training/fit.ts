@@ -4,11 +4,14 @@ import { DurationModel } from '../src/predictor/duration-model.js';
 import { rangeInputs } from '../src/predictor/load-predictor.js';
 import { MODEL_FORMAT, type ModelFile } from '../src/predictor/model-file.js';
 import { inputsOfRecord } from '../src/predictor/move-inputs.js';
+import { moveFeatures } from '../src/predictor/move-features.js';
+import { toJson } from '../src/predictor/trees.js';
 import type { EffectLevel } from '../src/predictor/pooled-effects.js';
 import { dataHash } from './data-hash.js';
 import { moveTable } from './move-table.js';
 import { calibratePhysics } from './physics-calibration.js';
 import { fitPhysicsByCluster } from './physics-fit.js';
+import { LEAST_TREE_MOVES, ResidualFrame } from './residual-trees.js';
 
 /** Effects wander by so much a move, for each level in the order of `keyLevels`. */
 export const defaultLevels: EffectLevel[] = [
@@ -34,9 +37,20 @@ export function fitModel(
   const calibrations = calibratePhysics(table.records, physics);
   const model = new DurationModel({ physics, calibrations, levels: defaultLevels });
   const untilMs: Record<string, number> = {};
+  // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
+  // replay is always about moves that they have not seen, so that the committee learns how far to trust them.
+  const frame = new ResidualFrame();
+  const features = new Float64Array(moveFeatures.length);
+  let nextForestAt = LEAST_TREE_MOVES;
   for (const i of table.byFinish) {
     const record = table.records[i]!;
+    const residual = model.trainingRow(record, features);
+    if (Number.isFinite(residual)) frame.add(features, residual);
     model.learn(record);
+    if (frame.rows >= nextForestAt) {
+      model.setForest(frame.forest(seed));
+      nextForestAt *= 2;
+    }
     const cluster = record.cluster ?? DEFAULT_CLUSTER;
     untilMs[cluster] = Math.max(untilMs[cluster] ?? 0, finishMs(record));
   }
@@ -51,6 +65,7 @@ export function fitModel(
       else ranges[field] = [Math.min(range[0], value), Math.max(range[1], value)];
     }
   }
+  const forest = frame.rows < LEAST_TREE_MOVES ? undefined : frame.forest(seed);
   const file: ModelFile = {
     format: MODEL_FORMAT,
     name,
@@ -60,6 +75,7 @@ export function fitModel(
     calibrations,
     levels: defaultLevels,
     ranges,
+    ...(forest === undefined ? {} : { forest: toJson(forest) }),
     state: model.save(),
   };
   file.version = versionOf(file);

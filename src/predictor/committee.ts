@@ -28,8 +28,8 @@ export class Committee {
   private readonly order: number[] = [];
   private readonly weight: number[] = [];
 
-  /** `priorLosses` of each member, before anything was seen (mean absolute log error). */
-  constructor(private readonly priorLosses: readonly number[]) {}
+  /** For each outermost group the losses of the members before anything was seen (mean absolute log error). */
+  constructor(private readonly priorLosses: Readonly<Record<string, readonly number[]>>) {}
 
   /**
    * Weighted median of `answers` (NaN abstains) with the losses of `groups`, from the whole to the particular; half-way
@@ -70,7 +70,7 @@ export class Committee {
   }
 
   private loss(groups: readonly string[], member: number): number {
-    let loss = this.priorLosses[member]!;
+    let loss = this.priorLosses[groups[0]!]![member]!;
     for (const group of groups) {
       const seen = this.groups.get(group);
       if (seen !== undefined)

@@ -7,22 +7,29 @@ import type { Saved } from './saved.js';
 
 const { exp, max, min } = Math;
 
-/** How far one miss widens (log of the width, times the promised share). */
-const STEP = 0.03;
+/** How far one miss widens at each of the levels of groups (log of the width, times the promised share). */
+const STEP = 0.02;
 /** No wider or narrower than by this factor's logarithm. */
 const MOST = 0.7;
 
-/** For each group the logarithms by which the 80 and the 90 % interval are widened. */
+/** For each group the logarithms by which the 80 and the 90 % interval are widened; those of all its groups add up. */
 export class CoverageControl {
   private readonly groups = new Map<string, [number, number]>();
 
   /** Widens the standardised quantiles p05, p10, p50, p90, p95 in place, around the median. */
-  widen(group: string, quantiles: Float64Array): void {
-    const seen = this.groups.get(group);
-    if (seen === undefined) return;
+  widen(groups: readonly string[], quantiles: Float64Array): void {
+    let by80 = 0;
+    let by90 = 0;
+    for (const group of groups) {
+      const seen = this.groups.get(group);
+      if (seen === undefined) continue;
+      by80 += seen[0];
+      by90 += seen[1];
+    }
+    if (by80 === 0 && by90 === 0) return;
     const middle = quantiles[2]!;
-    const wide80 = exp(seen[0]);
-    const wide90 = exp(seen[1]);
+    const wide80 = exp(by80);
+    const wide90 = exp(by90);
     quantiles[1] = middle + (quantiles[1]! - middle) * wide80;
     quantiles[3] = middle + (quantiles[3]! - middle) * wide80;
     quantiles[0] = min(quantiles[1]!, middle + (quantiles[0]! - middle) * wide90);
@@ -30,13 +37,15 @@ export class CoverageControl {
   }
 
   /** `quantiles` as they were given out, `truth` on the same scale. */
-  learn(group: string, quantiles: Float64Array, truth: number): void {
-    let seen = this.groups.get(group);
-    if (seen === undefined) this.groups.set(group, (seen = [0, 0]));
-    const missed80 = truth < quantiles[1]! || truth > quantiles[3]!;
-    const missed90 = truth < quantiles[0]! || truth > quantiles[4]!;
-    seen[0] = max(-MOST, min(MOST, seen[0] + STEP * ((missed80 ? 1 : 0) - 0.2)));
-    seen[1] = max(-MOST, min(MOST, seen[1] + STEP * ((missed90 ? 1 : 0) - 0.1)));
+  learn(groups: readonly string[], quantiles: Float64Array, truth: number): void {
+    const missed80 = truth < quantiles[1]! || truth > quantiles[3]! ? 1 : 0;
+    const missed90 = truth < quantiles[0]! || truth > quantiles[4]! ? 1 : 0;
+    for (const group of groups) {
+      let seen = this.groups.get(group);
+      if (seen === undefined) this.groups.set(group, (seen = [0, 0]));
+      seen[0] = max(-MOST, min(MOST, seen[0] + STEP * (missed80 - 0.2)));
+      seen[1] = max(-MOST, min(MOST, seen[1] + STEP * (missed90 - 0.1)));
+    }
   }
 
   save(): Saved<[number, number]> {

@@ -5,6 +5,7 @@ import { Committee } from './committee.js';
 import { CoverageControl } from './coverage-control.js';
 import { KnownInputs } from './known-inputs.js';
 import type { ModelFile } from './model-file.js';
+import { fillMoveFeatures, moveFeatures } from './move-features.js';
 import { Capability, inputsOfRecord, type MoveInputs } from './move-inputs.js';
 import { Level, moveKeys } from './move-keys.js';
 import { movePhysics, newPhysicsResult, type PhysicsConstants } from './move-physics.js';
@@ -15,9 +16,11 @@ import type { PrecopyResult } from './precopy.js';
 import { QueuePlaces } from './queue-places.js';
 import { RecentResiduals } from './recent-residuals.js';
 import { ResidualQuantiles } from './residual-quantiles.js';
+import { ShiftDetector } from './shift-detector.js';
+import { predictRow, type Forest } from './trees.js';
 
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
-const { abs, exp, log, max, min, sqrt } = Math;
+const { abs, exp, log, log2, max, min, round, sqrt } = Math;
 
 /** Errors beyond so many standard deviations lose force in proportion: effects follow the middle, not the mean. */
 const CLIP_DEVIATIONS = 1.2;
@@ -52,11 +55,26 @@ const VOLUME_NOISE_VARIANCE = 0.01;
 /** A record that says the move sent this many times more or less than expected says something else. */
 const MOST_VOLUME_ERROR = log(8);
 
-/** The members of the committee, in the order of their answers, with the loss that is taken for granted at first. */
-const MEMBERS = ['effects', 'instance', 'visit', 'stretch', 'config', 'physics'] as const;
-const PRIOR_LOSSES = [0.1, 0.13, 0.13, 0.13, 0.13, 0.1];
-/** From so many moves of its configuration on, a move is among its like: before, other members are to be trusted. */
+/** After a shift was noticed: 15 % either way would be no surprise. */
+const AFTER_SHIFT_VARIANCE = 0.02;
+
+/** The members of the committee, in the order of their answers. */
+const MEMBERS = ['effects', 'instance', 'visit', 'stretch', 'config', 'physics', 'trees'] as const;
+/**
+ * Whom to trust depends on how much is known of moves like this one: warm when its configuration was seen, cold when it
+ * was not, far when nothing near its size was. The losses are what is taken for granted of the members at first: far
+ * from all that was seen, physics alone can extrapolate.
+ */
+const PRIOR_LOSSES = {
+  warm: [0.1, 0.13, 0.13, 0.13, 0.13, 0.1, 0.1],
+  cold: [0.1, 0.13, 0.13, 0.13, 0.13, 0.1, 0.1],
+  far: [0.15, 0.15, 0.15, 0.15, 0.15, 0.05, 0.3],
+};
+/** From so many moves of its configuration on, a move is among its like. */
 const WARM_MOVES = 3;
+/** A size counts as seen from so many moves within the same fourth of an octave on. */
+const SIZE_SEEN_MOVES = 5;
+const SIZES_AN_OCTAVE = 4;
 /** Of an instance and a visit the last 5 moves, of a stretch and a configuration the last 12. */
 const SHORT_WINDOW = 5;
 const LONG_WINDOW = 12;
@@ -109,6 +127,9 @@ export class DurationModel {
   private readonly residuals = new ResidualQuantiles();
   private readonly coverage = new CoverageControl();
   private readonly queue = new QueuePlaces();
+  private readonly shifts = new ShiftDetector();
+  /** Moves by operation and size. */
+  private readonly sizes = new Map<string, number>();
   private readonly known = new KnownInputs();
   private readonly outcomes = new Map<string, { completed: number; broken: number }>();
   private readonly clusterConstants: Map<string, PhysicsConstants>;
@@ -120,6 +141,8 @@ export class DurationModel {
   private readonly volumeSum: EffectSum = { mean: 0, variance: 0 };
   private readonly answers: number[] = MEMBERS.map(() => NaN);
   private physicsLog = 0;
+  private readonly features = new Float64Array(moveFeatures.length);
+  private forest: Forest | undefined;
   private readonly standard = new Float64Array(QUANTILE_LEVELS.length);
 
   constructor(private readonly parts: DurationModelParts) {
@@ -130,6 +153,25 @@ export class DurationModel {
 
   private constantsFor(cluster: string): PhysicsConstants {
     return this.clusterConstants.get(cluster) ?? this.parts.physics.global;
+  }
+
+  /** Trees on what physics misses; without them that member of the committee abstains. */
+  setForest(forest: Forest | undefined): void {
+    this.forest = forest;
+  }
+
+  /**
+   * What trees learn of a finished move, before it is learnt: its features into `out`, and log(actual ÷ physics); NaN
+   * where the move's place in a queue hides it.
+   */
+  trainingRow(record: MoveRecord, out: Float64Array): number {
+    const inputs = inputsOfRecord(record);
+    this.known.fill(inputs);
+    const keys = moveKeys(inputs);
+    this.center(inputs, keys);
+    out.set(this.features);
+    if (!isCompleted(record) || this.placesOf(inputs, keys[Level.config]!) !== undefined) return NaN;
+    return log(record.duration_seconds) - this.physicsLog;
   }
 
   /** Fills what history knows into `inputs`; gives the names of what was filled. */
@@ -148,7 +190,7 @@ export class DurationModel {
     let factor = NaN;
     if (hasPlaces) factor = this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
     else this.standardQuantiles(keys, scale, standard);
-    this.coverage.widen(keys[Level.family]!, standard);
+    this.coverage.widen(coverageGroups(keys), standard);
     if (inputs.timeoutSeconds > 0) truncate(standard, log(inputs.timeoutSeconds) - center);
     let previous = 0;
     for (let j = 0; j < QUANTILE_LEVELS.length; j++) {
@@ -187,13 +229,24 @@ export class DurationModel {
     answers[0] = this.sum.mean;
     for (let j = 0; j < recent.length; j++) answers[j + 1] = recent[j]!.median(keys[recentLevels[j]!]!);
     answers[recent.length + 1] = 0;
-    return this.physicsLog + this.committee.decide(this.committeeGroups(keys), answers);
+    const { forest, features } = this;
+    fillMoveFeatures(inputs, this.physics, this.physicsLog, this.volumeSum.mean, this.sum.mean, features);
+    // Trees can not extrapolate.
+    answers[recent.length + 2] =
+      forest === undefined || this.isFar(inputs) ? NaN : predictRow(forest, features, 0);
+    return this.physicsLog + this.committee.decide(this.committeeGroups(inputs, keys), answers);
   }
 
-  /** Whom to trust is another question where nothing like the move was seen: cold and warm moves are kept apart. */
-  private committeeGroups(keys: readonly string[]): string[] {
-    const warmth = this.effects.count(Level.config, keys[Level.config]!) >= WARM_MOVES ? 'warm' : 'cold';
+  /** Losses are kept by how much is known of moves like this one, and there by cluster and family. */
+  private committeeGroups(inputs: MoveInputs, keys: readonly string[]): string[] {
+    const isWarm = this.effects.count(Level.config, keys[Level.config]!) >= WARM_MOVES;
+    const warmth = isWarm ? 'warm' : this.isFar(inputs) ? 'far' : 'cold';
     return [warmth, `${warmth} ${keys[Level.cluster]!}`, `${warmth} ${keys[Level.family]!}`];
+  }
+
+  /** True when no moves of nearly this size were seen, in any cluster. */
+  private isFar(inputs: MoveInputs): boolean {
+    return (this.sizes.get(sizeKey(inputs)) ?? 0) < SIZE_SEEN_MOVES;
   }
 
   /** log seconds by physics with what the instance is now known to send, on the cluster's line. */
@@ -253,7 +306,9 @@ export class DurationModel {
     const place = places === undefined ? 0 : QueuePlaces.nearest(places, truth - center);
     let residual = truth - physicsLog - place;
     if (completed) {
-      this.committee.learn(this.committeeGroups(keys), this.answers, truth - this.physicsLog - place);
+      // The first few moves of a new size are seldom like those that follow: who was near them proves nothing.
+      const groups = this.committeeGroups(inputs, keys);
+      if (groups[0] !== 'far') this.committee.learn(groups, this.answers, truth - this.physicsLog - place);
       for (let j = 0; j < this.recent.length; j++) this.recent[j]!.learn(keys[recentLevels[j]!]!, residual);
       if (inputs.concurrentMoves > 0)
         this.queue.learn(keys[Level.config]!, keys[Level.instance]!, truth - center);
@@ -262,10 +317,15 @@ export class DurationModel {
       residual = this.sum.mean + expectedBeyond((residual - this.sum.mean) / scale) * scale;
     }
     const error = residual - this.sum.mean;
-    if (completed) this.learnNoise(keys, error, variance, noise);
     const deviations = abs(error) / scale;
     const weight = deviations > CLIP_DEVIATIONS ? CLIP_DEVIATIONS / deviations : 1;
     this.effects.learn(keys, max(inputs.startMs, finishMs(record)), error, noise, weight);
+    if (completed) {
+      this.learnNoise(keys, error, variance, noise);
+      this.noticeShift(keys, error / scale);
+    }
+    const size = sizeKey(inputs);
+    this.sizes.set(size, (this.sizes.get(size) ?? 0) + 1);
     this.known.learn(inputsOfRecord(record));
   }
 
@@ -290,10 +350,21 @@ export class DurationModel {
     if (this.placesOf(inputs, config) !== undefined)
       this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
     else this.standardQuantiles(keys, scale, standard);
-    const family = keys[Level.family]!;
-    this.coverage.widen(family, standard);
-    this.coverage.learn(family, standard, error);
+    const groups = coverageGroups(keys);
+    this.coverage.widen(groups, standard);
+    this.coverage.learn(groups, standard, error);
     this.residuals.learn(residualGroups(keys), error / scale);
+  }
+
+  /** Alarms since the model was made: shifts of durations of a cluster or between two nodes. */
+  get shiftAlarms(): number {
+    return this.shifts.alarms;
+  }
+
+  private noticeShift(keys: readonly string[], error: number): void {
+    for (const level of shiftLevels)
+      if (this.shifts.learn(keys[level]!, error))
+        this.effects.loosen(keys, loosenedLevels, AFTER_SHIFT_VARIANCE);
   }
 
   private learnVolume(record: MoveRecord, inputs: MoveInputs, keys: readonly string[]): void {
@@ -334,6 +405,8 @@ export class DurationModel {
       noise: [...this.noise].map(([key, n]) => [key, n.variance, n.weight]),
       residuals: this.residuals.save(),
       coverage: this.coverage.save(),
+      shifts: this.shifts.save(),
+      sizes: [...this.sizes],
       queue: this.queue.save(),
       known: this.known.save(),
       outcomes: [...this.outcomes].map(([key, o]) => [key, o.completed, o.broken]),
@@ -348,6 +421,8 @@ export class DurationModel {
     for (const [key, variance, weight] of state.noise) this.noise.set(key, { variance, weight });
     this.residuals.restore(state.residuals);
     this.coverage.restore(state.coverage);
+    this.shifts.restore(state.shifts);
+    for (const [key, count] of state.sizes) this.sizes.set(key, count);
     this.queue.restore(state.queue);
     this.known.restore(state.known);
     for (const [key, completed, broken] of state.outcomes) this.outcomes.set(key, { completed, broken });
@@ -367,6 +442,21 @@ const residualGroups = (keys: readonly string[]): string[] => [
 ];
 const committeeGroups = (keys: readonly string[]): string[] => [
   '',
+  keys[Level.cluster]!,
+  keys[Level.family]!,
+];
+
+/** Operation and size (memory, or the disk that is replicated) in steps of a fourth of an octave. */
+function sizeKey(inputs: MoveInputs): string {
+  const sizeMib = inputs.operation === 'disk_replication' ? inputs.diskMib : inputs.memoryMib;
+  return `${inputs.operation} ${round(SIZES_AN_OCTAVE * log2(sizeMib + 1))}`;
+}
+
+const shiftLevels = [Level.cluster, Level.pair] as const;
+const loosenedLevels = [Level.config, Level.stretch, Level.pair] as const;
+
+const coverageGroups = (keys: readonly string[]): string[] => [
+  keys[Level.operation]!,
   keys[Level.cluster]!,
   keys[Level.family]!,
 ];

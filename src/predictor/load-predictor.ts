@@ -2,6 +2,9 @@ import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../domain/move-recor
 import type { MoveRequest } from '../domain/move-request.js';
 import { QUANTILE_LEVELS, type Basis, type ModelReference, type Prediction } from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
+import { moveFeatures } from './move-features.js';
+import { fromJson } from './trees.js';
+import { UserError } from '../domain/errors.js';
 import { DurationModel, newEstimate, type DurationEstimate } from './duration-model.js';
 import { parseModelFile, type ModelFile } from './model-file.js';
 import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
@@ -31,8 +34,7 @@ class LoadedPredictor implements Predictor {
 
   constructor(file: ModelFile) {
     this.model = { name: file.name, version: file.version };
-    this.durationModel = new DurationModel(file);
-    this.durationModel.restore(file.state);
+    this.durationModel = durationModelOf(file);
     this.untilMs = new Map(Object.entries(file.trained_on.until_ms));
     this.ranges = [];
     for (const [field, key] of rangeInputs) {
@@ -114,13 +116,14 @@ class LoadedPredictor implements Predictor {
     const costs = new Float32Array(instances.length * nodes);
     for (let i = 0; i < instances.length; i++) {
       const instance = instances[i]!;
+      const known = inputsOfRequest({ ...instance, target_node: '' }, nowMs);
       for (let k = 0; k < nodes; k++) {
         const target = targetNodes[k]!;
         if (target === instance.source_node) {
           costs[i * nodes + k] = NaN;
           continue;
         }
-        const inputs = inputsOfRequest({ ...instance, target_node: target }, nowMs);
+        const inputs = { ...known, targetNode: target };
         this.durationModel.fill(inputs);
         costs[i * nodes + k] = atQuantile(
           this.durationModel.estimate(inputs, this.estimate).seconds,
@@ -145,6 +148,22 @@ class LoadedPredictor implements Predictor {
   learnInstanceSample(sample: InstanceSample): void {
     this.durationModel.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample);
   }
+}
+
+/** The model in a file, with the history inside it learnt. */
+export function durationModelOf(file: ModelFile): DurationModel {
+  const model = new DurationModel(file);
+  model.restore(file.state);
+  if (file.forest !== undefined) {
+    const forest = fromJson(file.forest);
+    if (forest.features !== moveFeatures.length)
+      throw new UserError(
+        'model-unusable',
+        `the trees of the model read ${forest.features} features, this program knows ${moveFeatures.length}; train it again`,
+      );
+    model.setForest(forest);
+  }
+  return model;
 }
 
 /** Inputs that are compared with the trained range. */

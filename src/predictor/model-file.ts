@@ -3,9 +3,10 @@ import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
 import { keyLevels } from './move-keys.js';
 import { constantNames } from './move-physics.js';
+import { forestJsonSchema } from './trees.js';
 
 /** Number of the layout of model.json. Raised whenever a file of one program can not serve the other. */
-export const MODEL_FORMAT = 2;
+export const MODEL_FORMAT = 3;
 
 const finite = z.number();
 const LEVELS = keyLevels.length;
@@ -41,6 +42,8 @@ export const modelFileSchema = z.object({
   /** By family and by cluster key: how durations lie against physics. */
   calibrations: z.record(z.string(), z.object({ offset: finite, slope: finite, center: finite })),
   levels: z.array(level).length(LEVELS),
+  /** Boosted trees on what physics misses; absent where there were too few moves. */
+  forest: forestJsonSchema.optional(),
   /** Smallest and largest trained value of inputs, for the warning that a request lies outside. */
   ranges: z.record(z.string(), z.tuple([finite, finite])),
   state: z.object({
@@ -48,6 +51,8 @@ export const modelFileSchema = z.object({
     volumes: effects,
     recent: z.array(z.array(z.tuple([z.string(), z.array(finite)]))),
     committee: z.array(z.tuple([z.string(), z.tuple([z.array(finite), z.array(finite)])])),
+    sizes: z.array(z.tuple([z.string(), finite])),
+    shifts: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite])])),
     coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),
     queue: z.array(z.tuple([z.string(), z.array(finite)])),
     noise: z.array(noise),

@@ -105,9 +105,19 @@ export class PooledEffects {
         this.effects[i]!.set(key, effect);
       }
       effect.mean = means[i]! + gain * error;
-      effect.variance = min(this.priorOf(level, key), variances[i]! * (1 - gain) + level.driftVariance);
+      effect.variance = variances[i]! * (1 - gain) + level.driftVariance;
+      const most = max(this.priorOf(level, key), variances[i]!);
+      if (effect.variance > most) effect.variance = most;
       effect.updatedMs = max(effect.updatedMs, atMs);
       effect.count++;
+    }
+  }
+
+  /** Makes the effects of some levels unsure again, so that they follow what comes next: after a shift. */
+  loosen(keys: readonly string[], levels: readonly number[], variance: number): void {
+    for (const level of levels) {
+      const effect = this.effects[level]!.get(keys[level]!);
+      if (effect !== undefined) effect.variance = max(effect.variance, variance);
     }
   }
 

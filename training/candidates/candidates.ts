@@ -1,4 +1,5 @@
 import type { Candidate } from '../forecaster.js';
+import { boostedTrees } from './boosted-trees.js';
 import { bytesOverBandwidth } from './bytes-over-bandwidth.js';
 import { linearRegression } from './linear-regression.js';
 import { meanOfPast } from './mean-of-past.js';
@@ -14,6 +15,7 @@ export const candidates: readonly Candidate[] = [
   medianOfPair,
   medianOfFlavour,
   linearRegression,
+  boostedTrees,
   physicsAlone,
   wholeModel,
 ];

@@ -1,6 +1,6 @@
 import { finishMs, DEFAULT_CLUSTER } from '../../src/domain/move-record.js';
-import { DurationModel, newEstimate } from '../../src/predictor/duration-model.js';
-import { basisOf } from '../../src/predictor/load-predictor.js';
+import { newEstimate } from '../../src/predictor/duration-model.js';
+import { basisOf, durationModelOf } from '../../src/predictor/load-predictor.js';
 import type { ModelFile } from '../../src/predictor/model-file.js';
 import { fitModel } from '../fit.js';
 import type { Candidate, Forecaster } from '../forecaster.js';
@@ -26,8 +26,7 @@ export const servedModel = (file: ModelFile): Candidate => ({
 });
 
 function modelForecaster(file: ModelFile): Forecaster {
-  const model = new DurationModel(file);
-  model.restore(file.state);
+  const model = durationModelOf(file);
   const until = new Map(Object.entries(file.trained_on.until_ms));
   return {
     predict(inputs) {

@@ -1,0 +1,184 @@
+// Every row of the marks table, measured on the shipped data: npm run marks
+import { readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { parseMoveRecord, type MoveRecord } from '../../src/domain/move-record.js';
+import { loadPredictor } from '../../src/predictor/load-predictor.js';
+import { accuracyOf, type Accuracy } from '../../training/accuracy.js';
+import { accuracyTable } from '../../training/accuracy-table.js';
+import { backtest, type BacktestRow, type Protocol } from '../../training/backtest.js';
+import { candidates } from '../../training/candidates/candidates.js';
+import { wholeModel } from '../../training/candidates/whole-model.js';
+import { fitModel } from '../../training/fit.js';
+import { shiftReaction } from '../../training/shift-test.js';
+
+const SEED = 7;
+let missed = 0;
+
+const read = (name: string): MoveRecord[] =>
+  readFileSync(`data/${name}/records.jsonl`, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const parsed = parseMoveRecord(JSON.parse(line));
+      if (!parsed.ok) throw new Error(parsed.reason);
+      return parsed.value;
+    });
+
+/** One mark: what was measured, and whether it reaches what is asked for. */
+function mark(name: string, measured: number, low: number, high: number, unit = ''): void {
+  const reached = measured >= low && measured <= high;
+  if (!reached) missed++;
+  const wanted = low === -Infinity ? `<= ${high}` : `${low} to ${high}`;
+  console.log(
+    `${reached ? 'reached' : 'MISSED '}  ${name.padEnd(64)} ${measured.toFixed(2).padStart(8)}${unit}  wanted ${wanted}${unit}`,
+  );
+}
+const atMost = (name: string, measured: number, most: number, unit = ' %'): void =>
+  mark(name, measured, -Infinity, most, unit);
+
+function accuracies(rows: readonly BacktestRow[]): Map<string, Accuracy> {
+  const all = new Map<string, Accuracy>();
+  for (const { name } of candidates) {
+    const accuracy = accuracyOf(rows.filter((row) => row.candidate === name));
+    if (accuracy !== undefined) all.set(name, accuracy);
+  }
+  return all;
+}
+const ours = (rows: readonly BacktestRow[]): Accuracy =>
+  accuracyOf(rows.filter((row) => row.candidate === wholeModel.name))!;
+const protocol = (records: readonly MoveRecord[], name: Protocol, only = candidates): BacktestRow[] =>
+  backtest({ records }, only, { protocol: name, seed: SEED });
+const cpuMs = (work: () => void): number => {
+  const before = process.cpuUsage();
+  work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+};
+const median = (values: number[]): number => values.sort((a, b) => a - b)[values.length >> 1]!;
+
+console.log(`Node ${process.version}, ${cpus()[0]?.model ?? 'unknown processor'}; seed ${SEED}\n`);
+
+const osic = read('osic');
+const osicById = new Map(osic.map((record) => [record.id, record]));
+const osicRows = protocol(osic, 'rolling');
+const withOthers = (others: number) => (row: BacktestRow) =>
+  osicById.get(row.id)!.concurrent_moves === others;
+for (const [title, rows] of [
+  ['OSIC, one at a time', osicRows.filter(withOthers(0))],
+  ['OSIC, 2 at a time', osicRows.filter(withOthers(1))],
+  ['OSIC, 4 at a time', osicRows.filter(withOthers(3))],
+  ['OSIC, all', osicRows],
+] as const) {
+  console.log(accuracyTable(title, accuracies(rows)));
+}
+const alone = ours(osicRows.filter(withOthers(0)));
+atMost('OSIC one at a time: MAPE', alone.mape, 4.2);
+atMost('OSIC one at a time: median', alone.median_ape, 2.3);
+atMost('OSIC one at a time: p90', alone.p90_ape, 8);
+const two = ours(osicRows.filter(withOthers(1)));
+const four = ours(osicRows.filter(withOthers(3)));
+atMost('OSIC 2 at a time: MAPE', two.mape, 24);
+atMost('OSIC 4 at a time: MAPE', four.mape, 42);
+mark('OSIC 2 at a time: the 90 % interval holds', two.coverage_90, 88, 92, ' %');
+mark('OSIC 4 at a time: the 90 % interval holds', four.coverage_90, 88, 92, ' %');
+for (const others of [1, 3]) {
+  const hosts = new Map<string, { actual: number; predicted: number }>();
+  for (const row of osicRows.filter((r) => r.candidate === wholeModel.name && withOthers(others)(r))) {
+    const host = row.id.slice(0, row.id.lastIndexOf(':'));
+    const sum = hosts.get(host) ?? { actual: 0, predicted: 0 };
+    sum.actual += row.actual_seconds;
+    sum.predicted += row.duration_seconds.mean;
+    hosts.set(host, sum);
+  }
+  const errors = [...hosts.values()].map(({ actual, predicted }) => 100 * Math.abs(predicted / actual - 1));
+  atMost(`OSIC ${others + 1} at a time: the sum for a whole host, median error`, median(errors), 3);
+}
+atMost('OSIC, all of it: MAPE', ours(osicRows).mape, 13);
+mark('OSIC: the 80 % interval holds', ours(osicRows).coverage_80, 78.5, 81.5, ' %');
+mark('OSIC: the 90 % interval holds', ours(osicRows).coverage_90, 88.5, 91.5, ' %');
+
+console.log('\nOSIC, a flavour never seen: the median of the predictions against that of the durations');
+const sizeRows = protocol(osic, 'new-size', [wholeModel]);
+const sizes = new Map<string, BacktestRow[]>();
+for (const row of sizeRows) {
+  const { cluster, capabilities = [], concurrent_moves } = osicById.get(row.id)!;
+  const key = `${row.origin}, ${cluster}${capabilities.length > 0 ? ' tunnelled' : ''}, ${concurrent_moves! + 1} at a time`;
+  sizes.set(key, [...(sizes.get(key) ?? []), row]);
+}
+// A line needs two other sizes moved in the same way: osic-a not tunnelled, osic-b tunnelled.
+const judged: number[] = [];
+for (const [key, rows] of sizes) {
+  const isJudged = /osic-a, 1 |osic-b tunnelled/.test(key);
+  const error =
+    100 *
+    Math.abs(median(rows.map((r) => r.duration_seconds.p50)) / median(rows.map((r) => r.actual_seconds)) - 1);
+  if (isJudged) judged.push(error);
+  console.log(
+    `  ${key.padEnd(52)} ${error.toFixed(1).padStart(5)} %${isJudged ? '' : '  (fewer than two other sizes)'}`,
+  );
+}
+atMost('new size: mean error', judged.reduce((sum, e) => sum + e, 0) / judged.length, 4);
+atMost('new size: worst error', Math.max(...judged), 5.4);
+
+const lab = read('qemu-lab');
+const labById = new Map(lab.map((record) => [record.id, record]));
+const labRows = protocol(lab, 'rolling');
+console.log(`\n${accuracyTable('QEMU lab', accuracies(labRows))}`);
+const single = ours(labRows.filter((row) => labById.get(row.id)!.cluster === 'lab-s101-single'));
+atMost('QEMU lab: MAPE', ours(labRows).mape, 26);
+atMost('QEMU lab: median', ours(labRows).median_ape, 17);
+atMost('QEMU lab, campaign s101 single: median', single.median_ape, 8);
+mark('QEMU lab: the 80 % interval holds', ours(labRows).coverage_80, 78.5, 81.5, ' %');
+mark('QEMU lab: the 90 % interval holds', ours(labRows).coverage_90, 88.5, 91.5, ' %');
+
+console.log('\nA bandwidth that drops by 20 % (measured moves of OSIC, durations altered)');
+let falseAlarms = 0;
+let quietMoves = 0;
+for (const cluster of ['osic-a', 'osic-b', 'osic-c']) {
+  const reaction = shiftReaction(
+    osic.filter((record) => record.concurrent_moves === 0),
+    cluster,
+  );
+  atMost(`shift, ${cluster}: noticed after`, reaction.noticedAfter ?? Infinity, 30, ' moves');
+  atMost(`shift, ${cluster}: recovered after`, reaction.recoveredAfter ?? Infinity, 60, ' moves');
+  falseAlarms += reaction.falseAlarms;
+  quietMoves += reaction.moves;
+}
+atMost('false alarms in 1,000 moves', (1000 * falseAlarms) / quietMoves, 1, '');
+
+console.log('\nSpeed, CPU time of one core');
+const many = Array.from({ length: 10_000 }, (_, i) => ({ ...osic[i % osic.length]!, id: `copy${i}` }));
+fitModel(osic, { name: 'warm', seed: SEED });
+let file = fitModel(osic, { name: 'warm', seed: SEED });
+atMost(
+  'fitting 10,000 rows',
+  cpuMs(() => (file = fitModel(many, { name: 'speed', seed: SEED }))) / 1000,
+  5,
+  ' s',
+);
+const predictor = loadPredictor(JSON.parse(JSON.stringify(file)));
+const asked = osic
+  .slice(0, 2000)
+  .map(({ cluster, instance, source_node, target_node, operation, memory_mib, disk_mib }) => ({
+    cluster,
+    instance,
+    source_node,
+    target_node,
+    operation,
+    ...(memory_mib === undefined ? {} : { memory_mib }),
+    ...(disk_mib === undefined ? {} : { disk_mib }),
+  }));
+const nowMs = Date.parse('2026-01-01T00:00:00Z');
+const singles: number[] = [];
+for (let i = 0; i < 7; i++)
+  singles.push(
+    (1000 * cpuMs(() => asked.forEach((request) => predictor.predict(request, nowMs)))) / asked.length,
+  );
+atMost('one prediction with intervals', median(singles), 30, ' us');
+const nodes = Array.from({ length: 20 }, (_, i) => `compute${i}`);
+const pairs: number[] = [];
+for (let i = 0; i < 7; i++)
+  pairs.push(cpuMs(() => predictor.moveCosts(asked.slice(0, 500), nodes, 0.5, nowMs)));
+atMost('10,000 pairs', median(pairs), 60, ' ms');
+
+console.log(missed === 0 ? '\nevery mark is reached' : `\n${missed} marks are missed`);

@@ -127,6 +127,7 @@ const UNLIMITED = new Set(['/healthz', '/readyz', '/metrics']);
 function guarded({ metrics, options, log, stopping, now }: ServiceParts): RequestHandler {
   const rate = new RateLimit(options.requestsPerSecond, 2 * options.requestsPerSecond);
   const running = new Map<Response, number>();
+  metrics.watchInFlight(() => running.size);
   const look = setInterval(
     () => {
       const oldest = performance.now() - options.timeoutMs;
@@ -149,7 +150,6 @@ function guarded({ metrics, options, log, stopping, now }: ServiceParts): Reques
     if (stopping()) response.setHeader('connection', 'close');
     response.once('close', () => {
       running.delete(response);
-      metrics.inFlight.set(running.size);
       const elapsedMs = performance.now() - startedMs;
       const route = (response.locals['route'] as string | undefined) ?? 'none';
       metrics.requestSeconds.observe(
@@ -181,7 +181,6 @@ function guarded({ metrics, options, log, stopping, now }: ServiceParts): Reques
       }
     }
     running.set(response, startedMs);
-    metrics.inFlight.set(running.size);
     if (options.loopbackHostOnly && !LOOPBACK_HOST.test(request.headers.host ?? '')) next(wrongHost());
     else if (request.url.startsWith('/v1/')) next();
     else pageHelmet(request, response, next);

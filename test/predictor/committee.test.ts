@@ -1,0 +1,44 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { Committee } from '../../src/predictor/committee.js';
+
+const groups = ['warm', 'warm a'];
+const even = { warm: [0.1, 0.1, 0.1] };
+
+describe('a committee', () => {
+  it('answers within what its members answer, and with one of them when he is alone', () => {
+    const committee = new Committee(even);
+    const answer = fc.double({ min: -3, max: 3, noNaN: true });
+    fc.assert(
+      fc.property(fc.tuple(answer, answer, answer), (answers) => {
+        const decided = committee.decide(groups, answers);
+        expect(decided).toBeGreaterThanOrEqual(Math.min(...answers) - 1e-12);
+        expect(decided).toBeLessThanOrEqual(Math.max(...answers) + 1e-12);
+      }),
+    );
+    expect(committee.decide(groups, [NaN, 0.25, NaN])).toBe(0.25);
+  });
+
+  it('takes the middle of equally trusted members', () => {
+    expect(new Committee(even).decide(groups, [1, -1, 0.2])).toBeCloseTo(0.2, 12);
+  });
+
+  it('comes to follow the member that is near, in the group where it is near', () => {
+    const committee = new Committee(even);
+    for (let i = 0; i < 200; i++) {
+      const truth = Math.sin(i);
+      committee.learn(groups, [truth + 0.01, truth + 0.4, truth - 0.5], truth);
+      committee.learn(['warm', 'warm b'], [truth + 0.5, truth - 0.01, truth - 0.5], truth);
+    }
+    expect(Math.abs(committee.decide(groups, [0, 1, 2]))).toBeLessThan(0.05);
+    expect(Math.abs(committee.decide(['warm', 'warm b'], [1, 0, 2]))).toBeLessThan(0.05);
+  });
+
+  it('is the same after saving and restoring', () => {
+    const committee = new Committee(even);
+    for (let i = 0; i < 20; i++) committee.learn(groups, [0.1, 0.2, NaN], 0.12 + i / 1000);
+    const copy = new Committee(even);
+    copy.restore(JSON.parse(JSON.stringify(committee.save())));
+    expect(copy.decide(groups, [0, 1, 2])).toBe(committee.decide(groups, [0, 1, 2]));
+  });
+});

@@ -35,6 +35,8 @@ const LEAST_NOISE_VARIANCE = 1e-6;
 /** Moves completed and broken off before any was seen: 97 in 100 complete. */
 const PRIOR_COMPLETED = 9.7;
 const PRIOR_BROKEN = 0.3;
+/** Nothing is more certain than this. */
+const MOST_SURE = 0.995;
 /** A group's outcomes stand against this many of the group above it. */
 const OUTCOME_PRIOR = 10;
 /** Outcomes are forgotten a little with each new one. */
@@ -57,6 +59,9 @@ const MOST_VOLUME_ERROR = log(8);
 
 /** After a shift was noticed: 15 % either way would be no surprise. */
 const AFTER_SHIFT_VARIANCE = 0.02;
+
+/** Stopping, the last state and starting take this long at least. */
+const DOWNTIME_FLOOR_MS = 10;
 
 /** The members of the committee, in the order of their answers. */
 const MEMBERS = ['effects', 'instance', 'visit', 'stretch', 'config', 'physics', 'trees'] as const;
@@ -90,7 +95,8 @@ export interface DurationEstimate {
   nodeCount: number;
   clusterCount: number;
   transferredMib: number;
-  downtimeSeconds: number;
+  /** Median and 90 % quantile. */
+  downtimeMs: [number, number];
 }
 
 export const newEstimate = (): DurationEstimate => ({
@@ -101,7 +107,7 @@ export const newEstimate = (): DurationEstimate => ({
   nodeCount: 0,
   clusterCount: 0,
   transferredMib: 0,
-  downtimeSeconds: 0,
+  downtimeMs: [0, 0],
 });
 
 export interface DurationModelParts {
@@ -128,6 +134,8 @@ export class DurationModel {
   private readonly coverage = new CoverageControl();
   private readonly queue = new QueuePlaces();
   private readonly shifts = new ShiftDetector();
+  private readonly downtimes = new ResidualQuantiles();
+  private readonly downtimeQuantiles = new Float64Array(QUANTILE_LEVELS.length);
   /** Moves by operation and size. */
   private readonly sizes = new Map<string, number>();
   private readonly known = new KnownInputs();
@@ -191,7 +199,12 @@ export class DurationModel {
     if (hasPlaces) factor = this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
     else this.standardQuantiles(keys, scale, standard);
     this.coverage.widen(coverageGroups(keys), standard);
-    if (inputs.timeoutSeconds > 0) truncate(standard, log(inputs.timeoutSeconds) - center);
+    let inTime = 1;
+    if (inputs.timeoutSeconds > 0) {
+      const limit = log(inputs.timeoutSeconds) - center;
+      inTime = probabilityAt(standard, limit);
+      truncate(standard, limit);
+    }
     let previous = 0;
     for (let j = 0; j < QUANTILE_LEVELS.length; j++) {
       const logSeconds = min(MOST_LOG, max(LEAST_LOG, center + standard[j]!));
@@ -206,10 +219,28 @@ export class DurationModel {
       this.effects.count(Level.target, keys[Level.target]!),
     );
     out.clusterCount = this.effects.count(Level.cluster, keys[Level.cluster]!);
-    out.completionProbability = this.completion(keys);
+    // Where the time-out is known, it is what breaks moves off; else the past of moves like it says how often.
+    out.completionProbability =
+      inputs.timeoutSeconds > 0 ? min(MOST_SURE, max(1 - MOST_SURE, inTime)) : this.completion(keys);
+    this.fillDowntime(inputs, keys, out);
     out.transferredMib = this.physics.transferredMib;
-    out.downtimeSeconds = this.physics.downtimeSeconds;
     return out;
+  }
+
+  /** Physics says how long the rest takes; past downtimes of the family say how far that is off. */
+  private fillDowntime(inputs: MoveInputs, keys: readonly string[], out: DurationEstimate): void {
+    if (inputs.operation === 'disk_replication') out.downtimeMs = [0, 0];
+    else if (inputs.operation === 'failover')
+      out.downtimeMs = [1000 * out.seconds[2]!, 1000 * out.seconds[3]!];
+    else {
+      const expected = this.expectedDowntimeMs();
+      const q = this.downtimes.quantiles(downtimeGroups(keys), QUANTILE_LEVELS, this.downtimeQuantiles);
+      out.downtimeMs = [expected * exp(q[2]!), expected * exp(q[3]!)];
+    }
+  }
+
+  private expectedDowntimeMs(): number {
+    return DOWNTIME_FLOOR_MS + 1000 * this.physics.downtimeSeconds;
   }
 
   /** Quantiles of the error around the center, on the log scale. */
@@ -297,7 +328,12 @@ export class DurationModel {
     const noise = this.noiseVariance(keys);
     const variance = this.sum.variance + noise;
     const scale = sqrt(variance);
-    if (completed) this.learnFinished(inputs, keys, truth - center, scale);
+    if (completed) {
+      const downtimeMs = record.downtime_ms;
+      if (downtimeMs !== undefined && downtimeMs > 0 && inputs.operation === 'live_migration')
+        this.downtimes.learn(downtimeGroups(keys), log(downtimeMs / this.expectedDowntimeMs()));
+      this.learnFinished(inputs, keys, truth - center, scale);
+    }
     if (completed) this.learnVolume(record, inputs, keys);
     // With what was sent now known, what is left is the business of nodes and links.
     this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
@@ -405,6 +441,7 @@ export class DurationModel {
       noise: [...this.noise].map(([key, n]) => [key, n.variance, n.weight]),
       residuals: this.residuals.save(),
       coverage: this.coverage.save(),
+      downtimes: this.downtimes.save(),
       shifts: this.shifts.save(),
       sizes: [...this.sizes],
       queue: this.queue.save(),
@@ -421,6 +458,7 @@ export class DurationModel {
     for (const [key, variance, weight] of state.noise) this.noise.set(key, { variance, weight });
     this.residuals.restore(state.residuals);
     this.coverage.restore(state.coverage);
+    this.downtimes.restore(state.downtimes);
     this.shifts.restore(state.shifts);
     for (const [key, count] of state.sizes) this.sizes.set(key, count);
     this.queue.restore(state.queue);
@@ -454,6 +492,12 @@ function sizeKey(inputs: MoveInputs): string {
 
 const shiftLevels = [Level.cluster, Level.pair] as const;
 const loosenedLevels = [Level.config, Level.stretch, Level.pair] as const;
+
+const downtimeGroups = (keys: readonly string[]): string[] => [
+  keys[Level.operation]!,
+  keys[Level.cluster]!,
+  keys[Level.family]!,
+];
 
 const coverageGroups = (keys: readonly string[]): string[] => [
   keys[Level.operation]!,

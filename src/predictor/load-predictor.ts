@@ -67,6 +67,7 @@ class LoadedPredictor implements Predictor {
     const [p05, p10, p50, p90, p95] = e.seconds as unknown as [number, number, number, number, number];
     const prediction: Prediction = {
       duration_seconds: { p05, p10, p50, p90, p95, mean: e.mean },
+      downtime_ms: { p50: e.downtimeMs[0], p90: e.downtimeMs[1] },
       transferred_mib: { p50: e.transferredMib },
       completion_probability: e.completionProbability,
       basis: basisOf(e),

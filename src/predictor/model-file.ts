@@ -51,6 +51,7 @@ export const modelFileSchema = z.object({
     volumes: effects,
     recent: z.array(z.array(z.tuple([z.string(), z.array(finite)]))),
     committee: z.array(z.tuple([z.string(), z.tuple([z.array(finite), z.array(finite)])])),
+    downtimes: z.array(z.tuple([z.string(), z.array(finite)])),
     sizes: z.array(z.tuple([z.string(), finite])),
     shifts: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite])])),
     coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),

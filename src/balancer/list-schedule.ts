@@ -148,22 +148,51 @@ export function bestOrder(
   const busiest = Math.max(...busy, 1e-9);
   const crowd = Float64Array.from(nodes, (list) => Math.max(...list.map((node) => busy[node]!)) / busiest);
   const length = Float64Array.from(timed, ({ seconds }) => seconds / Math.max(longest, 1e-9));
+  const early = gainsPerSecond(start, timed, ignoreSoftErrors);
   const priority = new Float64Array(count);
   let best: Order | undefined;
+  let least = Infinity;
   for (let round = 0; round < Math.max(1, tries); round++) {
     const crowdWeight = round === 0 ? 1 : random();
     const lengthWeight = round === 0 ? 0.5 : round % 3 === 0 ? -random() : random();
+    const earlyWeight = round % 2 === 0 ? 0 : 2 * random();
     const noise = round === 0 ? 0 : random() * 0.5;
     for (let c = 0; c < count; c++)
-      priority[c] = crowdWeight * crowd[c]! + lengthWeight * length[c]! + noise * random();
+      priority[c] =
+        crowdWeight * crowd[c]! + lengthWeight * length[c]! + earlyWeight * early[c]! + noise * random();
     const order = orderMoves(start, timed, priority, ignoreSoftErrors);
-    if (best === undefined || isBetter(order, best)) best = order;
+    if (best === undefined || order.stuck.length < best.stuck.length) {
+      best = order;
+      least = order.makespan;
+      continue;
+    }
+    if (order.stuck.length > best.stuck.length) continue;
+    least = Math.min(least, order.makespan);
+    const allowed = least * (1 + EARLY_GAIN_ALLOWANCE);
+    if (
+      best.makespan > allowed
+        ? order.makespan <= allowed
+        : order.makespan <= allowed && order.area < best.area
+    )
+      best = order;
   }
   return best!;
 }
 
-function isBetter(a: Order, b: Order): boolean {
-  if (a.stuck.length !== b.stuck.length) return a.stuck.length < b.stuck.length;
-  if (a.makespan < b.makespan * (1 - EARLY_GAIN_ALLOWANCE)) return true;
-  return a.makespan <= b.makespan && a.area < b.area;
+/** What each move takes off the score by itself, per second, as a share of the most; 0 where it helps only with others. */
+function gainsPerSecond(
+  start: GroupModel,
+  timed: readonly TimedMove[],
+  ignoreSoftErrors: boolean,
+): Float64Array {
+  const board = new ScoreBoard(start);
+  const trial = new MoveTrial(board, { ignoreSoftErrors });
+  const gains = Float64Array.from(timed, ({ move, seconds }) => {
+    if (start.primary[move.instance] !== move.fromPrimary) return 0;
+    trial.begin(move.instance);
+    if (!trial.allows(move.kind, move.target)) return 0;
+    return Math.max(0, board.score - trial.approximateScore()) / Math.max(seconds, 1e-9);
+  });
+  const most = Math.max(...gains, 1e-12);
+  return gains.map((gain) => gain / most);
 }

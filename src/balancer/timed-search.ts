@@ -6,7 +6,7 @@ import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
 import { FAILOVER, moveFrom, type Move, type MoveKind } from './moves.js';
 import { PlacementSearch, type ChosenMove } from './placement-search.js';
-import { seededRandom, type Random } from './random.js';
+import { seededRandom } from './random.js';
 import { movesBefore, playOrder } from './schedule.js';
 import { ScoreBoard } from './score.js';
 import type { SearchOptions } from './search-options.js';
@@ -54,6 +54,8 @@ const ROUNDS = [
 ];
 const OPEN_ROUNDS = [{ timeShare: 1, warm: false }];
 const WARM_HOTTEST = 0.1;
+/** Orders draw from a stream of their own, so that the search does not hang on how many were tried. */
+const ORDER_SEED = 1;
 /** Orders that are tried for the moves of a run, fewer for very many moves. */
 const ORDERS = 120;
 const MOST_ORDERED_MOVES = 12_000;
@@ -91,7 +93,7 @@ export function timedSearch(
   const known =
     reference === undefined
       ? undefined
-      : reorder(start, replay(start, reference, prices), prices, options, random, effort);
+      : reorder(start, replay(start, reference, prices), prices, options, effort);
   const target = known?.score;
   if (known?.moves.length === 0) return result(nothing, target);
 
@@ -120,7 +122,7 @@ export function timedSearch(
         ...(warm ? { from: bestChosen!, hottest: WARM_HOTTEST } : {}),
       },
     );
-    const plan = orderAndFinish(start, options, prices, chosen, random, {
+    const plan = orderAndFinish(start, options, prices, chosen, {
       target,
       maxSeconds,
       mostMoves,
@@ -173,7 +175,6 @@ function orderAndFinish(
   options: SearchOptions,
   prices: MovePrices,
   chosen: readonly ChosenMove[],
-  random: Random,
   limits: Limits,
 ): Plan {
   if (chosen.length === 0) {
@@ -185,7 +186,11 @@ function orderAndFinish(
     move: moveFrom(start, instance, kind, target),
     seconds,
   }));
-  const order = bestOrder(start, timed, { tries, random, ignoreSoftErrors: options.ignoreSoftErrors });
+  const order = bestOrder(start, timed, {
+    tries,
+    random: seededRandom(ORDER_SEED),
+    ignoreSoftErrors: options.ignoreSoftErrors,
+  });
   let moves = order.moves;
   const { maxSeconds } = limits;
   // What would end too late falls out; later moves on the same nodes end later still, so that nothing is missing.
@@ -271,9 +276,8 @@ export function reorderMoves(
   moves: readonly Move[],
   prices: MovePrices,
   options: SearchOptions,
-  seed: number,
 ): Move[] {
-  return reorder(start, replay(start, moves, prices), prices, options, seededRandom(seed), 1).moves;
+  return reorder(start, replay(start, moves, prices), prices, options, 1).moves;
 }
 
 /** The same moves in the best order that is found. */
@@ -282,7 +286,6 @@ function reorder(
   plan: Plan,
   prices: MovePrices,
   { ignoreSoftErrors }: SearchOptions,
-  random: Random,
   effort: number,
 ): Plan {
   if (plan.moves.length === 0) return plan;
@@ -291,7 +294,7 @@ function reorder(
     seconds: prices.typical(move.instance, move.kind, move.target),
   }));
   const tries = ordersToTry(timed.length, effort);
-  const order = bestOrder(start, timed, { tries, random, ignoreSoftErrors });
+  const order = bestOrder(start, timed, { tries, random: seededRandom(ORDER_SEED), ignoreSoftErrors });
   if (order.stuck.length > 0 || order.makespan >= plan.seconds) return plan;
   return replay(start, order.moves, prices);
 }

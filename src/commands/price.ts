@@ -55,10 +55,7 @@ async function run(clusterFile: string, planFile: string, options: Options, cont
   const given = parseForeignPlan(await readTextFile(planFile), model, planFile);
   const costs = await moveCostsOf(options, context);
   const prices = await MovePrices.ask(model, costs, 0.5);
-  const moves =
-    options.keepOrder === true
-      ? given
-      : reorderMoves(model, given, prices, defaultSearchOptions, options.seed);
+  const moves = options.keepOrder === true ? given : reorderMoves(model, given, prices, defaultSearchOptions);
   const { document } = await buildPlan(model, moves, costs, { seed: options.seed });
   const asGiven = await jobsetSeconds(model, given, costs);
   for (const line of [...remarks, ...(document.warnings ?? [])])

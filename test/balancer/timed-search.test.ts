@@ -248,7 +248,7 @@ describe('schedules', () => {
     const start = new GroupModel(clusterOf(81, 7, 6), { group: 0 });
     const given = blindSearch(start.copy(), defaultSearchOptions).steps.map((step) => step.move);
     const prices = await MovePrices.ask(start, costs, 0.5);
-    const better = reorderMoves(start, given, prices, defaultSearchOptions, 1);
+    const better = reorderMoves(start, given, prices, defaultSearchOptions);
     const time = (order: readonly Move[]): number =>
       playOrder(
         movesBefore(order),

@@ -215,7 +215,7 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
     const prices = await MovePrices.ask(start, plain, 0.5);
     const ours = timedSearch(start, ownOptions, prices, { seed: 1, reference: hbalMoves });
     const cpu = cpuSeconds() - cpuBefore;
-    const alonePlan = reorderMoves(start, hbalMoves, prices, search, 1);
+    const alonePlan = reorderMoves(start, hbalMoves, prices, search);
     const gain = hbal.scoreBefore - hbal.scoreAfter;
     const row = {
       time: [] as number[],
@@ -276,10 +276,11 @@ function computingTime(all: readonly Case[]): void {
   const folder = mkdtempSync(join(tmpdir(), 'movecast-marks-'));
   print('nodes / instances | options | hbal CPU s | ours CPU s | ratio');
   const programs: [string, string[]][] = [
-    ['s03', ['-l', '5']],
-    ['s05', ['-l', '2']],
-    ['m01', ['-l', '1']],
-    ['l01', ['--no-disk-moves', '-l', '2']],
+    ['s03', []],
+    ['s05', ['-l', '30']],
+    ['m01', ['-l', '3']],
+    ['l01', ['--no-disk-moves', '-l', '4']],
+    ['l01', ['--select-instances=inst-00002.dc1.example.com', '-l', '1']],
   ];
   for (const [name, options] of programs) {
     const found = all.find((one) => one.name.startsWith(`${name} `));

@@ -27,7 +27,7 @@ for (const [name, candidate] of Object.entries(choice))
 async function leaveOneOutNetworks(): Promise<Map<string, NetworkWeights>> {
   const tensorFlow = await loadTensorFlow();
   console.log(`TensorFlow.js computes with its backend ${tensorFlow.backend}`);
-  const networks = new Map<string, NetworkWeights>();
+  const ofGroups = new Map<string, NetworkWeights>();
   for (const group of new Set(series.map((one) => one.group))) {
     const startedMs = performance.now();
     const rows = seriesRows(
@@ -35,12 +35,12 @@ async function leaveOneOutNetworks(): Promise<Map<string, NetworkWeights>> {
       SEED,
     );
     const model = await trainSeriesNetwork(tensorFlow, rows, SEED);
-    networks.set(group, weightsOf(model));
+    ofGroups.set(group, weightsOf(model));
     model.dispose();
     const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
     console.log(`  trained without ${group}: ${rows.targets.length} rows in ${seconds} s`);
   }
-  return networks;
+  return ofGroups;
 }
 
 function printSeries(): void {

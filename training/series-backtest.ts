@@ -136,6 +136,9 @@ const TIE_SHARE = 0.01;
 /** A candidate whose 90 % bands hold less than this is not chosen. */
 const LEAST_COVERED_90 = 0.85;
 
+/** A network brings weights that have to be trained and kept: so many series of a class must speak for it, not one. */
+const FEWEST_SERIES_FOR_NETWORK = 3;
+
 /** The candidate with the least loss in each class that was seen, of those whose bands keep their word, and why. */
 export function chosen(scores: readonly ClassScore[]): {
   choice: Partial<Record<SeriesClass, SeriesCandidateName>>;
@@ -144,9 +147,12 @@ export function chosen(scores: readonly ClassScore[]): {
   const choice: Partial<Record<SeriesClass, SeriesCandidateName>> = {};
   const reasons: Record<string, string> = {};
   for (const name of seriesClasses) {
-    const held = scores
+    const own = scores
       .filter((score) => score.class === name && score.covered90 >= LEAST_COVERED_90)
       .sort((a, b) => a.relativeLoss - b.relativeLoss);
+    const held = own.filter(
+      (score) => !score.candidate.includes('network') || score.series >= FEWEST_SERIES_FOR_NETWORK,
+    );
     const best = held[0];
     if (best === undefined) continue;
     const mixture = held.find(({ candidate }) => candidate === 'mixture');
@@ -157,6 +163,10 @@ export function chosen(scores: readonly ClassScore[]): {
       taken === best
         ? `the least loss, ${best.relativeLoss.toFixed(3)}`
         : `its loss, ${taken.relativeLoss.toFixed(3)}, is within 1 % of the least, ${best.relativeLoss.toFixed(3)} of ${best.candidate}`;
+    const first = own[0]!;
+    if (first !== best)
+      reasons[name] +=
+        ` (${first.candidate} had ${first.relativeLoss.toFixed(3)}, but only ${first.series} series speak for it)`;
   }
   return { choice, reasons };
 }

@@ -231,10 +231,10 @@ function asText(
   return lines.join('\n');
 }
 
-function headline(link: string, cluster: string, { capacityMbps }: LinkForecast): string {
+function headline(link: string, cluster: string, { capacityMbps, availableMbps }: LinkForecast): string {
   const capacity =
     capacityMbps === undefined
-      ? 'capacity not known (name it with --capacity to see what is left)'
+      ? `capacity not known${availableMbps === undefined ? ' (name it with --capacity to see what is left)' : ''}`
       : `capacity ${mbps(capacityMbps)} Mbit/s`;
   return plain(`${link} in cluster ${cluster}, ${capacity}`);
 }

@@ -289,8 +289,10 @@ const keyOf = (cluster: string, evidence: LinkEvidence, name: string): string =>
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** A whole number scattered over 32 bits (Knuth's multiplicative hash), so that turns keep no time with the sampling. */
+/** A whole number scattered over 32 bits (the last steps of MurmurHash3), so that turns keep no time with the sampling. */
 const scattered = (n: number): number => {
-  const x = Math.imul(n >>> 0, 2_654_435_761) >>> 0;
-  return (x ^ (x >>> 15)) >>> 0;
+  let x = n >>> 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b);
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35);
+  return (x ^ (x >>> 16)) >>> 0;
 };

@@ -107,7 +107,6 @@ export class Decomposition implements SeriesModel {
 
   /** What the time of day and the day of the week add to the level. */
   season(bin: number): number {
-    const s = this.state;
     const day = this.daySum + 2 * slotOfDay(bin, this.stepMs, this.slots);
     const week = this.weekSum + 2 * dayOfWeek(bin, this.stepMs);
     return this.shrunk(day, SEASON_PRIOR) + this.shrunk(week, this.levelSteps);

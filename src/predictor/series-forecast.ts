@@ -1,6 +1,6 @@
 import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import { SeriesBands } from './series-bands.js';
-import { pointModels, type PointModelName } from './series-candidates.js';
+import { pointModels } from './series-candidates.js';
 import { CHOICE } from './series-choice.js';
 import { SeriesClassifier, type SeriesClass } from './series-class.js';
 import type { SeriesModel } from './series-model.js';
@@ -14,7 +14,7 @@ export interface SeriesSample {
   value: number;
 }
 
-/** Every way to forecast that a backtest compares. `mixture` is the mean of the quantiles of MIXED. */
+/** Every way to forecast that a backtest compares. A mixture is the weighted mean of the quantiles of MIXED. */
 export const seriesCandidates = [
   'last-value',
   'seasonal-naive',
@@ -23,12 +23,16 @@ export const seriesCandidates = [
   'decomposition',
   'network',
   'mixture',
+  'mixture-with-network',
 ] as const;
 export type SeriesCandidateName = (typeof seriesCandidates)[number];
 
-/** What `mixture` is the mean of: models that err differently. */
-const MIXED: readonly PointModelName[] = ['last-value', 'hour-of-week', 'holt-winters', 'decomposition'];
-
+/** What the mixtures are means of: models that err differently. */
+const MIXED = {
+  mixture: ['last-value', 'hour-of-week', 'holt-winters', 'decomposition'],
+  'mixture-with-network': ['last-value', 'hour-of-week', 'holt-winters', 'decomposition', 'network'],
+} as const;
+const isMixture = (name: SeriesCandidateName): name is keyof typeof MIXED => name in MIXED;
 /** A model weighs in the mixture as the inverse of its last errors' mean size, to this power: half the errors, sixteen times the say. */
 const MIXTURE_SHARPNESS = 4;
 /** In fourth roots; keeps the weight of a model that never erred finite. */
@@ -60,7 +64,7 @@ export interface SeriesForecastOptions {
 }
 
 interface Member {
-  name: Exclude<SeriesCandidateName, 'mixture'>;
+  name: Exclude<SeriesCandidateName, keyof typeof MIXED>;
   model: SeriesModel;
   bands: SeriesBands;
 }
@@ -150,30 +154,21 @@ export class SeriesForecast {
 
   private ofCandidate(name: SeriesCandidateName, bin: number, out: Float64Array): void {
     const steps = bin - this.lastBin;
-    if (name !== 'mixture') {
-      this.ofMember(
-        this.members.find((member) => member.name === name)!,
-        bin,
-        steps,
-        out,
-      );
+    if (!isMixture(name)) {
+      this.members.find((member) => member.name === name)!.bands.quantiles(bin, steps, out);
       return;
     }
+    const mixed: readonly Member['name'][] = MIXED[name];
     out.fill(0);
     let total = 0;
-    for (const member of this.members) {
-      if (!MIXED.includes(member.name as PointModelName)) continue;
-      const weight = Math.max(SMALLEST_SPREAD, member.bands.spread(steps)) ** -MIXTURE_SHARPNESS;
-      this.ofMember(member, bin, steps, this.part);
+    for (const { name: part, bands } of this.members) {
+      if (!mixed.includes(part)) continue;
+      const weight = Math.max(SMALLEST_SPREAD, bands.spread(steps)) ** -MIXTURE_SHARPNESS;
+      bands.quantiles(bin, steps, this.part);
       total += weight;
       for (let j = 0; j < LEVELS; j++) out[j] = out[j]! + weight * this.part[j]!;
     }
     for (let j = 0; j < LEVELS; j++) out[j] = out[j]! / total;
-  }
-
-  private ofMember({ model, bands }: Member, bin: number, steps: number, out: Float64Array): void {
-    if (model instanceof SeriesNetwork) model.quantiles(bin, out);
-    else bands.quantiles(bin, steps, out);
   }
 
   /** Fourth roots → what is measured, ordered and within what can be believed. */
@@ -209,7 +204,7 @@ export class SeriesForecast {
     this.stepMs = stepMs;
     this.classifier = new SeriesClassifier(stepMs);
     const names = Object.values(this.choice).flatMap((name): readonly Member['name'][] =>
-      name === 'mixture' ? MIXED : [name],
+      isMixture(name) ? MIXED[name] : [name],
     );
     this.members = [...new Set(names)].map((name) => {
       const model = this.newModel(name);

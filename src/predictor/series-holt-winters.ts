@@ -18,7 +18,7 @@ const BETA = 0.05;
 /** A trend loses a tenth of itself a step: it bends a forecast for an hour or two and never carries it away. */
 const PHI = 0.9;
 /** A season is learnt over about ten days of one value a slot. */
-const GAMMA = 0.1;
+const GAMMA = 0.05;
 /** Half hours: fine enough for a working day, coarse enough to be seen several times in a few days. */
 const MOST_SLOTS = 48;
 /** A surprise counts as at most so many times its usual size. */
@@ -28,7 +28,7 @@ const SCALE_MEMORY = 0.97;
 /** How slowly the record of each smoother is forgotten. */
 const RECORD_MEMORY = 0.98;
 /** A forecast this many steps ahead is kept open to judge smoothers on what is further off. */
-const FAR_STEPS = 12;
+const FAR_STEPS = 36;
 /** The usual size of a surprise is never smaller than this share of the level, so that an idle link can wake. */
 const SMALLEST_SCALE_SHARE = 0.01;
 const SMALLEST_SCALE = 1e-6;
@@ -87,7 +87,7 @@ export class HoltWinters implements SeriesModel {
       const carried = dampedSum(steps) * s[at + TREND]!;
       s[at + LEVEL] = s[at + LEVEL]! + carried + alpha * cut;
       s[at + TREND] = PHI ** steps * s[at + TREND]! + alpha * BETA * cut;
-      s[at + SEASON + slot] = s[at + SEASON + slot]! + GAMMA * (1 - alpha) * cut;
+      s[at + SEASON + slot] = s[at + SEASON + slot]! + GAMMA * cut;
     }
     s[LAST_BIN] = bin;
     s[COUNT] = s[COUNT]! + 1;

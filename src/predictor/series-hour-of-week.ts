@@ -22,6 +22,9 @@ export class HourOfWeekMedian implements SeriesModel {
   readonly state: Float64Array;
   private readonly rings: { at: number; size: number }[] = [];
   private readonly sorted = new Float64Array(KEPT_OF_ALL);
+  private readonly medians: Float64Array;
+  /** The count of a ring when its median was worked out. */
+  private readonly medianOf: Float64Array;
   private readonly hours: number;
   private readonly perVisit: number;
 
@@ -37,6 +40,8 @@ export class HourOfWeekMedian implements SeriesModel {
     for (let i = 0; i < this.hours; i++) addRing(KEPT_OF_HOUR);
     addRing(KEPT_OF_ALL);
     this.state = new Float64Array(at);
+    this.medians = new Float64Array(this.rings.length);
+    this.medianOf = new Float64Array(this.rings.length).fill(NaN);
   }
 
   learn(bin: number, value: number): void {
@@ -71,10 +76,13 @@ export class HourOfWeekMedian implements SeriesModel {
     this.state[at] = count + 1;
   }
 
+  /** Kept until the ring changes, told by its count; worked out anew after a restore. */
   private median(ring: number): number {
+    if (this.medianOf[ring] === this.count(ring)) return this.medians[ring]!;
     const { at, size } = this.rings[ring]!;
     const count = Math.min(size, this.state[at]!);
     this.sorted.set(this.state.subarray(at + 1, at + 1 + count));
-    return medianInPlace(this.sorted, count);
+    this.medianOf[ring] = this.count(ring);
+    return (this.medians[ring] = medianInPlace(this.sorted, count));
   }
 }

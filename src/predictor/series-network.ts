@@ -43,7 +43,9 @@ const HEAD = RING + WINDOW;
 /**
  * A small network across series, run by plain loops over typed arrays; TensorFlow.js trains it and is never loaded here.
  * It sees the last values, running means, what decomposition and the day before say of the target, the time of day and
- * the distance, all relative to the series' own level and scale, and says the quantiles relative to decomposition's point.
+ * the distance, all relative to the series' own level and scale, and says quantiles relative to decomposition's point. The
+ * middle one is its point; in a forecast its bands are its own last errors, as every model's, since those that it was
+ * trained to say hold too little on series it has never seen.
  */
 export class SeriesNetwork implements SeriesModel {
   readonly state: Float64Array;

@@ -1,0 +1,202 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { CHOICE } from '../../src/predictor/series-choice.js';
+import { forwardPass, SERIES_FEATURES } from '../../src/predictor/series-network.js';
+import {
+  backtestSeries,
+  chosen,
+  pinballLoss,
+  scoresByClass,
+  type ClassScore,
+} from '../../training/series-backtest.js';
+import { readLabSeries, readNabSeries, type NamedSeries } from '../../training/series-data.js';
+import {
+  loadLayersModel,
+  saveLayersModel,
+  seriesRows,
+  trainSeriesNetwork,
+  weightsOf,
+} from '../../training/series-network-training.js';
+import {
+  loadTensorFlow,
+  putBackUtilHelpers,
+  type TensorFlowBackend,
+} from '../../training/series-tensorflow.js';
+
+const STEP_MS = 300_000;
+const wave = (n: number, name = 'wave'): NamedSeries => ({
+  name,
+  group: name,
+  samples: Array.from({ length: n }, (_, i) => ({
+    atMs: Date.UTC(2026, 0, 5) + i * STEP_MS,
+    value: 300 + 200 * Math.sin((2 * Math.PI * i) / 288) + 30 * Math.sin(i * 7.3),
+  })),
+});
+
+describe('the backtest of series', () => {
+  it('weighs a miss above by the level and one below by what is left of it', () => {
+    expect(pinballLoss(10, 8, 0.9)).toBeCloseTo(1.8);
+    expect(pinballLoss(8, 10, 0.9)).toBeCloseTo(0.2);
+  });
+
+  it('looks at nothing that came after an origin: what follows the scored times does not change a score', () => {
+    const series = wave(1200);
+    const cut = { ...series, samples: series.samples.slice(0, 900) };
+    const poisoned = {
+      ...series,
+      samples: series.samples.map((sample, i) => (i < 900 ? sample : { ...sample, value: 1e9 })),
+    };
+    // The same origins and targets: all of the cut series lies before the poison.
+    const first = backtestSeries(cut, 'mixture');
+    const again = backtestSeries({ ...poisoned, samples: poisoned.samples.slice(0, 900) }, 'mixture');
+    expect(again).toEqual(first);
+  });
+
+  it('finds that decomposition beats the naive marks on a daily wave', () => {
+    const loss = (name: 'decomposition' | 'last-value' | 'seasonal-naive'): number =>
+      backtestSeries(wave(2000), name).pinball;
+    expect(loss('decomposition')).toBeLessThan(0.6 * loss('last-value'));
+    expect(loss('decomposition')).toBeLessThan(loss('seasonal-naive'));
+  });
+
+  it('chooses the least loss, the mixture at a tie, no network for one series alone and none whose bands break their word', () => {
+    const score = (
+      candidate: ClassScore['candidate'],
+      relativeLoss: number,
+      series = 1,
+      covered90 = 0.9,
+    ): ClassScore => ({
+      class: 'steady',
+      candidate,
+      series,
+      relativeLoss,
+      covered80: 0.8,
+      covered90,
+    });
+    const of = (...scores: ClassScore[]) => chosen(scores).choice.steady;
+    expect(of(score('mixture', 0.8), score('holt-winters', 0.7))).toBe('holt-winters');
+    expect(of(score('mixture', 0.705), score('holt-winters', 0.7))).toBe('mixture');
+    expect(of(score('mixture', 0.8), score('network', 0.6))).toBe('mixture');
+    expect(of(score('mixture', 0.8, 3), score('network', 0.6, 3))).toBe('network');
+    expect(of(score('mixture', 0.8), score('decomposition', 0.6, 1, 0.7))).toBe('mixture');
+  });
+
+  it('beats the naive marks with the choice that is served, on every public series', () => {
+    for (const series of readNabSeries('data/nab-aws')) {
+      const naive = backtestSeries(series, 'last-value');
+      const served = backtestSeries(series, CHOICE[naive.class]);
+      expect(served.pinball).toBeLessThan(naive.pinball);
+      expect(served.covered90).toBeGreaterThan(0.85);
+    }
+  });
+
+  it('gathers scores of series by their class', () => {
+    const of = (series: string, candidate: 'last-value' | 'mixture', pinball: number) => ({
+      series,
+      candidate,
+      class: 'steady' as const,
+      forecasts: 1,
+      pinball,
+      covered80: 0.8,
+      covered90: 0.9,
+    });
+    const [, mixture] = scoresByClass([
+      of('a', 'last-value', 1),
+      of('a', 'mixture', 0.5),
+      of('b', 'last-value', 10),
+      of('b', 'mixture', 8),
+    ]);
+    expect(mixture).toMatchObject({ candidate: 'mixture', series: 2 });
+    expect(mixture!.relativeLoss).toBeCloseTo(Math.sqrt(0.5 * 0.8));
+  });
+});
+
+describe('the series that are shipped', () => {
+  it('are read whole: five public ones, and the links of the laboratory with their days stretched out', () => {
+    const nab = readNabSeries('data/nab-aws');
+    expect(nab).toHaveLength(5);
+    expect(nab.reduce((sum, { samples }) => sum + samples.length, 0)).toBe(18_767);
+    const lab = readLabSeries('data/qemu-lab/link-samples.csv');
+    expect(lab).toHaveLength(18);
+    const day = lab.find(({ name }) => name === 'lab-s3-day node-a:egress')!.samples;
+    expect(day[1]!.atMs - day[0]!.atMs).toBe(600_000);
+  });
+});
+
+describe('the network across series', () => {
+  const rows = seriesRows([wave(1500), wave(900, 'other')], 1);
+
+  it('is trained on the same rows from the same seed, each finite', () => {
+    expect(rows).toEqual(seriesRows([wave(1500), wave(900, 'other')], 1));
+    expect(rows.inputs).toHaveLength(rows.targets.length * SERIES_FEATURES);
+    expect([...rows.inputs, ...rows.targets].every(Number.isFinite)).toBe(true);
+  });
+
+  it('gives the same weights from the same seed, and leaves no tensor behind', async () => {
+    const tf = await loadTensorFlow('wasm');
+    const before = tf.core.memory().numTensors;
+    const few = { inputs: rows.inputs.slice(0, 256 * SERIES_FEATURES), targets: rows.targets.slice(0, 256) };
+    const weights = [];
+    for (let k = 0; k < 2; k++) {
+      const model = await trainSeriesNetwork(tf, few, 7);
+      weights.push(weightsOf(model));
+      model.dispose();
+    }
+    expect(weights[1]).toEqual(weights[0]);
+    expect(tf.core.memory().numTensors).toBe(before);
+  });
+
+  it.each(['wasm', 'cpu'] as TensorFlowBackend[])(
+    'saved once is loaded by %s, and our own forward pass equals it to 1e-6',
+    async (backend) => {
+      const trainer = await loadTensorFlow('wasm');
+      const few = {
+        inputs: rows.inputs.slice(0, 128 * SERIES_FEATURES),
+        targets: rows.targets.slice(0, 128),
+      };
+      const trained = await trainSeriesNetwork(trainer, few, 3);
+      const file = JSON.parse(JSON.stringify(await saveLayersModel(trainer, trained))) as Awaited<
+        ReturnType<typeof saveLayersModel>
+      >;
+      const weights = weightsOf(trained);
+      trained.dispose();
+      const tf = await loadTensorFlow(backend);
+      expect(tf.core.getBackend()).toBe(backend);
+      const model = await loadLayersModel(tf, file);
+      const x = tf.core.tensor2d(few.inputs, [128, SERIES_FEATURES]);
+      const theirs = (model.predict(x) as typeof x).dataSync();
+      const layers = weights.layers.map(({ kernel, bias, outputs }) => ({
+        kernel: Float32Array.from(kernel),
+        bias: Float32Array.from(bias),
+        out: new Float32Array(outputs),
+      }));
+      for (let i = 0; i < 128; i++) {
+        const ours = forwardPass(layers, few.inputs.slice(i * SERIES_FEATURES, (i + 1) * SERIES_FEATURES));
+        ours.forEach((value, j) => expect(Math.abs(value - theirs[i * 5 + j]!)).toBeLessThan(1e-6));
+      }
+      x.dispose();
+      model.dispose();
+    },
+  );
+
+  it('puts back what newer versions of Node took from util, and nothing that is there', () => {
+    const kept = (): boolean => true;
+    const util: Record<string, unknown> = { isArray: kept };
+    putBackUtilHelpers(util);
+    expect(util['isArray']).toBe(kept);
+    expect((util['isNullOrUndefined'] as (value: unknown) => boolean)(null)).toBe(true);
+    expect((util['isNullOrUndefined'] as (value: unknown) => boolean)(0)).toBe(false);
+  });
+
+  it('is trained by TensorFlow.js alone: nothing in src imports it', () => {
+    const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) =>
+      file.endsWith('.ts'),
+    );
+    expect(files.length).toBeGreaterThan(50);
+    for (const file of files) {
+      const text = readFileSync(join('src', file), 'utf8');
+      expect(text).not.toMatch(/@tensorflow|series-tensorflow|series-network-training/);
+    }
+  });
+});

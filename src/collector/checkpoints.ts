@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { makeFolders } from '../store/folders.js';
 import type { TextMark } from './text-input.js';
 
 /** How far an appended log was read: everything before is safe in the store. */
@@ -108,7 +109,7 @@ export class Checkpoints {
     const content: CheckpointsFile = { format: FORMAT, entries: Object.fromEntries(merged) };
     const temporary = `${this.#path}.${process.pid}.tmp`;
     try {
-      mkdirSync(dirname(this.#path), { recursive: true });
+      makeFolders(dirname(this.#path));
       const file = await open(temporary, 'w', 0o600); // a parser's state may hold lines of the log
       try {
         await file.writeFile(JSON.stringify(content));

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { makeFolders } from '../store/folders.js';
 import { maskCredentials } from './credentials.js';
 
 /** A line that cannot become a record, as it stands in the rejects file. */
@@ -49,7 +49,7 @@ export class RejectsFile {
     this.#waiting = [];
     try {
       if (this.#handle === undefined) {
-        mkdirSync(dirname(this.path), { recursive: true });
+        makeFolders(dirname(this.path));
         this.#handle = await open(this.path, 'a');
       }
       await this.#handle.appendFile(lines);

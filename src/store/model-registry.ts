@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import { UserError, systemErrorSentence } from '../domain/errors.js';
+import { makeFolders } from './folders.js';
 
 /**
  * The folder of registered models: `<root>/<name>/<version>/{model.json, card.md, metrics.json}`, and
@@ -50,6 +52,9 @@ const LONGEST_HISTORY = 100;
  * const files = await registry.read(await registry.resolve('default'));
  */
 export class ModelRegistry {
+  /** The change of what is in service that is under way, so that changes asked for at once follow each other. */
+  private changing: Promise<unknown> = Promise.resolve();
+
   constructor(readonly root: string) {}
 
   /** Every version of every model, by name, then by version; an absent folder holds none. */
@@ -135,7 +140,7 @@ export class ModelRegistry {
     if (await isFolder(folder)) throw taken;
     let unfinished: string | undefined;
     try {
-      await mkdir(join(this.root, name), { recursive: true });
+      makeFolders(join(this.root, name));
       unfinished = await mkdtemp(join(this.root, name, UNFINISHED_PREFIX));
       await writeFile(join(unfinished, MODEL_FILE), `${JSON.stringify(files.model)}\n`);
       await writeFile(join(unfinished, CARD_FILE), files.card);
@@ -152,7 +157,11 @@ export class ModelRegistry {
   }
 
   /** Puts a version in service; the one before stays in the history. */
-  async promote(name: string, version: string): Promise<void> {
+  promote(name: string, version: string): Promise<void> {
+    return this.afterOthers(() => this.putInService(name, version));
+  }
+
+  private async putInService(name: string, version: string): Promise<void> {
     await this.known(name, version);
     const before = await this.currentVersion(name);
     if (before === version) return;
@@ -164,7 +173,11 @@ export class ModelRegistry {
   }
 
   /** Puts the version back in service that was there before, and returns it. */
-  async rollback(name: string): Promise<RegisteredModel> {
+  rollback(name: string): Promise<RegisteredModel> {
+    return this.afterOthers(() => this.takeBack(name));
+  }
+
+  private async takeBack(name: string): Promise<RegisteredModel> {
     if (!SAFE_NAME.test(name) || !(await isFolder(join(this.root, name)))) return this.resolve(name); // throws
     const history = await this.history(name);
     const versions = await this.versions(name);
@@ -212,6 +225,12 @@ export class ModelRegistry {
     return this.register(name ?? basename(dirname(folder)), version ?? basename(folder), files);
   }
 
+  private afterOthers<T>(change: () => Promise<T>): Promise<T> {
+    const changed = this.changing.then(change);
+    this.changing = changed.catch(() => undefined);
+    return changed;
+  }
+
   private folder(name: string, version: string): string {
     return join(this.root, name, version);
   }
@@ -249,7 +268,7 @@ export class ModelRegistry {
   /** One small file of lines, replaced in one step. */
   private async write(name: string, file: string, lines: readonly string[]): Promise<void> {
     const path = join(this.root, name, file);
-    const unfinished = `${join(this.root, name, UNFINISHED_PREFIX)}${file}-${process.pid}`;
+    const unfinished = `${join(this.root, name, UNFINISHED_PREFIX)}${file}-${randomUUID()}`;
     try {
       await writeFile(unfinished, lines.map((line) => `${line}\n`).join(''));
       await rename(unfinished, path);

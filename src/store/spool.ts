@@ -1,9 +1,9 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import Database from 'libsql';
 import { UserError, systemErrorSentence } from '../domain/errors.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
+import { makeFolders } from './folders.js';
 import type { KeptPrediction } from './store.js';
 
 /** What may wait in the spool, by kind. */
@@ -44,7 +44,7 @@ export class Spool {
   static open(path: string, limitMib: number = DEFAULT_SPOOL_MIB): Spool {
     let database: Database.Database | undefined;
     try {
-      mkdirSync(dirname(path), { recursive: true });
+      makeFolders(dirname(path));
       database = new Database(path);
       database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       database.exec(

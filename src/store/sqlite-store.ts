@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as yieldToOthers, setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
@@ -7,6 +6,7 @@ import { DEFAULT_CLUSTER, finishMs, startMs, type MoveRecord } from '../domain/m
 import type { Prediction } from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
 import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
+import { makeFolders } from './folders.js';
 import {
   COARSE_SPAN_MS,
   coarseBefore,
@@ -156,7 +156,7 @@ export class SqliteStore implements Store {
     const url = `sqlite:${path}`;
     if (path !== ':memory:') {
       try {
-        mkdirSync(dirname(path), { recursive: true });
+        makeFolders(dirname(path));
       } catch (error) {
         throw new UserError(
           'store-unavailable',

@@ -113,6 +113,16 @@ describe('the model registry', () => {
     await expect(registry.rollback('nobody')).rejects.toMatchObject({ code: 'not-found' });
   });
 
+  it('takes promotions asked for at once one after the other, and forgets none of them', async () => {
+    const versions = ['1', '2', '3', '4'];
+    for (const version of versions) await registry.register('default', version, files);
+    await Promise.all(versions.map((version) => registry.promote('default', version)));
+    expect(await registry.currentVersion('default')).toBe('4');
+    for (const before of ['3', '2', '1'])
+      expect(await registry.rollback('default')).toMatchObject({ version: before, current: true });
+    expect(readdirSync(join(root, 'models', 'default'))).toEqual([...versions, 'current', 'history']);
+  });
+
   it.each(['..', '.', '', 'a/b', '../x', '.hidden', 'a\nb', 'a\\b', 'x'.repeat(101)])(
     'refuses %j as a name and as a version',
     async (bad) => {

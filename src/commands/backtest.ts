@@ -6,6 +6,7 @@ import { backtest, FIRST_ORIGIN_MOVES, protocols, type Protocol } from '../../tr
 import { candidates } from '../../training/candidates/candidates.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { refuseInputAsOutput } from './output-file.js';
 import { startProgress } from './progress.js';
 import { seedOption, trainingData, type TrainingDataOptions } from './training-data.js';
 
@@ -43,6 +44,11 @@ export function backtestCommand(context: Context): Command {
 }
 
 async function run(options: Options, context: Context): Promise<void> {
+  await refuseInputAsOutput(
+    '--out',
+    options.out,
+    [options.records, options.linkSamples, options.instanceSamples].flatMap((files) => files ?? []),
+  );
   const data = await trainingData(options, context);
   const wanted = options.candidates;
   const unknown = wanted?.find((name) => !candidates.some((candidate) => candidate.name === name));

@@ -23,6 +23,7 @@ import { openStore } from '../store/open-store.js';
 import type { SpoolEvent } from '../store/spooled-store.js';
 import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { refuseInputAsOutput } from './output-file.js';
 import { startProgress, type Progress } from './progress.js';
 
 interface CollectOptions extends CommonOptions {
@@ -120,6 +121,9 @@ async function collect(
   const remark = (sentence: string): void => {
     if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
   };
+  const read = [...plan.inputs.files.map(({ path }) => path), ...(options.snapshot ?? [])];
+  if (options.dryRun !== true) await refuseInputAsOutput('--out', options.out, read);
+  await refuseInputAsOutput('--rejects', options.rejects, read);
   const rejects = new RejectsFile(options.rejects ?? rejectsPathOf(options));
   const target = await openTarget(context, options, (event) => tellSpool(event, rejects, remark));
   const isFollowing = options.follow === true;
@@ -480,7 +484,7 @@ async function fileTarget(path: string): Promise<Target> {
     new UserError('cannot-write', `${systemErrorSentence(error, path)}; name another file with --out`);
   let failed: unknown;
   file.on('error', (error) => {
-    failed = error;
+    failed ??= error;
   });
   try {
     await once(file, 'open');
@@ -497,7 +501,7 @@ async function fileTarget(path: string): Promise<Target> {
     checkpointsPath: undefined,
     close: () =>
       new Promise<void>((resolve, reject) => {
-        file.end((error?: Error | null) => (error ? reject(cannotWrite(error)) : resolve()));
+        file.end((error?: Error | null) => (error ? reject(cannotWrite(failed ?? error)) : resolve()));
       }),
   };
 }

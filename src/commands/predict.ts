@@ -12,6 +12,7 @@ import { ModelRegistry } from '../store/model-registry.js';
 import { openStore } from '../store/open-store.js';
 import { DEFAULT_STORE_URL } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { refuseInputAsOutput } from './output-file.js';
 import { predictionText } from './prediction-text.js';
 import { startProgress } from './progress.js';
 import { readRecords, remarkRejected, requestRows, type Rejected } from './table-input.js';
@@ -83,6 +84,10 @@ function numberOf(text: string): number {
 }
 
 async function run(options: Options, context: Context): Promise<void> {
+  await refuseInputAsOutput('--out', options.out, [
+    ...(options.requests === undefined ? [] : [options.requests]),
+    ...(options.history ?? []),
+  ]);
   const registry = new ModelRegistry(options.models);
   const files = await registry.read(await registry.resolve(options.model));
   const predictor = loadPredictor(files.model);

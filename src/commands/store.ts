@@ -17,6 +17,7 @@ import { openStore } from '../store/open-store.js';
 import { openParquetTable, writeParquetTable } from '../store/parquet-table.js';
 import type { SampleFilter, Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { refuseInputAsOutput } from './output-file.js';
 import { startProgress } from './progress.js';
 
 const STANDARD_STREAM = '-';
@@ -144,6 +145,7 @@ async function exportTable(context: Context, options: ExportOptions): Promise<vo
   const format = options.format ?? formatOf(out);
   if (format === 'parquet' && out === STANDARD_STREAM)
     throw new UserError('usage', 'Parquet cannot be written to standard output; name a file with --out');
+  await refuseInputAsOutput('--out', out, filesOfStore(options.store));
   const range: SampleFilter = {};
   const fromMs = optionTime(options.from, '--from');
   const toMs = optionTime(options.to, '--to');
@@ -168,6 +170,13 @@ async function exportTable(context: Context, options: ExportOptions): Promise<vo
   if (out !== STANDARD_STREAM && options.json === true)
     context.stdout.write(`${JSON.stringify({ file: out, rows })}\n`);
   else if (out !== STANDARD_STREAM) context.stdout.write(`wrote ${rows} ${what} to ${out}\n`);
+}
+
+/** What a SQLite store consists of on the disk; none of it may be written over. */
+function filesOfStore(url: string): string[] {
+  if (!url.startsWith('sqlite:')) return [];
+  const path = url.slice('sqlite:'.length);
+  return [path, `${path}-wal`, `${path}-shm`];
 }
 
 /** The format by the file's ending. */
@@ -226,6 +235,10 @@ async function importFiles(
     paths,
     (name) => recordsSource.ownsFile?.(name) === true || formatOf(name) === 'parquet',
   );
+  await refuseInputAsOutput('--rejects', options.rejects, [
+    ...files.map(({ path }) => path),
+    ...filesOfStore(options.store),
+  ]);
   const rejects = new RejectsFile(options.rejects);
   const progress = startProgress(context, 'Importing', { quiet: options.quiet });
   const collection = await withStore(options.store, async (store) => {
@@ -452,7 +465,7 @@ async function openTarget(context: Context, out: string): Promise<Target> {
   const file = createWriteStream(out);
   let failed: unknown;
   file.on('error', (error) => {
-    failed = error;
+    failed ??= error;
   });
   await once(file, 'open').catch((error: unknown) => {
     throw cannotWrite(error);
@@ -464,7 +477,7 @@ async function openTarget(context: Context, out: string): Promise<Target> {
     },
     close: () =>
       new Promise<void>((resolve, reject) => {
-        file.end((error?: Error | null) => (error ? reject(cannotWrite(error)) : resolve()));
+        file.end((error?: Error | null) => (error ? reject(cannotWrite(failed ?? error)) : resolve()));
       }),
   };
 }

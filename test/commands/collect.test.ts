@@ -6,10 +6,11 @@ import {
   mkdtempSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -134,6 +135,33 @@ describe('collect records', () => {
     ]);
     expect(err).toContain('8 rejected: is not valid JSON; it seems to be cut off (2); ');
     expect(err).toContain(rejects);
+  });
+
+  it.each(['--out', '--rejects'])(
+    'never writes %s over a file that it reads, by whatever name',
+    async (option) => {
+      const path = file('jsonl', `${JSON.stringify(move(1))}\n`);
+      const link = fresh('jsonl');
+      symlinkSync(path, link);
+      for (const name of [path, link, join(folder, '.', 'x', '..', basename(path))]) {
+        const { code, err } = await run(['records', path, option, name, '--store', `sqlite:${fresh('db')}`]);
+        expect({ code, err }).toEqual({
+          code: 2,
+          err: `movecast: ${option} ${name}: would write over what is read; name another file\n`,
+        });
+        expect(readFileSync(path, 'utf8')).toBe(`${JSON.stringify(move(1))}\n`);
+      }
+    },
+  );
+
+  it('says that the disk is full when it is', async () => {
+    if (!existsSync('/dev/full')) return;
+    const path = file('jsonl', `${JSON.stringify(move(1))}\n`.repeat(20_000));
+    const { code, err } = await run(['records', path, '--out', '/dev/full', '--quiet']);
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: 'movecast: /dev/full: no space left on the disk; name another file with --out\n',
+    });
   });
 
   it('counts what is there already as known', async () => {

@@ -75,6 +75,18 @@ describe('movecast store', () => {
     return found;
   };
 
+  it('does not export a store over itself', async () => {
+    const path = url.slice('sqlite:'.length);
+    for (const out of [path, `${path}-wal`]) {
+      const { code, err } = await run('export', '--store', url, '--out', out);
+      expect({ code, err }).toEqual({
+        code: 2,
+        err: `movecast: --out ${out}: would write over what is read; name another file\n`,
+      });
+    }
+    expect(await contentOf(url)).toHaveLength(4);
+  });
+
   it('says what the store holds', async () => {
     const { code, out } = await run('--store', url);
     expect(code).toBe(0);

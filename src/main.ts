@@ -3,7 +3,7 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { packageVersion, processContext, type Context } from './commands/context.js';
-import { UserError } from './domain/errors.js';
+import { systemErrorSentence, UserError } from './domain/errors.js';
 
 /** Every command by its name, loaded only when it is called, so that `movecast --help` and `predict` start at once. */
 const commands: Record<string, { summary: string; load: () => Promise<(context: Context) => Command> }> = {
@@ -120,8 +120,10 @@ const oneSentence = (text: string): string =>
 if (process.argv[1] !== undefined && isThisFile(process.argv[1])) {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0); // the reader, such as `head`, has seen enough
-    throw error;
+    process.stderr.write(`movecast: ${systemErrorSentence(error, 'standard output')}; send it elsewhere\n`);
+    process.exit(1);
   });
+  process.stderr.on('error', () => undefined); // remarks that nobody can read are no reason to leave work undone
   process.exitCode = await main(process.argv.slice(2), processContext());
 }
 

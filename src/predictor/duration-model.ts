@@ -7,7 +7,7 @@ import { KnownInputs } from './known-inputs.js';
 import type { ModelFile } from './model-file.js';
 import { fillMoveFeatures, moveFeatures } from './move-features.js';
 import { Capability, inputsOfRecord, type MoveInputs } from './move-inputs.js';
-import { Level, moveKeys } from './move-keys.js';
+import { Level, moveKeys, MoveKeys } from './move-keys.js';
 import { movePhysics, newPhysicsResult, type PhysicsConstants } from './move-physics.js';
 import { expectedBeyond } from './normal-distribution.js';
 import { calibrated, type Calibration } from './physics-calibration.js';
@@ -143,6 +143,7 @@ export class DurationModel {
   private readonly clusterConstants: Map<string, PhysicsConstants>;
   private readonly calibrations: Map<string, Calibration>;
 
+  private readonly estimateKeys = new MoveKeys();
   // What `center` leaves behind for its callers.
   private readonly physics: PrecopyResult = newPhysicsResult();
   private readonly sum: EffectSum = { mean: 0, variance: 0 };
@@ -189,7 +190,7 @@ export class DurationModel {
 
   /** `inputs` after `fill`. O(1) in the length of the history. */
   estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
-    const keys = moveKeys(inputs);
+    const keys = this.estimateKeys.of(inputs);
     const center = this.center(inputs, keys);
     const scale = sqrt(this.sum.variance + this.noiseVariance(keys));
     const { standard } = this;

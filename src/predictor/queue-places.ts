@@ -9,7 +9,11 @@ import type { Saved } from './saved.js';
 
 const { abs, exp, floor, min } = Math;
 
-const RING_LENGTH = 256;
+/**
+ * So many last moves of a group: about ten batches. Chosen on the parallel moves of the OSIC data (96 against 128 and
+ * 256), the only ones of this kind there are.
+ */
+const RING_LENGTH = 96;
 /** Fewer moves do not show places. */
 const LEAST_MOVES = 24;
 /** More moves at a time than this do not show places any more. */

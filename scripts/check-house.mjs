@@ -1,4 +1,5 @@
-// Checks of the house that no linter knows: who may import whom, pure rooms, no machine's paths, no addresses in the lock.
+// Checks of the house that no linter knows: who may import whom, pure rooms, no machine's paths, no addresses in the lock,
+// no links of a page that lead nowhere.
 // `node scripts/check-house.mjs [folder]` prints each fault with its place and exits 1 when there is one.
 import { readdirSync, readFileSync, existsSync } from 'node:fs';
 import { dirname, join, normalize, relative, sep } from 'node:path';
@@ -83,6 +84,7 @@ function checkRepository() {
   const listed = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' });
   if (listed.status !== 0) return; // not a checkout, such as an unpacked package
   for (const path of listed.stdout.split('\0').filter(Boolean)) {
+    if (path.endsWith('.md') && existsSync(join(root, path))) checkLinks(path);
     if (
       !/\.(ts|mjs|js|json|md|sh|yml|yaml|css|html)$|^\.ci\//.test(path) ||
       path.startsWith('data/') ||
@@ -103,6 +105,15 @@ function checkRepository() {
         )
           faults.push(`${path}:${index + 1}: unfinished`);
       });
+  }
+}
+
+/** Links of a page to other files of the repository must lead somewhere. */
+function checkLinks(path) {
+  const text = readFileSync(join(root, path), 'utf8');
+  for (const [, link] of text.matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+    if (!/^[a-z]+:/.test(link) && !existsSync(join(root, dirname(path), link)))
+      faults.push(`${path}: links to ${link}, which is not there`);
   }
 }
 

@@ -277,7 +277,7 @@ function curve(values: readonly number[], high: number): string {
 const plain = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 
 const mbps = (value: number): string =>
-  value >= 100 ? value.toFixed(0) : value >= 1 ? value.toFixed(1) : value.toFixed(2);
+  value >= 100 || value === 0 ? value.toFixed(0) : value.toFixed(value >= 1 ? 1 : 2);
 
 const spanText = (ms: number): string =>
   ms >= 2 * MS_PER_DAY

@@ -20,6 +20,8 @@ const EGRESS = ':egress';
 const WHOLE_CLUSTER = '*';
 /** Links followed one by one; those seen after that speak through their node and cluster. About 150 KB each. */
 const MOST_SERIES = 2000;
+/** Links that take turns in one series, at most. */
+const MOST_TURNS = 10_000;
 /** Whose turn it is in a series that stands for many links changes this often. */
 const TURN_MS = 300_000;
 const SEPARATOR = '\u001f';
@@ -123,9 +125,15 @@ export class LinkForecasts {
     for (const pooled of node === undefined ? [WHOLE_CLUSTER] : [node, WHOLE_CLUSTER]) {
       const poolKey = keyOf(cluster, evidence, pooled);
       let pool = this.pools.get(poolKey);
-      if (pool === undefined) this.pools.set(poolKey, (pool = { ...this.newFollowed(), turns: new Map() }));
+      if (pool === undefined) {
+        if (this.pools.size >= MOST_SERIES) continue;
+        this.pools.set(poolKey, (pool = { ...this.newFollowed(), turns: new Map() }));
+      }
       let turn = pool.turns.get(name);
-      if (turn === undefined) pool.turns.set(name, (turn = pool.turns.size));
+      if (turn === undefined) {
+        if (pool.turns.size >= MOST_TURNS) continue;
+        pool.turns.set(name, (turn = pool.turns.size));
+      }
       if (scattered(Math.floor(atMs / TURN_MS)) % pool.turns.size === turn)
         learnInto(pool, atMs, sample, isAtLeast);
     }

@@ -28,12 +28,18 @@ const UNREST_MEMORY = 0.98;
 const GROWTH = 1.15;
 
 const LEVELS = QUANTILE_LEVELS.length;
-// State: level, unrest, count, then for each distance: number of errors, errors, next waiting place, last asked bin, waiting (bin, answer).
+// State: last value, unrest, count, then for each distance: number of errors, errors, answers ever asked for, answers done
+// with, last asked bin, and a ring of waiting answers (target bin, answer).
 const LAST = 0;
 const UNREST = 1;
 const COUNT = 2;
 const HEAD = 3;
-const WIDTH = 1 + KEPT + 2 + 2 * WAITING;
+const ERRORS = 1;
+const ASKED = ERRORS + KEPT;
+const DONE = ASKED + 1;
+const LAST_ASKED = DONE + 1;
+const RING = LAST_ASKED + 1;
+const WIDTH = RING + 2 * WAITING;
 
 export class SeriesBands {
   readonly state = new Float64Array(HEAD + DISTANCES * WIDTH);
@@ -44,11 +50,7 @@ export class SeriesBands {
   private readonly sorted = new Float64Array(KEPT + IMAGINED);
 
   constructor(private readonly model: SeriesModel) {
-    for (let d = 0; d < DISTANCES; d++) {
-      const waiting = HEAD + d * WIDTH + 1 + KEPT;
-      this.state.fill(NaN, waiting + 1, HEAD + (d + 1) * WIDTH);
-      this.state[waiting] = 0;
-    }
+    for (let d = 0; d < DISTANCES; d++) this.state[HEAD + d * WIDTH + LAST_ASKED] = NaN;
   }
 
   /** Judges what the model said of this bin. Call it before the model learns the value. */
@@ -63,17 +65,15 @@ export class SeriesBands {
     s[COUNT] = s[COUNT]! + 1;
     for (let d = 0; d < DISTANCES; d++) {
       const at = HEAD + d * WIDTH;
-      const latest = Math.floor(LATE_SHARE * 2 ** d);
-      const waiting = at + 1 + KEPT + 2;
-      for (let w = 0; w < WAITING; w++) {
-        const target = s[waiting + 2 * w]!;
-        if (!(target <= bin)) continue;
-        if (bin - target <= latest) {
-          s[at + 1 + (s[at]! % KEPT)] = value - s[waiting + 2 * w + 1]!;
-          s[at] = s[at]! + 1;
-          this.stale.fill(1, d);
-        }
-        s[waiting + 2 * w] = NaN;
+      // Answers were asked for in order, so that the oldest is due first.
+      for (; s[at + DONE]! < s[at + ASKED]!; s[at + DONE] = s[at + DONE]! + 1) {
+        const place = at + RING + 2 * (s[at + DONE]! % WAITING);
+        const target = s[place]!;
+        if (target > bin) break;
+        if (bin - target > Math.floor(LATE_SHARE * 2 ** d)) continue;
+        s[at + ERRORS + (s[at]! % KEPT)] = value - s[place + 1]!;
+        s[at] = s[at]! + 1;
+        this.stale.fill(1, d);
       }
     }
   }
@@ -82,14 +82,15 @@ export class SeriesBands {
   ask(bin: number): void {
     const s = this.state;
     for (let d = 0; d < DISTANCES; d++) {
-      const next = HEAD + d * WIDTH + 1 + KEPT;
-      const spacing = Math.max(1, 2 ** d / WAITING);
-      if (bin - s[next + 1]! < spacing) continue;
-      const place = next + 2 + 2 * s[next]!;
+      const at = HEAD + d * WIDTH;
+      if (bin - s[at + LAST_ASKED]! < Math.max(1, 2 ** d / WAITING)) continue;
+      const place = at + RING + 2 * (s[at + ASKED]! % WAITING);
       s[place] = bin + 2 ** d;
       s[place + 1] = this.model.point(bin + 2 ** d);
-      s[next] = (s[next]! + 1) % WAITING;
-      s[next + 1] = bin;
+      s[at + ASKED] = s[at + ASKED]! + 1;
+      // The ring has come round: the oldest answer has been written over.
+      if (s[at + ASKED]! - s[at + DONE]! > WAITING) s[at + DONE] = s[at + ASKED]! - WAITING;
+      s[at + LAST_ASKED] = bin;
     }
   }
 
@@ -130,7 +131,7 @@ export class SeriesBands {
     const at = HEAD + from * WIDTH;
     const growth = GROWTH ** (d - from);
     const real = Math.min(KEPT, s[at]!);
-    for (let i = 0; i < real; i++) this.sorted[i] = growth * s[at + 1 + i]!;
+    for (let i = 0; i < real; i++) this.sorted[i] = growth * s[at + ERRORS + i]!;
     const unrest =
       growth * (s[COUNT]! > 1 ? s[UNREST]! : UNKNOWN_UNREST_SHARE * Math.abs(s[LAST]!)) || Number.MIN_VALUE;
     const imagined = real < REAL_ENOUGH ? IMAGINED : 0;

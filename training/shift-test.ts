@@ -43,7 +43,7 @@ export function shiftReaction(
       const factor = i >= factorFrom ? SHIFT_FACTOR : 1;
       const record = { ...inOrder[i]!, duration_seconds: inOrder[i]!.duration_seconds * factor };
       const inputs = inputsOfRecord(record);
-      model.fill(inputs);
+      model.fillKnown(inputs);
       const predicted = model.estimate(inputs, newEstimate()).seconds[2]!;
       errors.push(Math.abs(predicted / record.duration_seconds - 1));
       model.learn(record);

@@ -184,11 +184,11 @@ export class DurationModel {
   }
 
   /** Fills what history knows into `inputs`; gives the names of what was filled. */
-  fill(inputs: MoveInputs): string[] {
+  fillKnown(inputs: MoveInputs): string[] {
     return this.known.fill(inputs);
   }
 
-  /** `inputs` after `fill`. O(1) in the length of the history. */
+  /** `inputs` after `fillKnown`. O(1) in the length of the history. */
   estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
     const keys = this.estimateKeys.of(inputs);
     const center = this.center(inputs, keys);
@@ -479,12 +479,6 @@ const residualGroups = (keys: readonly string[]): string[] => [
   keys[Level.family]!,
   keys[Level.config]!,
 ];
-const committeeGroups = (keys: readonly string[]): string[] => [
-  '',
-  keys[Level.cluster]!,
-  keys[Level.family]!,
-];
-
 /** Operation and size (memory, or the disk that is replicated) in steps of a fourth of an octave. */
 function sizeKey(inputs: MoveInputs): string {
   const sizeMib = inputs.operation === 'disk_replication' ? inputs.diskMib : inputs.memoryMib;

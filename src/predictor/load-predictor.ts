@@ -62,7 +62,7 @@ class LoadedPredictor implements Predictor {
       warnings.push(
         `start_at lies before the end of what the model was trained on for cluster ${inputs.cluster}: it knows moves from later`,
       );
-    const filled = this.durationModel.fill(inputs);
+    const filled = this.durationModel.fillKnown(inputs);
     const e = this.durationModel.estimate(inputs, this.estimate);
     const [p05, p10, p50, p90, p95] = e.seconds as unknown as [number, number, number, number, number];
     const prediction: Prediction = {
@@ -95,7 +95,7 @@ class LoadedPredictor implements Predictor {
     };
     for (let i = 0; i < n; i++) {
       const inputs = inputsOfRequest(requests[i]!, nowMs);
-      this.durationModel.fill(inputs);
+      this.durationModel.fillKnown(inputs);
       const { seconds, mean } = this.durationModel.estimate(inputs, this.estimate);
       columns.p05[i] = seconds[0]!;
       columns.p10[i] = seconds[1]!;
@@ -125,7 +125,7 @@ class LoadedPredictor implements Predictor {
           continue;
         }
         const inputs = { ...known, targetNode: target };
-        this.durationModel.fill(inputs);
+        this.durationModel.fillKnown(inputs);
         costs[i * nodes + k] = atQuantile(
           this.durationModel.estimate(inputs, this.estimate).seconds,
           quantile,

@@ -1,5 +1,5 @@
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
-const { exp, max, min } = Math;
+const { exp, max } = Math;
 
 /**
  * log(actual ÷ physics) as a sum of effects, one a level (operation, cluster, …, instance, pair), each pulled to zero

@@ -30,7 +30,7 @@ function modelForecaster(file: ModelFile): Forecaster {
   const until = new Map(Object.entries(file.trained_on.until_ms));
   return {
     predict(inputs) {
-      model.fill(inputs);
+      model.fillKnown(inputs);
       const estimate = model.estimate(inputs, newEstimate());
       return {
         seconds: estimate.seconds,

@@ -7,7 +7,7 @@ import type { Saved } from './saved.js';
  * and gives their distribution as it is, places and all.
  */
 
-const { abs, exp, floor, min } = Math;
+const { abs, exp, floor } = Math;
 
 /**
  * So many last moves of a group: about ten batches. Chosen on the parallel moves of the OSIC data (96 against 128 and
@@ -28,11 +28,6 @@ const PLACES_SHARE = 0.75;
 /** The instance's own past moves count this much at most, against those of the whole group. */
 const OWN_WEIGHT = 0.6;
 const OWN_PRIOR_MOVES = 8;
-/**
- * Between the places any number is nearly a median. The one given is that with the smallest expected relative error
- * among those from this quantile to the median.
- */
-const LOWEST_MEDIAN = 0.35;
 
 export class QueuePlaces {
   private readonly rings = new Map<string, number[]>();
@@ -128,27 +123,13 @@ export class QueuePlaces {
     }
     order.sort((a, b) => values[a]! - values[b]! || a - b);
     let factor = 0;
-    let inverse = 0;
-    for (let i = 0; i < n; i++) {
-      factor += weights[i]! * exp(values[i]!);
-      inverse += weights[i]! * exp(-values[i]!);
-    }
+    for (let i = 0; i < n; i++) factor += weights[i]! * exp(values[i]!);
     const at = (level: number): number => {
       let sum = 0;
       for (const i of order) if ((sum += weights[i]!) >= level) return values[i]!;
       return values[order[n - 1]!]!;
     };
     for (let j = 0; j < levels.length; j++) out[j] = at(levels[j]!);
-    // The point of the smallest expected relative error is the median under weights 1/duration.
-    let sum = 0;
-    let nearest = out[2]!;
-    for (const i of order)
-      if ((sum += weights[i]! * exp(-values[i]!)) >= inverse / 2) {
-        nearest = values[i]!;
-        break;
-      }
-    const lowest = at(LOWEST_MEDIAN);
-    out[2] = min(out[2]!, nearest > lowest ? nearest : lowest);
     return factor;
   }
 

@@ -31,14 +31,17 @@ describe('places in a queue', () => {
     expect(queue.places('g', 2)).toBeUndefined();
   });
 
-  it('show in the interval, and the median given is the one with the smallest relative error', () => {
+  it('show in the interval, and the median given is one: half of the moves take no longer', () => {
     const queue = new QueuePlaces();
     for (let i = 0; i < 100; i++) queue.learn('g', `vm${i % 7}`, (i % 2 === 0 ? 0 : Math.log(2)) + uneven(i));
     const out = new Float64Array(5);
     const factor = queue.distribution('g', 'unseen', levels, out);
     expect(out[0]).toBeLessThan(0.1);
     expect(out[4]).toBeGreaterThan(Math.log(2) - 0.1);
-    expect(Math.abs(out[2]!)).toBeLessThan(0.1);
+    const past = Array.from({ length: 100 }, (_, i) => (i % 2 === 0 ? 0 : Math.log(2)) + uneven(i)).slice(
+      -96,
+    );
+    expect(past.filter((residual) => residual <= out[2]!)).toHaveLength(48);
     expect(factor).toBeCloseTo(1.5, 1);
   });
 

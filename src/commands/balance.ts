@@ -30,6 +30,7 @@ import { parseUtilisation } from '../balancer/utilisation.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
+import { refuseInputAsOutput } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
@@ -114,7 +115,7 @@ export function balanceCommand(context: Context): Command {
     .option('--finish-by <time>', 'the same until a time of day (06:00) or an RFC 3339 time', String)
     .option('--max-gain-cost <score>', 'least score gain per hour of moving', number)
     .option('--pareto', 'plans for several times: score against time, to choose from')
-    .option('--effort <x>', 'search so many times as long as usual', number, 1)
+    .option('--effort <x>', 'search so many times as long as usual', positive, 1)
     .option('--svg <file>', 'draw the schedule as an SVG picture')
     .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1)
     .option('-G, --group <group>', 'node group, by name or uuid')
@@ -167,6 +168,11 @@ async function run(path: string | undefined, options: Options, context: Context)
   const file = path ?? options.textData ?? masterUrl(options.master);
   if (file === undefined)
     throw new UserError('usage', 'no cluster given; name a Ganeti htools text file, such as hscan writes');
+  const read = [file, ...(options.costs === undefined ? [] : [options.costs])];
+  await refuseInputAsOutput('--svg', options.svg, read);
+  await refuseInputAsOutput('-C', options.printCommands || undefined, read);
+  for (const ending of ['original', 'balanced'])
+    await refuseInputAsOutput('-S', options.save && `${options.save}.${ending}`, read);
   try {
     await balance(file, options, context);
   } catch (error) {
@@ -445,6 +451,12 @@ async function save(file: string, text: string): Promise<void> {
 function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.');
+  return value;
+}
+
+function positive(text: string): number {
+  const value = number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('It must be a number above 0.');
   return value;
 }
 

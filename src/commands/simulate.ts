@@ -32,6 +32,13 @@ async function run(planFile: string, options: Options, context: Context): Promis
   const parsed = planSchema.safeParse(await readJsonFile(planFile));
   if (!parsed.success)
     throw new UserError('input-invalid', `${planFile}: is not a plan as balance --json prints it`);
+  const { moves, jobsets } = parsed.data;
+  const outside = [...moves.flatMap(({ after }) => after), ...jobsets.flat()].find((m) => m >= moves.length);
+  if (outside !== undefined)
+    throw new UserError(
+      'input-invalid',
+      `${planFile}: speaks of a move ${outside}, but its moves are 0 to ${moves.length - 1}; give the plan as it was printed`,
+    );
   const truth = parseTruthFile(await readJsonFile(options.truth), options.truth);
   if (options.cluster !== undefined) {
     const { cluster } = await readCluster(options.cluster, 'later-wins');

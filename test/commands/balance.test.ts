@@ -150,7 +150,44 @@ describe('movecast balance', () => {
   });
 });
 
+describe('movecast balance, asked to write where it reads,', () => {
+  it.each([['--svg'], ['-C']])('refuses for %s and leaves the cluster as it is', async (option) => {
+    const { code, err } = await run(
+      'balance',
+      '--blind',
+      cluster,
+      ...(option === '-C' ? [`-C${cluster}`] : [option, cluster]),
+    );
+    expect([code, err]).toEqual([
+      2,
+      `movecast: ${option} ${cluster}: would write over what is read; name another file\n`,
+    ]);
+    expect(readFileSync(cluster, 'utf8')).toBe(TEXT);
+  });
+});
+
 describe('movecast price and simulate', () => {
+  it.each([['-1'], ['0'], ['Infinity']])('balance takes no effort of %s', async (effort) => {
+    const { code, err } = await run('balance', cluster, '--costs', costs, '--effort', effort);
+    expect([code, err.includes('It must be a number above 0')]).toEqual([2, true]);
+  });
+
+  it.each(['after', 'jobsets'])(
+    'simulate refuses a plan whose %s speak of moves that it does not have',
+    async (where) => {
+      const { out } = await run('balance', cluster, '--costs', costs, '--json', '--effort', '0.01');
+      const plan = JSON.parse(out) as Plan;
+      if (where === 'after') plan.moves[0]!.after.push(999);
+      else plan.jobsets.push([999]);
+      const truth = file('no-truth.json', '{}');
+      const { code, err } = await run('simulate', file('far.json', JSON.stringify(plan)), '--truth', truth);
+      expect([code, err]).toEqual([
+        2,
+        expect.stringMatching(/far\.json: speaks of a move 999, but its moves are 0 to \d+; .+\n$/),
+      ]);
+    },
+  );
+
   it('price a plan of hbal, and play it with a truth of its own', async () => {
     const { out: solution } = await run('balance', cluster, '--blind', '-C');
     const printed = file('hbal.txt', solution);

@@ -1,4 +1,4 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile, readFile, stat } from 'node:fs/promises';
 import { Command } from 'commander';
 import { pino, type Logger } from 'pino';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
@@ -48,6 +48,19 @@ export function serveCommand(context: Context): Command {
   });
 }
 
+/** The bit of a file's mode that lets everyone on the machine write it. */
+const ANYONE_WRITES = 0o002;
+
+/** Whoever may write the tokens file may let in anyone. */
+async function refuseIfAnyoneWrites(path: string): Promise<void> {
+  const { mode } = await stat(path);
+  if (process.platform !== 'win32' && (mode & ANYONE_WRITES) !== 0)
+    throw new UserError(
+      'not-allowed',
+      `${path}: everyone on this machine may write it and so let anyone in; chmod o-w takes that away`,
+    );
+}
+
 async function serve(options: Options, context: Context): Promise<void> {
   const loopback = isLoopback(options.host);
   if (!loopback && options.tokens === undefined && !options.insecure)
@@ -57,6 +70,7 @@ async function serve(options: Options, context: Context): Promise<void> {
     );
   const tokens =
     options.tokens === undefined ? undefined : parseTokens(await readText(options.tokens), options.tokens);
+  if (options.tokens !== undefined) await refuseIfAnyoneWrites(options.tokens);
   const registry = new ModelRegistry(options.models);
   await registry.resolve(options.model);
   const serviceOptions: ServiceOptions = {

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import express, { type NextFunction, type Request, type RequestHandler, type Response } from 'express';
 import { HttpError } from './problem.js';
 
@@ -45,6 +46,10 @@ function readPlain(request: Request, _response: Response, next: NextFunction, li
       return;
     }
     const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length);
+    if (!isUtf8(bytes)) {
+      next(new HttpError(400, 'broken-json', 'the body is not UTF-8'));
+      return;
+    }
     try {
       request.body = JSON.parse(bytes.toString());
     } catch {

@@ -40,6 +40,13 @@ const sendRaw = (
 describe('refusals are problem details', () => {
   it.each([
     ['broken JSON', '{"requests": [', {}, 400, 'broken-json'],
+    [
+      'what is not UTF-8',
+      Buffer.from('{"requests": [{"instance": "\xff"}]}', 'latin1'),
+      {},
+      400,
+      'broken-json',
+    ],
     ['an empty body', '', {}, 422, 'input-invalid'],
     ['a body that is no object', '[]', {}, 422, 'input-invalid'],
     ['a form', 'a=b', { 'content-type': 'application/x-www-form-urlencoded' }, 415, 'wrong-media-type'],

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -71,6 +71,17 @@ describe('movecast serve', () => {
     expect(text).toMatch(/^balancer predict,report sha256:[0-9a-f]{64}\n$/);
     expect(text).not.toContain(out().trim());
     expect(statSync(file).mode & 0o077).toBe(0);
+  });
+
+  it('refuses a tokens file that everyone may write', async () => {
+    const file = join(folder, 'open-tokens.txt');
+    await run('serve', '--tokens', file, '--add-token', 'balancer:predict').code;
+    chmodSync(file, 0o666);
+    const { code, err } = run('serve', '--port', '0', '--tokens', file, ...store);
+    expect(await code).toBe(2);
+    expect(err()).toMatch(
+      /^movecast: .+open-tokens\.txt: everyone on this machine may write it .+ chmod o-w .+\n$/,
+    );
   });
 
   describe('running', () => {

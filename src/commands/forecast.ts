@@ -3,7 +3,7 @@ import { UserError } from '../domain/errors.js';
 import { QUANTILE_NAMES } from '../domain/prediction.js';
 import type { LinkSample } from '../domain/samples.js';
 import { MS_PER_DAY, MS_PER_SECOND, toIsoTime } from '../domain/units.js';
-import { LinkForecasts, type LinkForecast, type LinkOf } from '../predictor/link-forecast.js';
+import { LinkForecasts, linkOfName, type LinkForecast, type LinkOf } from '../predictor/link-forecast.js';
 import { openStore } from '../store/open-store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { startProgress } from './progress.js';
@@ -116,13 +116,12 @@ async function samplesOf(
   }
 }
 
-/** `a>b`, `a:egress` or `a`, as it may also stand in samples. */
+/** The link that was named. */
 function linkOf(link: string, capacityMbps: number | undefined): LinkOf {
-  const name = link.replace(/:moves(-at-least)?$/, '').replace(/:egress$/, '');
-  const [sourceNode = '', targetNode, more] = name.split('>').map((part) => part.trim());
-  if (sourceNode === '' || targetNode === '' || more !== undefined)
+  const asked = linkOfName(link);
+  if (asked === undefined)
     throw new UserError('usage', `${link} names no link; write SOURCE>TARGET in quotes, or one node`);
-  return { sourceNode, targetNode, capacityMbps };
+  return { ...asked, capacityMbps };
 }
 
 /** The cluster that was named, else the only one there is, else the only one that has the link. */

@@ -59,6 +59,15 @@ export interface LinkOf {
   capacityMbps?: number | undefined;
 }
 
+/** `a>b`, `a` or `a:egress`, also with the endings that samples by moves have → the link it names; undefined for none. */
+export function linkOfName(text: string): LinkOf | undefined {
+  const name = text.replace(/:moves(-at-least)?$/, '').replace(/:egress$/, '');
+  const [sourceNode = '', targetNode, more] = name.split('>').map((part) => part.trim());
+  return sourceNode === '' || targetNode === '' || more !== undefined
+    ? undefined
+    : { sourceNode, targetNode };
+}
+
 interface Followed {
   forecast: SeriesForecast;
   samples: number;

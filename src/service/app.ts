@@ -10,6 +10,7 @@ import { accuracyRoutes } from './routes/accuracy.js';
 import { alarmRoutes } from './routes/alarms.js';
 import { documentRoutes } from './routes/documents.js';
 import { healthRoutes } from './routes/health.js';
+import { linkRoutes } from './routes/links.js';
 import { modelRoutes } from './routes/models.js';
 import { moveCostRoutes } from './routes/move-costs.js';
 import { moveRoutes } from './routes/moves.js';
@@ -17,6 +18,7 @@ import { pageRoutes } from './routes/page.js';
 import { planRoutes } from './routes/plans.js';
 import { predictionRoutes } from './routes/predictions.js';
 import { sampleRoutes } from './routes/samples.js';
+import { windowRoutes } from './routes/windows.js';
 import { allows, holderOf, type Role } from './tokens.js';
 
 /** Wrong tokens from one address a second, and at once: a guess takes longer than anyone has. */
@@ -34,8 +36,10 @@ export function serviceRoutes(parts: ServiceParts): Route[] {
   const routes = [
     ...predictionRoutes(parts),
     ...moveCostRoutes(parts),
+    ...windowRoutes(parts),
     ...moveRoutes(parts),
     ...sampleRoutes(parts),
+    ...linkRoutes(parts),
     ...accuracyRoutes(parts),
     ...alarmRoutes(parts),
     ...modelRoutes(parts),

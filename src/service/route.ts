@@ -7,6 +7,7 @@ import { firstIssue } from '../domain/fields.js';
 import type { ModelRegistry } from '../store/model-registry.js';
 import type { Store } from '../store/store.js';
 import type { LearningModel } from './learning-model.js';
+import type { LinkWatch } from './link-watch.js';
 import type { ServiceMetrics } from './metrics.js';
 import type { ServiceOptions } from './options.js';
 import type { Planner } from './planner.js';
@@ -22,6 +23,8 @@ export interface ServiceParts {
   /** Name of the model served. */
   modelName: string;
   scores: ScoreBook;
+  /** Forecasts of links from the store's samples. */
+  links: LinkWatch;
   /** Undefined: no plans are computed here. */
   planner: Planner | undefined;
   metrics: ServiceMetrics;

@@ -3,6 +3,7 @@ import type { ModelRegistry } from '../store/model-registry.js';
 import type { Store } from '../store/store.js';
 import { createApp } from './app.js';
 import { LearningModel } from './learning-model.js';
+import { LinkWatch } from './link-watch.js';
 import { ServiceMetrics } from './metrics.js';
 import { loadRegisteredModel } from './model-loading.js';
 import type { ServiceOptions } from './options.js';
@@ -56,6 +57,7 @@ export async function startService(settings: ServiceSettings): Promise<RunningSe
     registry,
     modelName,
     scores,
+    links: new LinkWatch({ store, now, log }),
     planner: workerPlanner(),
     metrics,
     options,

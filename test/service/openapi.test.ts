@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { z } from 'zod';
-import { finishedMove, serviceFixture, type ServiceFixture } from './service-fixture.js';
+import { finishedMove, hourlySamples, serviceFixture, type ServiceFixture } from './service-fixture.js';
 
 interface Operation {
   security?: unknown;
@@ -19,7 +19,10 @@ let document: {
 };
 
 beforeAll(async () => {
-  service = await serviceFixture({ moves: [finishedMove('m1', 600, 5)] });
+  service = await serviceFixture({
+    moves: [finishedMove('m1', 600, 5)],
+    linkSamples: hourlySamples(48),
+  });
   document = (await request(service.app).get('/openapi.json')).body;
 });
 afterAll(() => service.close());
@@ -64,7 +67,10 @@ describe('the OpenAPI document', () => {
     let checkedAnswers = 0;
     for (const [path, operations] of Object.entries(document.paths)) {
       for (const [method, operation] of Object.entries(operations)) {
-        const to = path.replace('{name}', 'default').replace('{version}', '1');
+        const to = path
+          .replace('{name}', 'default')
+          .replace('{version}', '1')
+          .replace('{link}', 'node1%3Enode2');
         const example = operation.requestBody?.content['application/json']?.example;
         const answer =
           method === 'get'

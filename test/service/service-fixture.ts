@@ -6,6 +6,7 @@ import { pino, type Logger } from 'pino';
 import type { Express } from 'express';
 import { createApp, serviceRoutes } from '../../src/service/app.js';
 import { LearningModel, type LoadedModel } from '../../src/service/learning-model.js';
+import { LinkWatch } from '../../src/service/link-watch.js';
 import { ServiceMetrics } from '../../src/service/metrics.js';
 import { computePlan } from '../../src/service/plan-computation.js';
 import { defaultServiceOptions, type ServiceOptions } from '../../src/service/options.js';
@@ -13,6 +14,7 @@ import type { Route, ServiceParts } from '../../src/service/route.js';
 import { ScoreBook } from '../../src/service/score-book.js';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import type { MoveRequest } from '../../src/domain/move-request.js';
+import type { LinkSample } from '../../src/domain/samples.js';
 import type { Prediction } from '../../src/domain/prediction.js';
 import type { DurationColumns, Predictor } from '../../src/predictor/predictor.js';
 import { ModelRegistry } from '../../src/store/model-registry.js';
@@ -21,7 +23,7 @@ import type { Store } from '../../src/store/store.js';
 
 export const NOW_MS = Date.parse('2026-11-23T12:00:00.000Z');
 
-/** One second a GiB, and as many more as moves have been learnt: so a test sees what was known when. */
+/** One second a GiB, as many more as moves have been learnt, and one for 100 Mbit/s of other traffic: so a test sees what was known when. */
 export class CountingPredictor implements Predictor {
   readonly learned: string[] = [];
   readonly samples: string[] = [];
@@ -29,7 +31,8 @@ export class CountingPredictor implements Predictor {
   constructor(readonly model = { name: 'default', version: '1' }) {}
 
   predict(request: MoveRequest): Prediction {
-    const p50 = (request.memory_mib ?? 1024) / 1024 + this.learned.length;
+    const p50 =
+      (request.memory_mib ?? 1024) / 1024 + this.learned.length + (request.background_mbps ?? 0) / 100;
     return {
       ...(request.request_id === undefined ? {} : { request_id: request.request_id }),
       duration_seconds: { p05: p50 * 0.6, p10: p50 * 0.7, p50, p90: p50 * 1.4, p95: p50 * 1.6, mean: p50 },
@@ -102,6 +105,21 @@ export function finishedMove(
   };
 }
 
+/** Traffic of `node1>node2` every hour up to an hour before `NOW_MS`: 900 Mbit/s from 08:00 to 20:00 UTC, else 100. */
+export function hourlySamples(count: number, rest: Partial<LinkSample> = {}): LinkSample[] {
+  return Array.from({ length: count }, (_, i) => {
+    const at = new Date(NOW_MS - (count - i) * 3_600_000);
+    const isDay = at.getUTCHours() >= 8 && at.getUTCHours() < 20;
+    return {
+      at: at.toISOString(),
+      link: 'node1>node2',
+      throughput_mbps: isDay ? 900 : 100,
+      capacity_mbps: 1000,
+      ...rest,
+    };
+  });
+}
+
 /** A plan at all, as quickly as may be: how good it is, is the balancer's to test. */
 const LEAST_EFFORT = 0.001;
 
@@ -121,6 +139,8 @@ export interface FixtureSettings {
   options?: Partial<ServiceOptions>;
   /** Moves in the store before the service starts. */
   moves?: readonly MoveRecord[];
+  /** Link samples in the store before the service starts. */
+  linkSamples?: readonly LinkSample[];
   /** As the model says of itself. */
   loaded?: Partial<LoadedModel>;
   now?: () => number;
@@ -132,6 +152,7 @@ export interface FixtureSettings {
 export async function serviceFixture({
   options = {},
   moves = [],
+  linkSamples = [],
   loaded = {},
   now = () => NOW_MS,
   started = true,
@@ -150,6 +171,7 @@ export async function serviceFixture({
   writeFileSync(join(pageFolder, 'style.css'), `body { margin: 0 }${' '.repeat(2000)}`);
   const store = await openStore('sqlite::memory:');
   await store.addMoves(moves);
+  await store.addLinkSamples(linkSamples);
   const scores = new ScoreBook();
   const metrics = new ServiceMetrics();
   const predictors: CountingPredictor[] = [];
@@ -185,6 +207,7 @@ export async function serviceFixture({
     registry,
     modelName: 'default',
     scores,
+    links: new LinkWatch({ store, now, log }),
     planner: (request, costs) => computePlan({ ...request, effort: LEAST_EFFORT }, costs),
     metrics,
     options: { ...defaultServiceOptions, pageFolder, ...options },

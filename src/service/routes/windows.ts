@@ -1,0 +1,331 @@
+import { setImmediate as yieldToLoop } from 'node:timers/promises';
+import { z } from 'zod';
+import { moveRequestSchema, parseMoveRequest, type MoveRequest } from '../../domain/move-request.js';
+import {
+  durationQuantilesSchema,
+  modelReferenceSchema,
+  predictionErrorSchema,
+  type DurationQuantiles,
+} from '../../domain/prediction.js';
+import { fromIsoTime, toIsoTime } from '../../domain/units.js';
+import type { LinkForecasts, LinkForecast } from '../../predictor/link-forecast.js';
+import type { Predictor } from '../../predictor/predictor.js';
+import { DEFAULT_CLUSTER } from '../../domain/move-record.js';
+import { calendarFile, type CalendarEvent } from '../calendar.js';
+import { ageOf } from '../link-watch.js';
+import { SLICE } from '../options.js';
+import { HttpError } from '../problem.js';
+import { checked, sendJson, type Route, type ServiceParts } from '../route.js';
+import { objectBody } from './predictions.js';
+
+const MS_PER_MINUTE = 60_000;
+/** Two weeks: as far as links are forecast. */
+const MOST_HOURS = 336;
+const HOURS = 24;
+const STEP_MINUTES = 60;
+const LEAST_STEP_MINUTES = 5;
+const MOST_MOVES = 1_000;
+/** Most predictions in one call, starts × moves: some seconds of one core. */
+const MOST_STARTS = 100_000;
+/** Starts whose median is at most this much above the shortest belong to a best window: less is not worth waiting for. */
+const AS_GOOD = 1.05;
+/** Windows named, the shortest median first. */
+const WINDOWS_NAMED = 3;
+/** A calendar entry lasts until the move has finished in nine of ten cases, and is at least so long. */
+const SHORTEST_ENTRY_MS = MS_PER_MINUTE;
+
+const body = <T extends z.ZodType>(item: T) =>
+  z
+    .object({
+      request: item.optional().describe('one move; or several in requests'),
+      requests: z.array(item).min(1).max(MOST_MOVES).optional(),
+      hours: z.number().min(0).max(MOST_HOURS).optional().describe(`how far ahead; ${HOURS} when absent`),
+      step_minutes: z
+        .number()
+        .min(LEAST_STEP_MINUTES)
+        .max(1440)
+        .optional()
+        .describe(`from one start to the next; ${STEP_MINUTES} when absent`),
+    })
+    .meta({ description: 'give request or requests' });
+/** Moves are checked one by one, so that a bad one does not spoil the others. */
+const anyBody = body(z.unknown());
+
+const mbps = z.number().nonnegative();
+const start = z.object({
+  start_at: z.string(),
+  duration_seconds: durationQuantilesSchema,
+  background_mbps: mbps.nullable().describe('other traffic that the prediction reckons with'),
+});
+const best = z.object({
+  from: z.string().describe('first start of the window'),
+  to: z.string().describe('its last start'),
+  start_at: z.string().describe('the start in it with the shortest median'),
+  duration_seconds: durationQuantilesSchema,
+  gain_seconds: z.number().describe('shorter than the median of the first start by so much'),
+  gain_percent: z.number(),
+});
+const traffic = z.object({
+  source: z
+    .enum(['request', 'forecast', 'none'])
+    .describe('where background_mbps comes from: the request, the forecast of the link, or nowhere'),
+  note: z.string(),
+  basis: z.enum(['link', 'node', 'cluster']).optional(),
+  series: z.string().optional(),
+  last_sample_at: z.string().optional(),
+  age_seconds: z.int().optional(),
+});
+const moveWindows = z
+  .object({
+    request_id: z.string().optional(),
+    traffic,
+    starts: z.array(start).describe('the first is now, or start_at of the request where that is later'),
+    best: z
+      .array(best)
+      .describe(
+        `neighbouring starts whose median is within ${Math.round(100 * (AS_GOOD - 1))} % of the shortest, best first`,
+      ),
+  })
+  .meta({ id: 'MoveWindows' });
+type MoveWindows = z.infer<typeof moveWindows>;
+
+const answer = z.object({
+  windows: z.array(z.union([moveWindows, predictionErrorSchema])).describe('in the order of the requests'),
+  model: modelReferenceSchema,
+});
+
+const CALENDAR = 'text/calendar';
+
+interface Grid {
+  nowMs: number;
+  stepMs: number;
+  count: number;
+}
+
+export function windowRoutes({ model, links, metrics, now }: ServiceParts): Route[] {
+  return [
+    {
+      method: 'post',
+      path: '/v1/windows',
+      role: 'predict',
+      summary: 'When to move: predicted duration for each start over the coming hours, and the best windows',
+      description:
+        'Where a request names no background_mbps, each start is predicted with the median that is forecast for its link. ' +
+        `With \`Accept: ${CALENDAR}\` the best window of each move comes as a calendar file.`,
+      body: body(moveRequestSchema),
+      example: {
+        request: {
+          instance: 'web1',
+          source_node: 'node1',
+          target_node: 'node2',
+          memory_mib: 4096,
+          link_mbps: 1000,
+        },
+        hours: 24,
+      },
+      answers: { 200: { description: 'Windows', json: answer, other: [CALENDAR] } },
+      async handle(request, response) {
+        const asked = checked(anyBody, objectBody(request.body));
+        const { hours = HOURS, step_minutes: step = STEP_MINUTES } = asked;
+        const requests = requestsOf(asked);
+        const grid: Grid = {
+          nowMs: now(),
+          stepMs: step * MS_PER_MINUTE,
+          count: Math.floor((hours * 60) / step) + 1,
+        };
+        if (requests.length * grid.count > MOST_STARTS)
+          throw new HttpError(
+            413,
+            'too-large',
+            `${requests.length} moves × ${grid.count} starts are more than ${MOST_STARTS} predictions; send the moves in parts or a longer step_minutes`,
+            'requests',
+          );
+        const wantsCalendar = request.accepts(['application/json', CALENDAR]) === CALENDAR;
+        const { predictor } = model;
+        const forecasts = await links.forecasts();
+        const windows: z.infer<typeof answer>['windows'] = [];
+        const events: CalendarEvent[] = [];
+        let predicted = 0;
+        let sinceYield = 0;
+        for (const [index, raw] of requests.entries()) {
+          const parsed = parseMoveRequest(raw);
+          const path = asked.requests === undefined ? 'request' : `requests[${index}]`;
+          if (!parsed.ok) {
+            if (wantsCalendar || asked.requests === undefined)
+              throw new HttpError(
+                422,
+                'input-invalid',
+                `${path}: ${parsed.reason}`,
+                parsed.field === '' ? path : `${path}.${parsed.field}`,
+              );
+            metrics.predictionErrors.inc();
+            windows.push(errorOf(raw, parsed.field, parsed.reason));
+            continue;
+          }
+          const found = windowsOf(parsed.value, grid, predictor, forecasts);
+          predicted += grid.count;
+          if (wantsCalendar) events.push(eventOf(parsed.value, found));
+          else windows.push(found);
+          sinceYield += grid.count;
+          if (sinceYield >= SLICE) {
+            sinceYield = 0;
+            await yieldToLoop();
+          }
+        }
+        metrics.predictions.inc({ basis: 'windows' }, predicted);
+        response.setHeader('vary', 'accept');
+        if (!wantsCalendar)
+          sendJson(response, { windows, model: predictor.model } satisfies z.infer<typeof answer>);
+        else if (!response.writableEnded) {
+          response.setHeader('content-type', `${CALENDAR}; charset=utf-8`);
+          response.setHeader('content-disposition', 'attachment; filename="movecast-windows.ics"');
+          response.setHeader('cache-control', 'no-store');
+          response.end(calendarFile(events, grid.nowMs));
+        }
+      },
+    },
+  ];
+}
+
+function requestsOf({ request, requests }: z.infer<typeof anyBody>): readonly unknown[] {
+  if (request === undefined && requests === undefined)
+    throw new HttpError(422, 'input-invalid', 'request is missing; give request or requests', 'request');
+  if (request !== undefined && requests !== undefined)
+    throw new HttpError(422, 'input-invalid', 'requests must not stand beside request', 'requests');
+  return requests ?? [request];
+}
+
+/** Every start of one move with its prediction, and the best of them. O(starts). */
+function windowsOf(
+  request: MoveRequest,
+  { nowMs, stepMs, count }: Grid,
+  predictor: Predictor,
+  forecasts: LinkForecasts,
+): MoveWindows {
+  const firstMs = request.start_at === undefined ? nowMs : Math.max(nowMs, fromIsoTime(request.start_at));
+  const given = request.background_mbps;
+  const forecastAt = (atMs: number): LinkForecast | undefined =>
+    given === undefined ? forecasts.at(linkOf(request), atMs) : undefined;
+  const firstForecast = forecastAt(firstMs);
+  const isForecast = firstForecast?.trafficMbps !== undefined;
+  const starts: MoveWindows['starts'] = [];
+  for (let i = 0; i < count; i += 1) {
+    const atMs = firstMs + i * stepMs;
+    const startAt = toIsoTime(atMs);
+    const background = given ?? (isForecast ? median(forecastAt(atMs)!.trafficMbps!) : undefined);
+    if (background === undefined && i > 0) {
+      starts.push({ ...starts[0]!, start_at: startAt }); // nothing is known that would tell the starts apart
+      continue;
+    }
+    const { duration_seconds: duration } = predictor.predict(
+      {
+        ...request,
+        start_at: startAt,
+        ...(background === undefined ? {} : { background_mbps: background }),
+      },
+      nowMs,
+    );
+    starts.push({ start_at: startAt, duration_seconds: duration, background_mbps: background ?? null });
+  }
+  return {
+    ...(request.request_id === undefined ? {} : { request_id: request.request_id }),
+    traffic: trafficOf(given !== undefined, request.cluster ?? DEFAULT_CLUSTER, firstForecast, nowMs),
+    starts,
+    best: bestOf(starts),
+  };
+}
+
+const linkOf = (request: MoveRequest) => ({
+  cluster: request.cluster ?? DEFAULT_CLUSTER,
+  sourceNode: request.source_node,
+  targetNode: request.target_node,
+  capacityMbps: request.link_mbps,
+});
+
+const median = (quantiles: Float64Array): number =>
+  Math.round(quantiles[quantiles.length >> 1]! * 1000) / 1000;
+
+function trafficOf(
+  isGiven: boolean,
+  cluster: string,
+  forecast: LinkForecast | undefined,
+  nowMs: number,
+): MoveWindows['traffic'] {
+  if (isGiven)
+    return { source: 'request', note: 'every start reckons with the background_mbps of the request' };
+  if (forecast === undefined)
+    return {
+      source: 'none',
+      note: `cluster ${cluster} has no link samples, so all starts are alike; name the right cluster, or send samples to /v1/samples`,
+    };
+  const { basis, series, lastMs } = forecast;
+  const of = { basis, series, ...ageOf(lastMs, nowMs) };
+  if (forecast.trafficMbps === undefined)
+    return {
+      source: 'none',
+      note: 'only finished moves tell of this link, not its traffic, so all starts are alike; send link samples to /v1/samples',
+      ...of,
+    };
+  const whose = basis === 'link' ? 'the link' : basis === 'node' ? 'its source node' : 'its whole cluster';
+  return {
+    source: 'forecast',
+    note: `each start reckons with the median forecast of the traffic of ${whose}`,
+    ...of,
+  };
+}
+
+/** Runs of neighbouring starts that are about as good as the best, best first; of equals the earlier. */
+export function bestOf(starts: MoveWindows['starts']): MoveWindows['best'] {
+  const p50 = (i: number): number => starts[i]!.duration_seconds.p50;
+  let shortest = Infinity;
+  for (let i = 0; i < starts.length; i += 1) shortest = Math.min(shortest, p50(i));
+  const runs: { from: number; to: number; at: number }[] = [];
+  for (let i = 0; i < starts.length; i += 1) {
+    if (p50(i) > shortest * AS_GOOD) continue;
+    const run = runs.at(-1);
+    if (run?.to !== i - 1) runs.push({ from: i, to: i, at: i });
+    else {
+      run.to = i;
+      if (p50(i) < p50(run.at)) run.at = i;
+    }
+  }
+  runs.sort((a, b) => p50(a.at) - p50(b.at) || a.from - b.from);
+  const nowSeconds = p50(0);
+  return runs.slice(0, WINDOWS_NAMED).map(({ from, to, at }) => ({
+    from: starts[from]!.start_at,
+    to: starts[to]!.start_at,
+    start_at: starts[at]!.start_at,
+    duration_seconds: starts[at]!.duration_seconds,
+    gain_seconds: nowSeconds - p50(at),
+    gain_percent: (100 * (nowSeconds - p50(at))) / nowSeconds,
+  }));
+}
+
+function eventOf(
+  request: MoveRequest,
+  { best: [window], starts, traffic: { note } }: MoveWindows,
+): CalendarEvent {
+  const { start_at: startAt, duration_seconds: duration, gain_seconds: gain } = window!;
+  const startMs = fromIsoTime(startAt);
+  const { instance, source_node: source, target_node: target, cluster = DEFAULT_CLUSTER } = request;
+  return {
+    key: JSON.stringify([request.request_id ?? '', cluster, instance, source, target]),
+    startMs,
+    endMs: startMs + Math.max(SHORTEST_ENTRY_MS, Math.round(duration.p90 * 1000)),
+    summary: `Move ${instance} from ${source} to ${target}`,
+    description: [
+      `Predicted ${secondsText(duration)}.`,
+      `A start at ${starts[0]!.start_at} is predicted to take ${secondsText(starts[0]!.duration_seconds)}: ${gain.toFixed(1)} s more.`,
+      `As good: every start from ${window!.from} to ${window!.to}.`,
+      `Traffic: ${note}.`,
+    ].join('\n'),
+  };
+}
+
+const secondsText = ({ p50, p10, p90 }: DurationQuantiles): string =>
+  `${p50.toFixed(1)} s (8 of 10 such moves: ${p10.toFixed(1)} to ${p90.toFixed(1)} s)`;
+
+function errorOf(item: unknown, fieldPath: string, message: string): z.infer<typeof predictionErrorSchema> {
+  const id = (item as { request_id?: unknown } | null)?.request_id;
+  return { ...(typeof id === 'string' ? { request_id: id } : {}), error: { field: fieldPath, message } };
+}

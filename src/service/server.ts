@@ -6,6 +6,8 @@ import { systemErrorSentence, UserError } from '../domain/errors.js';
 /** Time for the header of a request, and for a whole one, in milliseconds: a slow sender does not hold a connection for ever. */
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 60_000;
+/** How often connections are held against these times; by itself Node looks only every half minute. */
+const LOOK_AT_CONNECTIONS_MS = 1_000;
 /** Longer than the idle time of usual load balancers, so that they close first. */
 const KEEP_ALIVE_MS = 65_000;
 /** Connections at the same time. */
@@ -29,7 +31,14 @@ export interface RunningServer {
  * @throws UserError `cannot-listen`
  */
 export async function listen(app: Express, host: string, port: number): Promise<RunningServer> {
-  const server = createServer({ headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS }, app);
+  const server = createServer(
+    {
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: LOOK_AT_CONNECTIONS_MS,
+    },
+    app,
+  );
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   server.maxConnections = MOST_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {

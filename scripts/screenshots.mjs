@@ -21,6 +21,7 @@ const pictures = [
   ['overview-phone', '/', 'light', phone],
   ['links', '/#/links', 'light', wide],
   ['moves', '/#/moves', 'light', wide],
+  ['forecast', '/#/forecast?cluster=lab-s3-day&link=node-a:egress', 'light', wide],
   ['what-if', '/#/what-if', 'light', wide],
   ['plan', '/#/plan', 'light', wide],
   ['models', '/#/models', 'light', wide],
@@ -38,6 +39,20 @@ try {
     );
     if (loaded.status !== 0) fail(`data/${set} could not be loaded; run npm run build first`);
   }
+  const sampled = spawnSync(
+    process.execPath,
+    [
+      movecast,
+      'collect',
+      'link-samples',
+      join(root, 'data/qemu-lab/link-samples.csv'),
+      '--store',
+      store,
+      '--quiet',
+    ],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  if (sampled.status !== 0) fail('data/qemu-lab/link-samples.csv could not be loaded');
   service = spawn(
     process.execPath,
     [movecast, 'serve', '--port', '0', '--json', '--store', store, '--models', join(root, 'models')],

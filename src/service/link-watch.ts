@@ -83,17 +83,31 @@ export class LinkWatch {
         const asked = linkOfName(link);
         const forecast = asked && links.at({ ...asked, cluster }, this.parts.now());
         if (forecast?.basis === 'link')
-          found.push({ cluster, link, samples: forecast.samples, lastMs: forecast.lastMs });
+          found.push({
+            cluster,
+            link,
+            samples: forecast.samples,
+            lastMs: this.lastSampleMs(cluster, forecast),
+          });
       }
     return found;
+  }
+
+  /** Time of the newest sample behind a forecast; where several links stand for it, to the length of their usual gap. */
+  lastSampleMs(cluster: string, { series, evidence, lastMs }: LinkForecast): number {
+    const endings = evidence === 'moves' ? [':moves', ':moves-at-least'] : [''];
+    const known = endings.flatMap((end) => this.reading?.lastMs.get(keyOf(cluster, series + end)) ?? []);
+    return Math.max(lastMs, ...known);
   }
 
   /**
    * The measured values behind a forecast in the last 24 hours before its newest sample, one a minute, oldest first; none
    * where it stands on several links.
    */
-  async samplesBehind(cluster: string, { series, evidence, lastMs }: LinkForecast): Promise<LinkSample[]> {
+  async samplesBehind(cluster: string, forecast: LinkForecast): Promise<LinkSample[]> {
+    const { series, evidence } = forecast;
     if (!/[>:]/.test(series)) return []; // a node's or a cluster's links in turn
+    const lastMs = this.lastSampleMs(cluster, forecast);
     const filter = {
       cluster,
       key: evidence === 'moves' ? `${series}:moves` : series,
@@ -180,9 +194,11 @@ export class LinkWatch {
   }
 }
 
+const keyOf = (cluster: string, link: string): string => cluster + SEPARATOR + link;
+
 /** Whether it was new: later than the last of its series, and of a link that is followed. */
 function learn(reading: Reading, sample: LinkSample): boolean {
-  const key = (sample.cluster ?? DEFAULT_CLUSTER) + SEPARATOR + sample.link;
+  const key = keyOf(sample.cluster ?? DEFAULT_CLUSTER, sample.link);
   const atMs = fromIsoTime(sample.at);
   const lastMs = reading.lastMs.get(key);
   if (lastMs === undefined ? reading.lastMs.size >= MOST_LINKS : atMs <= lastMs) return false;

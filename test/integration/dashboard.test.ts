@@ -7,8 +7,9 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Browser, Page } from 'playwright-core';
 import { parseMoveRecord, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import type { LinkSample } from '../../src/domain/samples.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
-import { serviceFixture, type ServiceFixture } from '../service/service-fixture.js';
+import { hourlySamples, serviceFixture, type ServiceFixture } from '../service/service-fixture.js';
 import { bundledPage, openBrowser, openPage, watchForErrors } from './dashboard-browser.js';
 import { requireOrSkip } from './real-servers.js';
 
@@ -26,6 +27,16 @@ async function shippedMoves(count: number, untilMs: number): Promise<MoveRecord[
   return records.map((record) => ({
     ...record,
     started_at: new Date(startMs(record) + shiftMs).toISOString(),
+  }));
+}
+
+/** Four days of hourly samples of node1>node2 up to a moment. */
+function sampledUntil(untilMs: number, cluster?: string): LinkSample[] {
+  const samples = hourlySamples(96, cluster === undefined ? {} : { cluster });
+  const shiftMs = untilMs - Date.parse(samples.at(-1)!.at);
+  return samples.map((sample) => ({
+    ...sample,
+    at: new Date(Date.parse(sample.at) + shiftMs).toISOString(),
   }));
 }
 
@@ -86,6 +97,7 @@ suite('the dashboard in a browser', () => {
     service = await serviceFixture({
       now: () => now,
       moves: await shippedMoves(400, now),
+      linkSamples: [...sampledUntil(now - 600_000), ...sampledUntil(now - 3 * 86_400_000, 'old')],
       options: { pageFolder, loopbackHostOnly: true },
     });
     [server, url] = await listening(service.app);
@@ -131,7 +143,7 @@ suite('the dashboard in a browser', () => {
   it('shows every page from the navigation, each with real data and without an error', async () => {
     const { page, errors } = await opened(url);
     const titles = await page.locator('nav a').allInnerTexts();
-    expect(titles).toEqual(['Overview', 'Links', 'Moves', 'What if?', 'Plan', 'Models']);
+    expect(titles).toEqual(['Overview', 'Links', 'Moves', 'Forecast', 'What if?', 'Plan', 'Models']);
     for (const title of titles) {
       await page.getByRole('link', { name: title, exact: true }).click();
       await page.locator(`nav a[aria-current=page]:text-is("${title}")`).waitFor();
@@ -175,6 +187,51 @@ suite('the dashboard in a browser', () => {
     await page.getByText('No move matches.').waitFor();
     expect(page.url()).toContain('instance=nobody');
   }, 30_000);
+
+  it('shows a link’s next day with its band beside what was measured, and reads it out hour by hour', async () => {
+    const { page, errors } = await opened(url, '/#/forecast');
+    expect(await page.getByLabel('Cluster').inputValue()).toBe('default'); // the one with the newest sample
+    expect(await page.getByLabel('Link').inputValue()).toBe('node1>node2');
+    expect(await page.locator('.chart canvas').count()).toBe(1);
+    expect(await page.locator('.chart').getAttribute('aria-label')).toMatch(
+      /^node1 → node2 in Mbit\/s: 25 measured values up to .*; forecast until .*: median [\d,.]+/,
+    );
+    expect(await page.locator('tbody tr').count()).toBe(24);
+    expect(await page.locator('tbody td').nth(2).innerText()).toMatch(/^[\d,.]+ to [\d,.]+$/);
+    expect(await page.locator('.notice').count()).toBe(0);
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('says how old the newest sample of a link is, and keeps the choice in the address', async () => {
+    const { page, errors } = await opened(url, '/#/forecast');
+    await page.getByLabel('Cluster').selectOption('old');
+    await page.locator('.notice').waitFor();
+    expect(await page.locator('.notice').innerText()).toContain('The newest sample is 3 days old');
+    expect(await page.locator('.chart canvas').count()).toBe(2); // what was measured, and the forecast, apart
+    expect(page.url()).toContain('cluster=old');
+    await page.reload();
+    await page.locator('main[aria-busy=false]').waitFor();
+    expect(await page.getByLabel('Cluster').inputValue()).toBe('old');
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it.each([
+    ['light', 1280],
+    ['dark', 360],
+  ] as const)(
+    'the forecast reads well in %s at %i pixels',
+    async (colorScheme, width) => {
+      const { page, errors } = await opened(url, '/#/forecast?cluster=old&link=node1%3Enode2', {
+        colorScheme,
+        viewport: { width, height: 800 },
+      });
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+      const contrasts = (await page.evaluate(CONTRASTS)) as { text: string; ratio: number }[];
+      expect(contrasts.filter(({ ratio }) => ratio < 4.5)).toEqual([]);
+      expect(errors).toEqual([]);
+    },
+    30_000,
+  );
 
   it('says which inputs move a forecast', async () => {
     const { page, errors } = await opened(url, '/#/what-if');
@@ -252,6 +309,9 @@ suite('the dashboard in a browser', () => {
     const { page, errors } = await opened(at);
     expect(await page.locator('h1').innerText()).toBe('Nothing to compare with yet.');
     expect(await page.locator('main').innerText()).toContain('movecast collect');
+    await openPage(page, at, '/#/forecast');
+    await page.getByText('No link has been sampled yet').waitFor();
+    expect(await page.locator('main').innerText()).toContain('movecast collect link-samples');
     expect(errors).toEqual([]);
     await closeServer(running);
     await empty.close();

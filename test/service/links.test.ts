@@ -50,6 +50,20 @@ describe('GET /v1/links/{link}/forecast', () => {
     expect(body.recent.at(-1)).toEqual({ at: body.last_sample_at, mbps: 900 });
   });
 
+  it('says the age of the newest sample itself, wherever it lies between two hours', async () => {
+    const linkSamples = hourlySamples(48).map((sample) => ({
+      ...sample,
+      at: new Date(Date.parse(sample.at) - 1_200_000).toISOString(),
+    }));
+    const { app } = await fixture({ linkSamples });
+    expect((await request(app).get(FORECAST)).body.age_seconds).toBe(4800);
+    expect((await request(app).get('/v1/links')).body.links[0].age_seconds).toBe(4800);
+    const { body } = await request(app)
+      .post('/v1/windows')
+      .send({ request: { instance: 'web1', source_node: 'node1', target_node: 'node2' } });
+    expect(body.windows[0].traffic.age_seconds).toBe(4800);
+  });
+
   it('stands on the source node where the link was never sampled, and says so', async () => {
     const { app } = await fixture({ linkSamples: hourlySamples(48) });
     const { body } = await request(app).get('/v1/links/node1%3Enode9/forecast');

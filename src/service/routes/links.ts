@@ -149,7 +149,7 @@ export function linkRoutes({ links: watch, now }: ServiceParts): Route[] {
           model: first.model,
           capacity_mbps: first.capacityMbps ?? null,
           samples: first.samples,
-          ...ageOf(first.lastMs, nowMs),
+          ...ageOf(watch.lastSampleMs(cluster, first), nowMs),
           recent: recent.map((sample) => ({ at: sample.at, mbps: rounded(sample.throughput_mbps) })),
           forecasts: Array.from({ length: times }, (_, i) => {
             const { trafficMbps, availableMbps } = at(i + 1);

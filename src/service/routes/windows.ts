@@ -8,11 +8,11 @@ import {
   type DurationQuantiles,
 } from '../../domain/prediction.js';
 import { fromIsoTime, toIsoTime } from '../../domain/units.js';
-import type { LinkForecasts, LinkForecast } from '../../predictor/link-forecast.js';
+import type { LinkForecast, LinkForecasts } from '../../predictor/link-forecast.js';
 import type { Predictor } from '../../predictor/predictor.js';
 import { DEFAULT_CLUSTER } from '../../domain/move-record.js';
 import { calendarFile, type CalendarEvent } from '../calendar.js';
-import { ageOf } from '../link-watch.js';
+import { ageOf, type LinkWatch } from '../link-watch.js';
 import { SLICE } from '../options.js';
 import { HttpError } from '../problem.js';
 import { checked, sendJson, type Route, type ServiceParts } from '../route.js';
@@ -162,7 +162,7 @@ export function windowRoutes({ model, links, metrics, now }: ServiceParts): Rout
             windows.push(errorOf(raw, parsed.field, parsed.reason));
             continue;
           }
-          const found = windowsOf(parsed.value, grid, predictor, forecasts);
+          const found = windowsOf(parsed.value, grid, predictor, forecasts, links);
           predicted += grid.count;
           if (wantsCalendar) events.push(eventOf(parsed.value, found));
           else windows.push(found);
@@ -201,6 +201,7 @@ function windowsOf(
   { nowMs, stepMs, count }: Grid,
   predictor: Predictor,
   forecasts: LinkForecasts,
+  watch: LinkWatch,
 ): MoveWindows {
   const firstMs = request.start_at === undefined ? nowMs : Math.max(nowMs, fromIsoTime(request.start_at));
   const given = request.background_mbps;
@@ -229,7 +230,12 @@ function windowsOf(
   }
   return {
     ...(request.request_id === undefined ? {} : { request_id: request.request_id }),
-    traffic: trafficOf(given !== undefined, request.cluster ?? DEFAULT_CLUSTER, firstForecast, nowMs),
+    traffic: trafficOf(
+      given !== undefined,
+      request.cluster ?? DEFAULT_CLUSTER,
+      firstForecast,
+      (cluster, forecast) => ageOf(watch.lastSampleMs(cluster, forecast), nowMs),
+    ),
     starts,
     best: bestOf(starts),
   };
@@ -249,7 +255,7 @@ function trafficOf(
   isGiven: boolean,
   cluster: string,
   forecast: LinkForecast | undefined,
-  nowMs: number,
+  age: (cluster: string, forecast: LinkForecast) => ReturnType<typeof ageOf>,
 ): MoveWindows['traffic'] {
   if (isGiven)
     return { source: 'request', note: 'every start reckons with the background_mbps of the request' };
@@ -258,8 +264,8 @@ function trafficOf(
       source: 'none',
       note: `cluster ${cluster} has no link samples, so all starts are alike; name the right cluster, or send samples to /v1/samples`,
     };
-  const { basis, series, lastMs } = forecast;
-  const of = { basis, series, ...ageOf(lastMs, nowMs) };
+  const { basis, series } = forecast;
+  const of = { basis, series, ...age(cluster, forecast) };
   if (forecast.trafficMbps === undefined)
     return {
       source: 'none',

@@ -1,5 +1,6 @@
 import { ApiError, get, setToken, type Ready } from './api.js';
 import { h } from './elements.js';
+import { forecastPage } from './forecast.js';
 import * as format from './format.js';
 import { linksPage } from './links.js';
 import { modelsPage } from './models.js';
@@ -21,6 +22,7 @@ const pages: readonly Page[] = [
   { path: '', title: 'Overview', make: overviewPage },
   { path: 'links', title: 'Links', make: linksPage },
   { path: 'moves', title: 'Moves', make: (_ready, query) => movesPage(query) },
+  { path: 'forecast', title: 'Forecast', make: (_ready, query) => forecastPage(query) },
   { path: 'what-if', title: 'What if?', make: whatIfPage },
   { path: 'plan', title: 'Plan', make: planPage },
   { path: 'models', title: 'Models', make: modelsPage },

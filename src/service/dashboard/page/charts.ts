@@ -181,6 +181,113 @@ function drawIntervals(plot: uPlot, moves: readonly PredictedMove[]): void {
   ctx.restore();
 }
 
+export interface MbpsBands {
+  p05: number;
+  p10: number;
+  p50: number;
+  p90: number;
+  p95: number;
+}
+
+/** Hours of the day, and the date where it changes. */
+function clockTicks(_plot: uPlot, ticks: number[]): string[] {
+  return ticks.map((tick) => {
+    const at = new Date(tick * 1000);
+    return at.getHours() === 0 && at.getMinutes() === 0
+      ? at.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' })
+      : at.toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit' });
+  });
+}
+
+/** What was measured on a link as dots, and what is to come as an 80 % band with its median. Both oldest first, in Mbit/s. */
+export function measuredAndForecast(
+  name: string,
+  measured: readonly { at: string; mbps: number }[],
+  ahead: readonly { at: string; bands: MbpsBands }[],
+): HTMLElement {
+  const said = [
+    measured.length > 0
+      ? `${format.plural(measured.length, 'measured value')} up to ${format.when(measured.at(-1)!.at)}`
+      : '',
+    ahead.length > 0
+      ? `forecast until ${format.when(ahead.at(-1)!.at)}: median ${format.mbps(ahead[0]!.bands.p50)} at first and ${format.mbps(ahead.at(-1)!.bands.p50)} at the end`
+      : '',
+  ].filter((text) => text !== '');
+  const place = h('div', {
+    class: 'chart',
+    role: 'img',
+    'aria-label': `${name} in Mbit/s: ${said.join('; ')}.`,
+  });
+  const hint = 'Point at the chart to read its figures.';
+  const readout = h('p', { class: 'readout' }, hint);
+  const nothing = (count: number): null[] => Array.from({ length: count }, () => null);
+  const seconds = (at: string): number => Date.parse(at) / 1000;
+  const before = nothing(measured.length);
+  const after = nothing(ahead.length);
+  const data: uPlot.AlignedData = [
+    [...measured, ...ahead].map(({ at }) => seconds(at)),
+    [...measured.map(({ mbps }) => mbps), ...after],
+    [...before, ...ahead.map(({ bands }) => bands.p90)],
+    [...before, ...ahead.map(({ bands }) => bands.p10)],
+    [...before, ...ahead.map(({ bands }) => bands.p50)],
+  ];
+  const describeAt = (index: number | null | undefined): string => {
+    if (index === null || index === undefined) return hint;
+    const past = measured[index];
+    if (past !== undefined) return `${format.when(past.at)}: measured ${format.mbps(past.mbps)} Mbit/s`;
+    const next = ahead[index - measured.length];
+    return next === undefined
+      ? hint
+      : `${format.when(next.at)}: about ${format.mbps(next.bands.p50)} Mbit/s, in 8 of 10 cases between ${format.mbps(next.bands.p10)} and ${format.mbps(next.bands.p90)}`;
+  };
+  plotted(place, (width) => {
+    const line = { points: { show: false } };
+    const dots = withAlpha(colour('--ink'), 0.6);
+    return new uPlot(
+      {
+        width,
+        height: CHART_HEIGHT,
+        cursor: { drag: { x: false, y: false }, points: { show: false }, y: false },
+        scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, (high ?? 1) * 1.05 || 1] } },
+        axes: [axis({ size: 30, values: clockTicks }), axis({ size: 62 })],
+        series: [
+          {},
+          {
+            ...line,
+            label: 'measured',
+            stroke: dots,
+            paths: () => null,
+            points: { show: true, size: 4, fill: dots, stroke: dots, width: 0 },
+          },
+          { ...line, label: 'p90', stroke: 'transparent', width: 0 },
+          { ...line, label: 'p10', stroke: 'transparent', width: 0 },
+          { ...line, label: 'median', stroke: colour('--accent'), width: 2 },
+        ],
+        bands: [{ series: [2, 3], fill: withAlpha(colour('--accent'), 0.26) }],
+        legend: { show: false },
+        hooks: {
+          setCursor: [(plot) => void (readout.textContent = describeAt(plot.cursor.idx))],
+        },
+      },
+      data,
+      place,
+    );
+  });
+  return h(
+    'div',
+    {},
+    place,
+    readout,
+    h(
+      'ul',
+      { class: 'chart-key' },
+      measured.length > 0 && h('li', {}, h('span', { class: 'swatch inside' }), 'measured'),
+      ahead.length > 0 && h('li', {}, h('span', { class: 'swatch band' }), '80 % interval'),
+      ahead.length > 0 && h('li', {}, h('span', { class: 'swatch predicted' }), 'predicted median'),
+    ),
+  );
+}
+
 const wholeTick = (tick: number): string => (Number.isInteger(tick) ? String(tick) : '');
 
 function summary(moves: readonly PredictedMove[]): string {

@@ -39,6 +39,22 @@ export function when(iso: string): string {
   });
 }
 
+/** How long ago, as `12 minutes`, `22 hours`, `3 days`. */
+export function age(value: number): string {
+  if (value < 2 * 3600) return plural(Math.round(value / 60), 'minute');
+  return value < 2 * 86_400
+    ? plural(Math.round(value / 3600), 'hour')
+    : plural(Math.round(value / 86_400), 'day');
+}
+
+/** Mbit/s in three digits, without the unit. */
+export const mbps = (value: number): string =>
+  value >= 99.5
+    ? Math.round(value).toLocaleString('en')
+    : value >= 0.995 || value === 0
+      ? Number(value.toPrecision(2)).toString()
+      : value.toFixed(2);
+
 /** MiB as `512 MiB`, `4 GiB`. */
 export const memory = (mib: number): string =>
   mib >= 1024 ? `${Number((mib / 1024).toFixed(1))}${THIN}GiB` : `${Math.round(mib)}${THIN}MiB`;

@@ -181,6 +181,14 @@ describe('the best windows', () => {
     expect(found[0]).toMatchObject({ gain_seconds: 10, gain_percent: 50 });
   });
 
+  it('name the earliest of starts that differ by less than anyone would wait for', () => {
+    const found = bestOf(starts(10.0003, 10.0002, 30, 10.0001, 10));
+    expect(found.map(({ from, to, start_at: at }) => [from, to, at])).toEqual([
+      ['t0', 't1', 't0'],
+      ['t3', 't4', 't3'],
+    ]);
+  });
+
   it('are one, from the first start to the last, where all are alike', () => {
     expect(bestOf(starts(5, 5, 5))).toMatchObject([
       { from: 't0', to: 't2', start_at: 't0', gain_seconds: 0, gain_percent: 0 },

@@ -25,11 +25,13 @@ const HOURS = 24;
 const STEP_MINUTES = 60;
 const LEAST_STEP_MINUTES = 5;
 const MOST_MOVES = 1_000;
-/** Most predictions in one call, starts × moves: some seconds of one core. */
-const MOST_STARTS = 100_000;
+/** Most predictions in one call, starts × moves: as many moves over a day of hours, an answer of 7 MB. */
+const MOST_STARTS = 25_000;
 /** Starts whose median is at most this much above the shortest belong to a best window: less is not worth waiting for. */
 const AS_GOOD = 1.05;
-/** Windows named, the shortest median first. */
+/** Medians that differ by no more than this are the same to whoever waits: the earlier start is the better one. */
+const ALIKE = 1.01;
+/** Windows named. */
 const WINDOWS_NAMED = 3;
 /** A calendar entry lasts until the move has finished in nine of ten cases, and is at least so long. */
 const SHORTEST_ENTRY_MS = MS_PER_MINUTE;
@@ -60,7 +62,7 @@ const start = z.object({
 const best = z.object({
   from: z.string().describe('first start of the window'),
   to: z.string().describe('its last start'),
-  start_at: z.string().describe('the start in it with the shortest median'),
+  start_at: z.string().describe('the earliest start in it that is as good as any of its starts'),
   duration_seconds: durationQuantilesSchema,
   gain_seconds: z.number().describe('shorter than the median of the first start by so much'),
   gain_percent: z.number(),
@@ -162,7 +164,7 @@ export function windowRoutes({ model, links, metrics, now }: ServiceParts): Rout
             windows.push(errorOf(raw, parsed.field, parsed.reason));
             continue;
           }
-          const found = windowsOf(parsed.value, grid, predictor, forecasts, links);
+          const found = await windowsOf(parsed.value, grid, predictor, forecasts, links);
           predicted += grid.count;
           if (wantsCalendar) events.push(eventOf(parsed.value, found));
           else windows.push(found);
@@ -196,13 +198,13 @@ function requestsOf({ request, requests }: z.infer<typeof anyBody>): readonly un
 }
 
 /** Every start of one move with its prediction, and the best of them. O(starts). */
-function windowsOf(
+async function windowsOf(
   request: MoveRequest,
   { nowMs, stepMs, count }: Grid,
   predictor: Predictor,
   forecasts: LinkForecasts,
   watch: LinkWatch,
-): MoveWindows {
+): Promise<MoveWindows> {
   const firstMs = request.start_at === undefined ? nowMs : Math.max(nowMs, fromIsoTime(request.start_at));
   const given = request.background_mbps;
   const forecastAt = (atMs: number): LinkForecast | undefined =>
@@ -211,6 +213,7 @@ function windowsOf(
   const isForecast = firstForecast?.trafficMbps !== undefined;
   const starts: MoveWindows['starts'] = [];
   for (let i = 0; i < count; i += 1) {
+    if (i % SLICE === SLICE - 1) await yieldToLoop();
     const atMs = firstMs + i * stepMs;
     const startAt = toIsoTime(atMs);
     const background = given ?? (isForecast ? median(forecastAt(atMs)!.trafficMbps!) : undefined);
@@ -285,26 +288,31 @@ export function bestOf(starts: MoveWindows['starts']): MoveWindows['best'] {
   const p50 = (i: number): number => starts[i]!.duration_seconds.p50;
   let shortest = Infinity;
   for (let i = 0; i < starts.length; i += 1) shortest = Math.min(shortest, p50(i));
-  const runs: { from: number; to: number; at: number }[] = [];
+  const runs: { from: number; to: number; shortest: number }[] = [];
   for (let i = 0; i < starts.length; i += 1) {
     if (p50(i) > shortest * AS_GOOD) continue;
     const run = runs.at(-1);
-    if (run?.to !== i - 1) runs.push({ from: i, to: i, at: i });
+    if (run?.to !== i - 1) runs.push({ from: i, to: i, shortest: p50(i) });
     else {
       run.to = i;
-      if (p50(i) < p50(run.at)) run.at = i;
+      run.shortest = Math.min(run.shortest, p50(i));
     }
   }
-  runs.sort((a, b) => p50(a.at) - p50(b.at) || a.from - b.from);
+  const rank = (run: { shortest: number }): number => (run.shortest <= shortest * ALIKE ? 0 : run.shortest);
+  runs.sort((a, b) => rank(a) - rank(b) || a.from - b.from);
   const nowSeconds = p50(0);
-  return runs.slice(0, WINDOWS_NAMED).map(({ from, to, at }) => ({
-    from: starts[from]!.start_at,
-    to: starts[to]!.start_at,
-    start_at: starts[at]!.start_at,
-    duration_seconds: starts[at]!.duration_seconds,
-    gain_seconds: nowSeconds - p50(at),
-    gain_percent: (100 * (nowSeconds - p50(at))) / nowSeconds,
-  }));
+  return runs.slice(0, WINDOWS_NAMED).map(({ from, to, shortest: within }) => {
+    let at = from;
+    while (p50(at) > within * ALIKE) at += 1;
+    return {
+      from: starts[from]!.start_at,
+      to: starts[to]!.start_at,
+      start_at: starts[at]!.start_at,
+      duration_seconds: starts[at]!.duration_seconds,
+      gain_seconds: nowSeconds - p50(at),
+      gain_percent: (100 * (nowSeconds - p50(at))) / nowSeconds,
+    };
+  });
 }
 
 function eventOf(
@@ -321,12 +329,15 @@ function eventOf(
     summary: `Move ${instance} from ${source} to ${target}`,
     description: [
       `Predicted ${secondsText(duration)}.`,
-      `A start at ${starts[0]!.start_at} is predicted to take ${secondsText(starts[0]!.duration_seconds)}: ${gain.toFixed(1)} s more.`,
-      `As good: every start from ${window!.from} to ${window!.to}.`,
+      `A start at ${minuteText(starts[0]!.start_at)} is predicted to take ${secondsText(starts[0]!.duration_seconds)}: ${gain.toFixed(1)} s more.`,
+      `About as good: every start from ${minuteText(window!.from)} to ${minuteText(window!.to)}.`,
       `Traffic: ${note}.`,
     ].join('\n'),
   };
 }
+
+/** `2026-11-24 09:42 UTC` */
+const minuteText = (iso: string): string => `${iso.slice(0, 16).replace('T', ' ')} UTC`;
 
 const secondsText = ({ p50, p10, p90 }: DurationQuantiles): string =>
   `${p50.toFixed(1)} s (8 of 10 such moves: ${p10.toFixed(1)} to ${p90.toFixed(1)} s)`;

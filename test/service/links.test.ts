@@ -163,4 +163,14 @@ describe('the watch over links', () => {
     }
     expect([seen, anew]).toEqual([48, 48]);
   });
+
+  it('follows at most 2,000 links, however many are sampled', async () => {
+    const linkSamples = Array.from({ length: 2_100 }, (_, i) => ({
+      at: new Date(NOW_MS - 1000).toISOString(),
+      link: `node${i}:egress`,
+      throughput_mbps: 1,
+    }));
+    const { parts } = await fixture({ linkSamples });
+    expect(await parts.links.watched()).toHaveLength(2_000);
+  });
 });

@@ -43,13 +43,13 @@ export interface PlacementSearchOptions {
   timeScale: number;
   /** Score that stands for one unit of energy: the whole gain that is asked for. */
   scoreScale: number;
+  /** Energy of missing that whole gain. */
+  scorePenalty: number;
   mostMoves?: number;
 }
 
 /** The time that a set of moves keeps its busiest nodes, as a power mean: smooth, and near the largest. */
 const BUSY_POWER = 8;
-/** Energy of missing the whole gain: so that the last per cent of score is worth a tenth of the time. */
-const SCORE_PENALTY = 30;
 /** Energy of a node's excess over the time allowed, relative to it. */
 const EXCESS_PENALTY = 4;
 /** Weight of the time where the score alone is asked for: enough to choose the shorter of two equal ways. */
@@ -251,12 +251,12 @@ class Walk {
 
   #energyNow(): number {
     const { targetScore, busySeconds, gainPerHour } = this.#goal;
-    const { timeScale, scoreScale } = this.#settings;
+    const { timeScale, scoreScale, scorePenalty } = this.#settings;
     const { score } = this.#board;
     const wanted =
       targetScore === -Infinity
         ? score / scoreScale
-        : (SCORE_PENALTY * Math.max(0, score - targetScore + SCORE_MARGIN * scoreScale)) / scoreScale;
+        : (scorePenalty * Math.max(0, score - targetScore + SCORE_MARGIN * scoreScale)) / scoreScale;
     const time =
       busySeconds === Infinity
         ? (targetScore === -Infinity ? TIME_BESIDE_SCORE : 1) * (this.#busy.mean() / timeScale)

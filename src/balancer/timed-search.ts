@@ -1,4 +1,4 @@
-import { blindSearch, type SearchResult } from './blind-search.js';
+import { blindSearch, countCandidates, type SearchResult } from './blind-search.js';
 import { kindsForTargets, mayFailOver, movableInstances } from './candidates.js';
 import type { GroupModel } from './group-model.js';
 import { bestOrder } from './list-schedule.js';
@@ -35,24 +35,32 @@ export interface TimedResult {
   remarks: string[];
 }
 
-/** Candidates that hbal's search may look at for the score to reach: some ten seconds of computing at most. */
-const MOST_BLIND_CANDIDATES = 25_000_000;
+/**
+ * Candidates that hbal's search may look at for the score to reach: half a minute to a minute of computing at most,
+ * enough for a group of 100 nodes and 1,000 instances.
+ */
+const MOST_BLIND_CANDIDATES = 150_000_000;
+/** Candidates that may be looked at to reach the score after an annealing run that nearly did: some seconds at most. */
+const MOST_FINISH_CANDIDATES = 8_000_000;
 /** Proposals of one annealing run: per movable instance, at least and at most. */
 const PROPOSALS_PER_INSTANCE = 2000;
 const LEAST_PROPOSALS = 400_000;
 const MOST_PROPOSALS = 600_000;
 /**
- * Annealing runs. The share of the best time so far that counts as one unit of energy: a small share presses for time, a
- * large one finds the score where it is hard to reach. A warm run starts from the best moves so far.
+ * Annealing runs. The share of the best time so far that counts as one unit of energy, and the energy of missing the
+ * gain: together they say how cold a run is and what a second is worth in score, about a tenth of the time for the last
+ * per cent. A warm run starts from the best moves so far.
  */
 const ROUNDS = [
-  { timeShare: 1, warm: false },
-  { timeShare: 0.3, warm: false },
-  { timeShare: 0.1, warm: false },
-  { timeShare: 0.3, warm: true },
-  { timeShare: 0.1, warm: true },
+  { timeShare: 1, scorePenalty: 30, warm: false },
+  { timeShare: 0.3, scorePenalty: 200, warm: false },
+  { timeShare: 0.1, scorePenalty: 30, warm: false },
+  { timeShare: 0.3, scorePenalty: 300, warm: true },
+  { timeShare: 0.3, scorePenalty: 30, warm: true },
+  { timeShare: 0.1, scorePenalty: 1000, warm: true },
+  { timeShare: 0.1, scorePenalty: 30, warm: true },
 ];
-const OPEN_ROUNDS = [{ timeShare: 1, warm: false }];
+const OPEN_ROUNDS = [{ timeShare: 1, scorePenalty: 30, warm: false }];
 const WARM_HOTTEST = 0.1;
 /** Orders draw from a stream of their own, so that the search does not hang on how many were tried. */
 const ORDER_SEED = 1;
@@ -105,7 +113,7 @@ export function timedSearch(
   let best = known;
   let bestChosen: readonly ChosenMove[] | undefined;
   const usual = known?.seconds ?? busiestOfAll(start, movable, prices);
-  for (const { timeShare, warm } of openEnded || known === undefined ? OPEN_ROUNDS : ROUNDS) {
+  for (const { timeShare, scorePenalty, warm } of openEnded || known === undefined ? OPEN_ROUNDS : ROUNDS) {
     if (warm && bestChosen === undefined) continue;
     const { chosen } = search.run(
       {
@@ -118,6 +126,7 @@ export function timedSearch(
         random,
         timeScale: Math.max(1e-9, timeShare * Math.min(usual, best?.seconds ?? Infinity)),
         scoreScale,
+        scorePenalty,
         mostMoves,
         ...(warm ? { from: bestChosen!, hottest: WARM_HOTTEST } : {}),
       },
@@ -221,7 +230,10 @@ function finish(
     moves.push(trial.commit());
     return true;
   };
-  while (board.score > target && moves.length < mostMoves && step(TIME_POWER)) continue;
+  // A plan that is far from its target is given up: another run, or hbal's own moves, will do.
+  const mostSteps = Math.floor(MOST_FINISH_CANDIDATES / countCandidates(start, options));
+  const most = Math.min(mostMoves, plan.moves.length + mostSteps);
+  while (board.score > target && moves.length < most && step(TIME_POWER)) continue;
   return replay(start, moves, prices);
 }
 

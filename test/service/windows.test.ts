@@ -156,11 +156,26 @@ describe('POST /v1/windows', () => {
     expect(answer.text).toMatch(/\r\nDTSTART:2026112[34]T(2[0-3]|0[0-7])0000Z\r\n/);
     expect(answer.text).toContain('SUMMARY:Move db\\;1\\,\\\\x from node1 to node2\r\n');
     for (const line of answer.text.split('\r\n')) expect(Buffer.byteLength(line)).toBeLessThanOrEqual(75);
+    expect(answer.text.replaceAll('\r\n ', '')).toMatch(
+      /A start at 2026-11-23 12:00 UTC is predicted to take .*: \d+\.\d s more/,
+    );
     const bad = await request(app)
       .post('/v1/windows')
       .set('accept', 'text/calendar')
       .send({ requests: [move, {}] });
     expect([bad.status, bad.body.field]).toEqual([422, 'requests[1].instance']);
+  });
+});
+
+describe('a calendar where nothing tells the starts apart', () => {
+  it('puts the move at once and says that waiting gains nothing', async () => {
+    const { app } = await fixture();
+    const { text } = await request(app)
+      .post('/v1/windows')
+      .set('accept', 'text/calendar')
+      .send({ request: move });
+    expect(text).toContain('DTSTART:20261123T120000Z\r\n');
+    expect(text.replaceAll('\r\n ', '')).toContain('No later start is predicted to be worth waiting for.');
   });
 });
 

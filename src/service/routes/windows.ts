@@ -329,7 +329,9 @@ function eventOf(
     summary: `Move ${instance} from ${source} to ${target}`,
     description: [
       `Predicted ${secondsText(duration)}.`,
-      `A start at ${minuteText(starts[0]!.start_at)} is predicted to take ${secondsText(starts[0]!.duration_seconds)}: ${gain.toFixed(1)} s more.`,
+      startAt === starts[0]!.start_at
+        ? 'No later start is predicted to be worth waiting for.'
+        : `A start at ${minuteText(starts[0]!.start_at)} is predicted to take ${secondsText(starts[0]!.duration_seconds)}: ${gain.toFixed(1)} s more.`,
       `About as good: every start from ${minuteText(window!.from)} to ${minuteText(window!.to)}.`,
       `Traffic: ${note}.`,
     ].join('\n'),

@@ -195,15 +195,20 @@ function jobsetEnds(moves: readonly Move[], seconds: Float64Array): Float64Array
   return ends;
 }
 
+/** The marks of one run; `cut`: hbal was stopped after so many moves. */
+interface Row {
+  time: number;
+  early: number;
+  alone: number;
+  bound: number;
+  regret: number;
+  kept: number;
+  cut: boolean;
+}
+
 async function timeMarks(all: readonly Case[]): Promise<void> {
   const plain = new ConstantMoveCosts({});
-  const ratios: number[] = [];
-  const early: number[] = [];
-  const alone: number[] = [];
-  const bounds: number[] = [];
-  const regrets: number[] = [];
-  let kept = 0;
-  let promised = 0;
+  const rows: Row[] = [];
   print(
     'cluster and options        | moves hbal/ours | score hbal -> ours       | time / hbal | 95 % gain | schedule alone | / lower bound | regret | p90 kept | CPU s',
   );
@@ -250,21 +255,32 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
       const seconds = await secondsOf(start, ours.moves, new Truth(1000 + t));
       if (lastEnd(ours.moves, seconds) <= document.duration_seconds.p90) keptHere += 1;
     }
-    kept += keptHere;
-    promised += PROMISE_TRUTHS;
     const mean = (values: readonly number[]): number => geometricMean(values);
-    ratios.push(mean(row.time));
-    early.push(mean(row.early));
-    alone.push(mean(row.alone));
-    bounds.push(mean(row.bound));
-    regrets.push(mean(row.regret));
+    rows.push({
+      time: mean(row.time),
+      early: mean(row.early),
+      alone: mean(row.alone),
+      bound: mean(row.bound),
+      regret: mean(row.regret),
+      kept: keptHere / PROMISE_TRUTHS,
+      cut: search.maxLength > 0,
+    });
     print(
       `${name.padEnd(26)} | ${`${hbalMoves.length} / ${ours.moves.length}`.padStart(15)} | ${`${hbal.scoreAfter.toFixed(4)} -> ${ours.scoreAfter.toFixed(4)}`.padEnd(24)} | ${mean(row.time).toFixed(3).padStart(11)} | ${mean(row.early).toFixed(3).padStart(9)} | ${mean(row.alone).toFixed(3).padStart(14)} | ${mean(row.bound).toFixed(3).padStart(13)} | ${mean(row.regret).toFixed(3).padStart(6)} | ${`${((100 * keptHere) / PROMISE_TRUTHS).toFixed(1)} %`.padStart(8)} | ${cpu.toFixed(1)}`,
     );
   }
-  print(
-    `${'geometric mean'.padEnd(26)} | ${''.padStart(15)} | ${''.padEnd(24)} | ${geometricMean(ratios).toFixed(3).padStart(11)} | ${geometricMean(early).toFixed(3).padStart(9)} | ${geometricMean(alone).toFixed(3).padStart(14)} | ${geometricMean(bounds).toFixed(3).padStart(13)} | ${geometricMean(regrets).toFixed(3).padStart(6)} | ${`${((100 * kept) / promised).toFixed(1)} %`.padStart(8)} |`,
-  );
+  const means = (title: string, pick: (row: Row) => boolean): void => {
+    const some = rows.filter(pick);
+    if (some.length === 0) return;
+    const mean = (of: (row: Row) => number, width: number): string =>
+      geometricMean(some.map(of)).toFixed(3).padStart(width);
+    const share = some.reduce((sum, row) => sum + row.kept, 0) / some.length;
+    print(
+      `${title.padEnd(26)} | ${''.padStart(15)} | ${''.padEnd(24)} | ${mean((row) => row.time, 11)} | ${mean((row) => row.early, 9)} | ${mean((row) => row.alone, 14)} | ${mean((row) => row.bound, 13)} | ${mean((row) => row.regret, 6)} | ${`${(100 * share).toFixed(1)} %`.padStart(8)} |`,
+    );
+  };
+  means('geometric mean', () => true);
+  means('mean of whole runs', ({ cut }) => !cut);
 }
 
 /** CPU seconds of the whole program, start-up included, beside the real hbal on the same cluster and moves. */

@@ -19,6 +19,10 @@ const commands: Record<string, { summary: string; load: () => Promise<(context: 
     summary: 'accuracy of every candidate and baseline, without registering',
     load: async () => (await import('./commands/backtest.js')).backtestCommand,
   },
+  'export-frame': {
+    summary: 'the training frame as CSV or Parquet, for training elsewhere',
+    load: async () => (await import('./commands/export-frame.js')).exportFrameCommand,
+  },
   predict: {
     summary: 'predicted durations for move requests',
     load: async () => (await import('./commands/predict.js')).predictCommand,

@@ -53,6 +53,8 @@ export const SHIFT_FACTOR = 1 / 0.8;
 export interface BacktestOptions {
   protocol: Protocol;
   seed: number;
+  /** @default FIRST_ORIGIN_MOVES */
+  firstOriginMoves?: number;
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -63,7 +65,7 @@ export interface BacktestOptions {
 export function backtest(
   data: BacktestData,
   candidates: readonly Candidate[],
-  { protocol, seed, onProgress = () => undefined }: BacktestOptions,
+  { protocol, seed, firstOriginMoves = FIRST_ORIGIN_MOVES, onProgress = () => undefined }: BacktestOptions,
 ): BacktestRow[] {
   const table = moveTable(data.records);
   const samples = {
@@ -77,6 +79,7 @@ export function backtest(
       samples,
       candidate,
       seed,
+      firstOriginMoves,
       rows,
       step: (share) => onProgress(c + share, candidates.length),
     };
@@ -110,6 +113,7 @@ interface Run {
   samples: Omit<History, 'moves'>;
   candidate: Candidate;
   seed: number;
+  firstOriginMoves: number;
   rows: BacktestRow[];
   step: (share: number) => void;
 }
@@ -140,8 +144,9 @@ function rolling(
       history.push(records[f]!);
     }
     if (!isAsked(i)) continue;
-    if (history.length < FIRST_ORIGIN_MOVES) continue;
-    if (forecaster === undefined || history.length >= fittedAt * ORIGIN_GROWTH) {
+    if (history.length < run.firstOriginMoves) continue;
+    const nextFit = Math.max(FIRST_ORIGIN_MOVES, fittedAt * ORIGIN_GROWTH);
+    if (forecaster === undefined || history.length >= nextFit) {
       fittedAt = history.length;
       origin = toIsoTime(nowMs);
       learnt.link = countUntil(samples.linkSamples, nowMs);

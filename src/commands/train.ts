@@ -27,6 +27,10 @@ export function trainCommand(context: Context): Command {
     models: true,
     examples: ['movecast train', 'movecast train --records data/osic/records.jsonl --name osic --seed 7'],
   });
+  command.addHelpText(
+    'after',
+    '\nmovecast export-frame writes what is learnt from as a table, for training elsewhere.',
+  );
   return command.action((options: Options) => run(options, context));
 }
 

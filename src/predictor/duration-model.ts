@@ -5,6 +5,7 @@ import { Committee } from './committee.js';
 import { CoverageControl } from './coverage-control.js';
 import { KnownInputs } from './known-inputs.js';
 import type { ModelFile } from './model-file.js';
+import { fillFrameRow, HISTORY_COLUMNS } from './frame-columns.js';
 import { fillMoveFeatures, moveFeatures } from './move-features.js';
 import { Capability, inputsOfRecord, type MoveInputs } from './move-inputs.js';
 import { Level, moveKeys, MoveKeys } from './move-keys.js';
@@ -181,6 +182,21 @@ export class DurationModel {
     out.set(this.features);
     if (!isCompleted(record) || this.placesOf(inputs, keys[Level.config]!) !== undefined) return NaN;
     return log(record.duration_seconds) - this.physicsLog;
+  }
+
+  /**
+   * Whatever trees may read of a move, as of now, into `out` (see `frameColumns`); gives log(seconds) by physics.
+   * `inputs` after `fillKnown`.
+   */
+  frameRow(inputs: MoveInputs, out: Float64Array): number {
+    this.center(inputs, moveKeys(inputs));
+    fillFrameRow(inputs, this.features, this.answers.slice(1, 1 + HISTORY_COLUMNS), out);
+    return this.physicsLog;
+  }
+
+  /** True when a manager's queue hides how long the move itself takes. `inputs` after `fillKnown`. */
+  isQueued(inputs: MoveInputs): boolean {
+    return this.placesOf(inputs, moveKeys(inputs)[Level.config]!) !== undefined;
   }
 
   /** Fills what history knows into `inputs`; gives the names of what was filled. */

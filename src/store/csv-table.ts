@@ -38,7 +38,8 @@ export function csvRow<K extends TableKind>(kind: K, item: TableItems[K]): strin
 /** "None" is not "not known": an empty list is a separator alone, an absent one is nothing. */
 const EMPTY_LIST = '+';
 
-function csvField(value: unknown): string {
+/** One field, quoted where it must be. */
+export function csvField(value: unknown): string {
   if (value === undefined || value === null) return '';
   const text = Array.isArray(value)
     ? value.length === 0

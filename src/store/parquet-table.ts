@@ -1,5 +1,5 @@
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
-import { fileWriter, parquetWriteRows, type BasicType } from 'hyparquet-writer';
+import { fileWriter, parquetWriteBuffer, parquetWriteRows, type BasicType } from 'hyparquet-writer';
 import { UserError, systemErrorSentence } from '../domain/errors.js';
 import { tableColumns, type TableItems, type TableKind } from './csv-table.js';
 
@@ -65,6 +65,28 @@ export async function writeParquetTable<K extends TableKind>(
     throw new UserError('cannot-write', `${systemErrorSentence(error, path)}; name another file with --out`);
   }
   return rows;
+}
+
+/** A column of a table that is in memory as a whole; NaN and undefined are missing. */
+export interface ParquetColumn {
+  name: string;
+  type: BasicType;
+  data: readonly unknown[] | Float64Array;
+}
+
+/** The bytes of a Parquet file of whole columns of equal length; missing is null. */
+export function parquetOfColumns(columns: readonly ParquetColumn[]): Uint8Array {
+  const columnData = columns.map(({ name, type, data }) => ({
+    name,
+    type,
+    nullable: true,
+    data: Array.from(data as readonly unknown[], (value) =>
+      value === undefined || Number.isNaN(value) ? null : value,
+    ),
+  }));
+  return new Uint8Array(
+    parquetWriteBuffer({ columnData, rowGroupSize: ROWS_PER_GROUP, createdBy: 'movecast' }),
+  );
 }
 
 /** The names of a Parquet file's columns, and its rows as plain objects: times as text, whole numbers as numbers. */

@@ -8,6 +8,7 @@ const commands = [
   'collect',
   'train',
   'backtest',
+  'export-frame',
   'predict',
   'forecast',
   'serve',

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Context } from '../../src/commands/context.js';
+import { main } from '../../src/main.js';
+import { inventedMoves } from '../training/invented-moves.js';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'export-frame-'));
+  const lines = inventedMoves(130).map((record) => `${JSON.stringify(record)}\n`);
+  writeFileSync(join(folder, 'moves.jsonl'), lines.join(''));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const context: Context = { stdin: new PassThrough(), stdout, stderr, env: {}, now: () => 0 };
+  const code = await main(args, context);
+  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
+}
+const at = (name: string): string => join(folder, name);
+
+describe('movecast export-frame', () => {
+  it.each(['csv', 'parquet'])('writes a frame as %s with its schema and model beside it', async (format) => {
+    const out = at(`frame.${format}`);
+    const { code, out: said } = await run(
+      'export-frame',
+      '--records',
+      at('moves.jsonl'),
+      '--out',
+      out,
+      '--json',
+    );
+    expect(code).toBe(0);
+    const report = JSON.parse(said) as Record<string, unknown>;
+    const schema = JSON.parse(readFileSync(at('frame.schema.json'), 'utf8')) as {
+      file: { sha256: string };
+      model: { file: string; version: string };
+    };
+    expect(report).toMatchObject({ out, rows: 130, schema_version: 1 });
+    expect(createHash('sha256').update(readFileSync(out)).digest('hex')).toBe(schema.file.sha256);
+    const model = JSON.parse(readFileSync(at(schema.model.file), 'utf8')) as { version: string };
+    expect(model.version).toBe(schema.model.version);
+  });
+
+  it('reads the store, and only the moves of the time asked for', async () => {
+    const store = `sqlite:${at('m.db')}`;
+    expect((await run('collect', 'records', at('moves.jsonl'), '--store', store, '--quiet')).code).toBe(0);
+    const range = ['--to', '2026-01-01T00:10:00Z', '--out', at('early.csv')];
+    const { out } = await run('export-frame', '--store', store, ...range, '--json');
+    expect(JSON.parse(out)).toMatchObject({ rows: 40 });
+  });
+
+  it.each([
+    [['--out', 'frame.xlsx'], 2, /must end in \.csv or \.parquet/],
+    [[], 2, /required option '--out <file>'/],
+    [['--out', 'no/such/folder/frame.csv'], 1, /frame\.model\.json: no such file or folder/],
+  ])('%s is refused with one sentence', async (args, code, sentence) => {
+    const refused = await run('export-frame', '--records', at('moves.jsonl'), ...args);
+    expect(refused.code).toBe(code);
+    expect(refused.err).toMatch(sentence);
+    expect(refused.err.trimEnd().split('\n')).toHaveLength(1);
+  });
+
+  it('does not write over what it reads', async () => {
+    const refused = await run('export-frame', '--records', at('frame.csv'), '--out', at('frame.csv'));
+    expect(refused.code).toBe(2);
+    expect(refused.err).toContain('would write over what is read');
+  });
+
+  it('without moves says what to do', async () => {
+    writeFileSync(at('none.jsonl'), '');
+    const refused = await run('export-frame', '--records', at('none.jsonl'), '--out', at('none.csv'));
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('no finished moves to make a frame of');
+  });
+});

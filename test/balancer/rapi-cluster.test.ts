@@ -133,7 +133,7 @@ describe('the remote API itself', () => {
   });
 
   it.each([
-    ['refuses', () => 401, 'answers 401'],
+    ['refuses', () => 401, 'refuses the user or the password'],
     ['talks of something else', () => '<html>', 'not JSON'],
   ])('makes one sentence, without the password, when it %s', async (_case, answer, words) => {
     const url = (await listen(answer)).replace('http://', 'http://admin:topsecret@');

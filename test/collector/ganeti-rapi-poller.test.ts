@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createPlainServer } from 'node:http';
 import { createServer } from 'node:https';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
@@ -104,8 +104,10 @@ const servers: Server[] = [];
 const hasOpenssl = requireOrSkip('openssl');
 
 beforeAll(() => {
-  writeFileSync(file('credentials'), `${USER}:${PASSWORD}\n`);
-  writeFileSync(file('wrong'), `${USER} nonsense\n`);
+  writeFileSync(file('credentials'), `${USER}:${PASSWORD}\n`, { mode: 0o600 });
+  writeFileSync(file('wrong'), `${USER} nonsense\n`, { mode: 0o600 });
+  writeFileSync(file('open'), `${USER}:${PASSWORD}\n`);
+  chmodSync(file('open'), 0o644);
   // As Ganeti makes it: for itself, under a name that is not the master's.
   if (hasOpenssl) certificate('rapi', 'ganeti.example.com');
   if (hasOpenssl) certificate('other', 'ganeti.example.com');
@@ -277,7 +279,7 @@ describe('ganeti-rapi without TLS', () => {
   });
 
   it.each([
-    ['nowhere', /needs the address/],
+    ['not a host', /is no URL/],
     ['ftp://127.0.0.1', /is no protocol/],
     ['https://127.0.0.1:1', /connection refused/],
   ])('says what is wrong with %s in one sentence', async (url, sentence) => {
@@ -290,6 +292,9 @@ describe('ganeti-rapi without TLS', () => {
     );
     await expect(poll('https://127.0.0.1:1', { caFile: file('credentials') })).rejects.toThrow(
       /holds no certificate/,
+    );
+    await expect(poll('https://127.0.0.1:1', { credentialsFile: file('open') })).rejects.toThrow(
+      /open: others may read .*chmod/,
     );
   });
 });

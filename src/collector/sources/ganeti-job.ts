@@ -1,4 +1,5 @@
 import type { MoveStatus } from '../../domain/move-record.js';
+import { ganetiTime } from '../../ganeti/job-state.js';
 import { mibPerSecondToMbps, toIsoTime } from '../../domain/units.js';
 import type { ClusterLedger, LedgerAnswer, LedgerEntry } from '../cluster-ledger.js';
 import { finishedMove, reject, streamLink } from './finished-move.js';
@@ -115,24 +116,15 @@ function readLog(value: unknown): JobMessage[] {
     if (!Array.isArray(entry) || entry.length < 4) continue;
     const text: unknown = entry[3];
     messages.push({
-      ms: timeOf(entry[1]),
+      ms: ganetiTime(entry[1]),
       text: typeof text === 'string' ? text : JSON.stringify(text ?? ''),
     });
   }
   return messages;
 }
 
-/** `[seconds, microseconds]`, not padded: [1700000000, 10000] is 10 ms later. Also plain seconds. */
-export function timeOf(value: unknown): number | undefined {
-  if (typeof value === 'number') return Number.isFinite(value) && value > 0 ? value * 1000 : undefined;
-  if (!Array.isArray(value) || typeof value[0] !== 'number' || value[0] <= 0) return undefined;
-  const micros = typeof value[1] === 'number' ? value[1] : 0;
-  const ms = value[0] * 1000 + micros / 1000;
-  return Number.isFinite(ms) ? ms : undefined;
-}
-
 function putTime<K extends string>(target: { [key in K]?: number }, key: K, value: unknown): void {
-  const ms = timeOf(value);
+  const ms = ganetiTime(value);
   if (ms !== undefined) target[key] = ms;
 }
 

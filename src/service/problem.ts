@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler, Response } from 'express';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { errorCodes, UserError } from '../domain/errors.js';
@@ -90,7 +90,7 @@ export function asHttpError(error: unknown): HttpError {
 }
 
 /** Answers with problem details. */
-export function sendProblem(response: Response, error: HttpError): void {
+export function sendProblem(response: ServerResponse, error: HttpError): void {
   const problem: z.infer<typeof problemSchema> = {
     type: `/docs#problem-${error.code}`,
     title: problemTitles[error.code] ?? error.code,
@@ -107,28 +107,31 @@ export function sendProblem(response: Response, error: HttpError): void {
   response.end(JSON.stringify(problem));
 }
 
-/** The last handler of the app. Faults of our own are logged with their stack; callers see none of it. */
-export function problemHandler(log: Logger): ErrorRequestHandler {
-  return (error: unknown, request, response, _next) => {
-    if (response.writableEnded) return; // it took too long and has been told so
-    const shown = asHttpError(error);
-    if (shown.status >= 500)
-      log.error(
-        {
-          event: 'request_failed',
-          request_id: response.getHeader('x-request-id'),
-          method: request.method,
-          path: request.path,
-          status: shown.status,
-          reason: error instanceof Error ? error.message : String(error),
-          ...(shown.code === 'fault' && error instanceof Error ? { stack: error.stack } : {}),
-        },
-        'request failed',
-      );
-    if (response.headersSent) {
-      response.destroy();
-      return;
-    }
-    sendProblem(response, shown);
-  };
+/** Answers with what went wrong. Faults of our own are logged with their stack; callers see none of it. */
+export function answerProblem(
+  log: Logger,
+  error: unknown,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  if (response.writableEnded) return; // it took too long and has been told so
+  const shown = asHttpError(error);
+  if (shown.status >= 500)
+    log.error(
+      {
+        event: 'request_failed',
+        request_id: response.getHeader('x-request-id'),
+        method: request.method,
+        path: request.url?.replace(/\?.*/s, ''),
+        status: shown.status,
+        reason: error instanceof Error ? error.message : String(error),
+        ...(shown.code === 'fault' && error instanceof Error ? { stack: error.stack } : {}),
+      },
+      'request failed',
+    );
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  sendProblem(response, shown);
 }

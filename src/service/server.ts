@@ -1,6 +1,5 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Express } from 'express';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 
 /** Time for the header of a request, and for a whole one, in milliseconds: a slow sender does not hold a connection for ever. */
@@ -30,7 +29,7 @@ export interface RunningServer {
  *
  * @throws UserError `cannot-listen`
  */
-export async function listen(app: Express, host: string, port: number): Promise<RunningServer> {
+export async function listen(app: RequestListener, host: string, port: number): Promise<RunningServer> {
   const server = createServer(
     {
       headersTimeout: HEADERS_MS,

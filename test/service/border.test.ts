@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:http';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import request from 'supertest';
+import type { ServiceOptions } from '../../src/service/options.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
 import { RateLimit } from '../../src/service/rate-limit.js';
 import {
@@ -74,6 +75,56 @@ describe('refusals are problem details', () => {
     const both = await request(app).put('/v1/moves');
     expect(both.headers['allow']).toBe('POST, GET, HEAD');
     expect((await request(app).get('/v1/models/%ff/promote')).status).toBe(400);
+  });
+});
+
+describe('the straight way of a hot route', () => {
+  const tokens = parseTokens(newToken('balancer', ['predict']).line, 'tokens.txt');
+  const big = JSON.stringify({ requests: [{ ...good, instance: 'x'.repeat(2000) }] });
+  const cases: [string, Buffer | string, Record<string, string>, Partial<ServiceOptions>][] = [
+    ['a prediction', JSON.stringify(body), {}, {}],
+    ['an id from outside', JSON.stringify(body), { 'x-request-id': 'abc-123' }, {}],
+    ['one bad row', JSON.stringify({ requests: [good, { ...good, memory_mib: -1 }] }), {}, {}],
+    [
+      'columns',
+      JSON.stringify({ columns: { instance: ['a'], source_node: ['n'], target_node: ['m'] } }),
+      {},
+      {},
+    ],
+    ['no rows', '{"requests": []}', {}, {}],
+    ['no object', '[]', {}, {}],
+    ['nothing', '', {}, {}],
+    ['broken JSON', '{"requests": [', {}, {}],
+    ['what is not UTF-8', Buffer.from('{"a": "\xff"}', 'latin1'), {}, {}],
+    ['a form', 'a=b', { 'content-type': 'application/x-www-form-urlencoded' }, {}],
+    ['a body beyond the limit', big, {}, { bodyLimitBytes: 1000 }],
+    ['no token', JSON.stringify(body), {}, { tokens }],
+    ['a wrong token', JSON.stringify(body), { authorization: `Bearer ${'x'.repeat(40)}` }, { tokens }],
+    ['another host', JSON.stringify(body), { host: 'evil.example' }, { loopbackHostOnly: true }],
+    ['one request too many', JSON.stringify(body), {}, { requestsPerSecond: 0.001 }],
+  ];
+
+  it.each(cases)('answers as the way through express does: %s', async (_name, bytes, headers, options) => {
+    const seen = [];
+    for (const path of ['/v1/predictions', '/v1/predictions?']) {
+      const { app, parts } = await fixture({ options });
+      const test = request(app).post(path).set('content-type', 'application/json');
+      for (const [name, value] of Object.entries(headers)) test.set(name, value);
+      const answer = await test
+        .serialize((same) => same as unknown as string)
+        .send(bytes as unknown as object);
+      const { date: _date, 'x-request-id': id, ...sent } = answer.headers;
+      expect(headers['x-request-id'] ?? answer.body.request_id ?? id).toBe(id);
+      const metrics = await parts.metrics.registry.metrics();
+      seen.push({
+        status: answer.status,
+        sent,
+        body: { ...answer.body, request_id: undefined },
+        counted: metrics.match(/movecast_http_request_duration_seconds_count.*/g),
+      });
+    }
+    expect(seen[0]).toEqual(seen[1]);
+    expect(seen[0]!.counted).toHaveLength(1);
   });
 });
 

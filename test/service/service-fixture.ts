@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { pino, type Logger } from 'pino';
-import type { Express } from 'express';
+import type { RequestListener } from 'node:http';
 import { createApp, serviceRoutes } from '../../src/service/app.js';
 import { LearningModel, type LoadedModel } from '../../src/service/learning-model.js';
 import { LinkWatch } from '../../src/service/link-watch.js';
@@ -124,7 +124,7 @@ export function hourlySamples(count: number, rest: Partial<LinkSample> = {}): Li
 const LEAST_EFFORT = 0.001;
 
 export interface ServiceFixture {
-  app: Express;
+  app: RequestListener;
   parts: ServiceParts;
   routes: Route[];
   store: Store;

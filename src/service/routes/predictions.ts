@@ -13,7 +13,7 @@ import {
 import type { KeptPrediction } from '../../store/store.js';
 import { MOST_REQUESTS, SLICE } from '../options.js';
 import { HttpError } from '../problem.js';
-import { checked, sendJson, type Route, type ServiceParts } from '../route.js';
+import { checked, sendJson, type HotRoute, type ServiceParts } from '../route.js';
 
 const keep = z
   .boolean()
@@ -43,7 +43,7 @@ const columnsAnswer = z.object({
   model: modelReferenceSchema,
 });
 
-export function predictionRoutes({ model, metrics, now }: ServiceParts): Route[] {
+export function predictionRoutes({ model, metrics, now }: ServiceParts): HotRoute[] {
   return [
     {
       method: 'post',

@@ -1,6 +1,5 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { requireOrSkip } from './real-servers.js';
 
@@ -20,7 +19,7 @@ export interface GanetiCluster {
   /** The text of a file of the cluster. */
   read(path: string): string;
   /** Runs a program of this machine in the cluster's network. */
-  run(command: readonly string[], options?: { cwd?: string; signal?: AbortSignal }): Promise<Printed>;
+  run(command: readonly string[], options?: { cwd?: string }): Promise<Printed>;
   /** The same, still running. */
   start(command: readonly string[], options?: { cwd?: string }): ChildProcess;
   stop(): Promise<void>;
@@ -59,7 +58,11 @@ export async function startGaneti(size: { nodes?: number; instances?: number } =
   if (first.value !== 'ready') throw new Error(`the virtual cluster did not start: ${said || first.value}`);
 
   const space = (name: string): string => `/proc/${holder.pid}/ns/${name}`;
-  const everything = [`--pid=${space('pid_for_children')}`, `--mount=${space('mnt')}`, `--uts=${space('uts')}`];
+  const everything = [
+    `--pid=${space('pid_for_children')}`,
+    `--mount=${space('mnt')}`,
+    `--uts=${space('uts')}`,
+  ];
   const network = `--net=${space('net')}`;
   const inside = (command: readonly string[]): string => {
     const { stdout, stderr, status } = spawnSync('nsenter', [network, ...everything, ...command], {
@@ -70,7 +73,10 @@ export async function startGaneti(size: { nodes?: number; instances?: number } =
     return stdout;
   };
   const start = (command: readonly string[], { cwd }: { cwd?: string } = {}): ChildProcess =>
-    spawn('nsenter', [network, ...command], { stdio: ['ignore', 'pipe', 'pipe'], ...(cwd === undefined ? {} : { cwd }) });
+    spawn('nsenter', [network, ...command], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...(cwd === undefined ? {} : { cwd }),
+    });
   return {
     address: 'https://192.0.2.10:5080',
     onMaster: (...command) => inside([`${MASTER}/cmd`, ...command]),
@@ -90,11 +96,3 @@ export async function startGaneti(size: { nodes?: number; instances?: number } =
     },
   };
 }
-
-/** Processes of this machine that live in the network of a cluster, by their ids; for proof that none is left. */
-export function processesIn(networkNamespace: string): number[] {
-  const { stdout } = spawnSync('lsns', ['--noheadings', '--output', 'PID', networkNamespace], { encoding: 'utf8' });
-  return stdout.split('\n').filter(Boolean).map(Number);
-}
-
-export const networkOf = (pid: number): string => readFileSync(`/proc/${pid}/ns/net`, 'utf8');

@@ -1,0 +1,160 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { build } from 'esbuild';
+import type { MoveRecord } from '../../src/domain/move-record.js';
+import { QUEUE, requireGaneti, startGaneti, type GanetiCluster, type Printed } from './ganeti-cluster.js';
+
+/** Against a real Ganeti: what it says, what it does with our moves, and what its job queue tells of them afterwards. */
+
+jest.setTimeout(240_000); // a machine that builds something else meanwhile takes its time to start forty daemons
+
+(requireGaneti() ? describe : describe.skip)('a real Ganeti cluster', () => {
+  let cluster: GanetiCluster;
+  let folder = '';
+  let packages = '';
+
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'movecast-ganeti-'));
+    packages = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-ganeti-')); // finds the packages from there
+    const built = build({
+      entryPoints: ['src/main.ts'],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+      logLevel: 'error',
+      outfile: join(packages, 'main.mjs'),
+    });
+    cluster = await startGaneti();
+    await built;
+    for (const name of ['rapi-ca.pem', 'reader', 'balancer'])
+      writeFileSync(join(folder, name), cluster.read(`/srv/${name}`), { mode: 0o600 });
+  });
+  afterAll(async () => {
+    await cluster?.stop();
+    rmSync(folder, { recursive: true, force: true });
+    rmSync(packages, { recursive: true, force: true });
+  });
+
+  const movecast = (...args: string[]): Promise<Printed> =>
+    cluster.run(
+      [process.execPath, join(packages, 'main.mjs'), ...args, '--models', join(process.cwd(), 'models')],
+      {
+        cwd: folder,
+      },
+    );
+  /** The score that the real hbal gives the cluster as it is now. */
+  const hbalScore = (): string => /Initial score: (\S+)/.exec(cluster.onMaster('hbal', '-L'))?.[1] ?? 'none';
+  const collect = (...args: string[]): Promise<Printed> => collectInto('moves.db', ...args);
+  const collectInto = (store: string, ...args: string[]): Promise<Printed> =>
+    cluster.run(
+      [process.execPath, join(packages, 'main.mjs'), 'collect', ...args, '--store', `sqlite:${store}`],
+      { cwd: folder },
+    );
+  const access = (user: string): string[] => ['--ca', 'rapi-ca.pem', '--credentials', user];
+  /** Where each instance runs, as Ganeti says. */
+  const places = (): Record<string, string> =>
+    Object.fromEntries(
+      cluster
+        .onMaster('gnt-instance', 'list', '--no-headers', '--separator=:', '-o', 'name,pnode')
+        .trim()
+        .split('\n')
+        .map((line) => line.split(':') as [string, string]),
+    );
+  const records = (file: string): MoveRecord[] =>
+    readFileSync(join(folder, file), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as MoveRecord);
+
+  it('is read over its remote API with the score, and balanced with the words, of the real hbal', async () => {
+    const theirs = cluster.onMaster('hbal', '-m', cluster.address);
+    const ours = await movecast('balance', cluster.address, '--blind');
+    expect(ours.stderr).toBe('');
+    expect(ours.stdout).toBe(theirs);
+  });
+
+  it('gets a plan whose end is better than its start, from the score that hbal sees', async () => {
+    const { stdout } = await movecast('balance', cluster.address, '--json', '--quiet', '--effort', '0.2');
+    const plan = JSON.parse(stdout) as { score_before: number; score_after: number; moves: unknown[] };
+    expect(plan.score_before.toFixed(8)).toBe(hbalScore());
+    expect(plan.score_after).toBeLessThan(plan.score_before / 2);
+    expect(plan.moves.length).toBeGreaterThan(0);
+  });
+
+  it('has moves of its own in the queue, which are found with their places, sizes and times', async () => {
+    const before = places();
+    cluster.onMaster('gnt-instance', 'migrate', '-f', '-n', 'node3', 'instance1');
+    cluster.onMaster('gnt-instance', 'failover', '-f', '-n', 'node4', 'instance2');
+    const { stdout, stderr } = await collect('ganeti-rapi', cluster.address, ...access('reader'));
+    expect(stderr).toBe('');
+    expect(stdout).toBe('read 2: 2 new, 0 known, 0 rejected\n');
+    await collect('ganeti-rapi', cluster.address, ...access('reader'), '--out', 'rapi.jsonl');
+    const [migration, failover] = records('rapi.jsonl');
+    expect(migration).toMatchObject({
+      instance: 'instance1',
+      operation: 'live_migration',
+      source_node: before['instance1'],
+      target_node: 'node3',
+      memory_mib: 1024,
+      status: 'completed',
+    });
+    expect(failover).toMatchObject({
+      instance: 'instance2',
+      operation: 'failover',
+      source_node: before['instance2'],
+      target_node: 'node4',
+    });
+    const [jobId] = cluster
+      .onMaster('gnt-job', 'list', '--no-headers', '-o', 'id')
+      .trim()
+      .split('\n')
+      .slice(-2);
+    const job = JSON.parse(cluster.read(`${QUEUE}/job-${jobId}`)) as {
+      ops: { exec_timestamp: [number, number]; end_timestamp: [number, number] }[];
+    };
+    const {
+      exec_timestamp: [from, fromMicros],
+      end_timestamp: [to, toMicros],
+    } = job.ops[0]!;
+    expect(migration!.duration_seconds).toBeCloseTo(to - from + (toMicros - fromMicros) / 1e6, 3);
+  });
+
+  it('tells the same of its moves by the files of its queue', async () => {
+    mkdirSync(join(folder, 'queue'), { recursive: true });
+    for (const name of cluster
+      .onMaster('ls', QUEUE)
+      .trim()
+      .split('\n')
+      .filter((file) => /^job-\d+$/.test(file)))
+      writeFileSync(join(folder, 'queue', name), cluster.read(`${QUEUE}/${name}`));
+    const { stdout } = await collect('ganeti-jobs', 'queue');
+    expect(stdout).toBe('read 2: 0 new, 2 known, 0 rejected\n');
+  });
+
+  it('is not believed without its certificate, and refuses a wrong password with words', async () => {
+    const unknown = await collect('ganeti-rapi', cluster.address, '--credentials', 'reader');
+    expect(unknown).toMatchObject({ code: 1, stdout: '' });
+    expect(unknown.stderr).toMatch(/certificate is not trusted .*--ca/);
+    writeFileSync(join(folder, 'stranger'), 'reader:wrong\n', { mode: 0o600 });
+    const stranger = await collect('ganeti-rapi', cluster.address, ...access('stranger'));
+    expect(stranger.stdout).toBe('');
+    expect(stranger.stderr).toMatch(/^movecast: https:\/\/192\.0\.2\.10:5080: refuses the user/);
+    expect(stranger.stderr).not.toContain('wrong');
+    expect(stranger.code).not.toBe(0);
+  });
+
+  it('leaves nothing behind', async () => {
+    const brief = await startGaneti({ nodes: 1, instances: 0 });
+    const { stdout: inside } = await brief.run(['readlink', '/proc/self/ns/net']);
+    const namespaces = (): string =>
+      execFileSync('lsns', ['--noheadings', '--output', 'NS', '--type', 'net'], { encoding: 'utf8' });
+    const number = /\d+/.exec(inside)![0];
+    expect(namespaces()).toContain(number);
+    await brief.stop();
+    expect(namespaces()).not.toContain(number);
+  });
+});

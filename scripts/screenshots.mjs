@@ -3,7 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium } from 'playwright-core';
 import { fail } from './installed.mjs';
 
@@ -25,6 +25,14 @@ const pictures = [
   ['what-if', '/#/what-if', 'light', wide],
   ['plan', '/#/plan', 'light', wide],
   ['models', '/#/models', 'light', wide],
+];
+
+/** The report of a backtest: name of the picture, colour scheme, size, and the part that it shows ('': from the top). */
+const tall = { width: 1280, height: 1560 };
+const reports = [
+  ['backtest-report', 'light', tall, ''],
+  ['backtest-report-dark', 'dark', wide, '#residuals'],
+  ['backtest-report-phone', 'light', phone, '#accuracy'],
 ];
 
 const folder = mkdtempSync(join(tmpdir(), 'movecast-screenshots-'));
@@ -98,6 +106,23 @@ try {
       document.fonts.ready.then(() => new Promise((shown) => requestAnimationFrame(shown))),
     );
     await tab.screenshot({ path: join(out, `${name}.png`), fullPage: true });
+    console.error(`wrote ${join(out, `${name}.png`)}`);
+    await context.close();
+  }
+  const report = join(folder, 'backtest.html');
+  const backtested = spawnSync(
+    process.execPath,
+    [movecast, 'backtest', '--records', join(root, 'data/osic/records.jsonl'), '--report', report, '--quiet'],
+    { stdio: ['ignore', 'ignore', 'inherit'] },
+  );
+  if (backtested.status !== 0) fail('the backtest of data/osic failed');
+  for (const [name, colorScheme, viewport, part] of reports) {
+    const context = await browser.newContext({ colorScheme, viewport });
+    const tab = await context.newPage();
+    await tab.goto(pathToFileURL(report).href);
+    if (part === '') await tab.screenshot({ path: join(out, `${name}.png`) });
+    else
+      await tab.locator('section', { has: tab.locator(part) }).screenshot({ path: join(out, `${name}.png`) });
     console.error(`wrote ${join(out, `${name}.png`)}`);
     await context.close();
   }

@@ -1,6 +1,7 @@
 import { mean, median, quantileSorted } from 'simple-statistics';
 import { QUANTILE_LEVELS, QUANTILE_NAMES } from '../src/domain/prediction.js';
 import type { BacktestRow } from './backtest.js';
+import type { AccuracyIntervals } from './bootstrap.js';
 
 /** How good predictions were, on moves that finished. Shares and errors in percent, but for the bias. */
 export interface Accuracy {
@@ -20,6 +21,8 @@ export interface Accuracy {
   /** Median of (p90 − p10) ÷ p50 and (p95 − p05) ÷ p50. */
   width_80: number;
   width_90: number;
+  /** Where each figure lies in 95 of 100 samples of instances like these. */
+  intervals_95?: AccuracyIntervals;
 }
 
 /** O(n log n). Undefined when no move finished. */
@@ -61,10 +64,11 @@ export function pinballOf(row: BacktestRow): number {
   return sum / QUANTILE_LEVELS.length;
 }
 
-/** Accuracy by group, in order of first appearance. */
+/** Accuracy by group, in order of first appearance; with intervals where it is said how they are made. */
 export function accuracyBy(
   rows: readonly BacktestRow[],
   groupOf: (row: BacktestRow) => string,
+  intervalsOf: (rows: readonly BacktestRow[]) => AccuracyIntervals | undefined = () => undefined,
 ): Map<string, Accuracy> {
   const groups = new Map<string, BacktestRow[]>();
   for (const row of rows) {
@@ -76,7 +80,9 @@ export function accuracyBy(
   const accuracies = new Map<string, Accuracy>();
   for (const [group, members] of groups) {
     const accuracy = accuracyOf(members);
-    if (accuracy !== undefined) accuracies.set(group, accuracy);
+    if (accuracy === undefined) continue;
+    const intervals = intervalsOf(members);
+    accuracies.set(group, intervals === undefined ? accuracy : { ...accuracy, intervals_95: intervals });
   }
   return accuracies;
 }

@@ -4,6 +4,7 @@ import type { ModelFile } from '../src/predictor/model-file.js';
 import type { Accuracy } from './accuracy.js';
 import { accuracyMarkdown } from './accuracy-table.js';
 import { protocols, type Protocol } from './backtest.js';
+import { dataRemarks } from './data-remarks.js';
 import type { Verdict } from './promotion.js';
 
 /** What metrics.json holds. */
@@ -25,6 +26,7 @@ export function modelCard(file: ModelFile, records: readonly MoveRecord[], metri
   for (const { cluster = 'default' } of table) clusters.set(cluster, (clusters.get(cluster) ?? 0) + 1);
   const origins = [...new Set(table.map((record) => record.origin ?? 'unknown'))].sort();
   const others = Object.entries(metrics.protocols);
+  const remarks = dataRemarks(table);
   const sections = [
     `# Model card: ${file.name}@${file.version}`,
     'Predicts how long a move of a virtual machine takes, with 80 and 90 % intervals, from what is known before it starts. Layers: pre-copy physics with constants fitted to each cluster and calibrated to each way of moving; what an instance is known to send; a committee of pooled effects, recent medians, trees and physics itself, weighed by how near each has lately been; places in the queue of a manager that works through moves one by one; intervals from the quantiles of its own last errors, held to their promise over time.',
@@ -38,11 +40,13 @@ export function modelCard(file: ModelFile, records: readonly MoveRecord[], metri
         .map(([field, [low, high]]) => `${field} ${low} to ${high}`)
         .join(', ')}`,
     ].join('\n'),
+    remarks.length === 0 ? undefined : '## Remarks on the data',
+    remarks.length === 0 ? undefined : remarks.map((remark) => `- ${remark}`).join('\n'),
     `## Accuracy, rolling in time`,
-    'Each origin is fitted to what had finished before it, and predicts what starts until the next; between origins the online layers learn. Percent, bias in log(predicted ÷ actual); `in 80` and `in 90` are the shares of moves inside of the intervals.',
+    'Each origin is fitted to what had finished before it, and predicts what starts until the next; between origins the online layers learn. Percent, bias in log(predicted ÷ actual); `in 80` and `in 90` are the shares of moves inside of the intervals; `95 % of` is where a figure lies in 95 of 100 samples of instances like these (bootstrap by instance).',
     Object.keys(metrics.candidates).length === 0
       ? 'Too few moves for a backtest.'
-      : accuracyMarkdown('candidate', new Map(Object.entries(metrics.candidates))),
+      : `${accuracyMarkdown('candidate', new Map(Object.entries(metrics.candidates)))}\n\`report.html\` beside this card draws it.`,
     Object.keys(metrics.groups).length === 0
       ? undefined
       : accuracyMarkdown('this model, of which', new Map(Object.entries(metrics.groups))),

@@ -4,10 +4,9 @@ import { normalDistribution } from '../src/predictor/normal-distribution.js';
 import { accuracyOf, pinballOf } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow } from './backtest.js';
 import { servedModel } from './candidates/whole-model.js';
+import { LEAST_MOVES } from './data-remarks.js';
 import type { Candidate } from './forecaster.js';
 
-/** Fewer finished moves say too little to put a model in service. */
-export const LEAST_MOVES = 100;
 /** Fewer moves in common decide nothing between two models. */
 const LEAST_COMPARED = 30;
 /** A challenger may be worse by this share of the champion's loss before it is refused: ties go to the newer data. */

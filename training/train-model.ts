@@ -1,10 +1,13 @@
 import type { ModelFile } from '../src/predictor/model-file.js';
 import { accuracyBy, accuracyOf, type Accuracy } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow, type Protocol } from './backtest.js';
+import { backtestReport } from './backtest-report.js';
+import { accuracyIntervals, type AccuracyIntervals } from './bootstrap.js';
 import { candidates } from './candidates/candidates.js';
 import { wholeModel } from './candidates/whole-model.js';
 import { fitModel } from './fit.js';
 import { modelCard, type ModelMetrics } from './model-card.js';
+import { moveGroups } from './move-groups.js';
 import { judge, type Verdict } from './promotion.js';
 
 /** A trained model with all that the registry keeps of it. */
@@ -15,6 +18,8 @@ export interface TrainedModel {
   verdict: Verdict;
   /** What the model had predicted in the rolling backtest: a JSON object with id, duration_seconds and basis a line. */
   backtest: string;
+  /** The rolling backtest as a page of plots; undefined where there were too few moves for one. */
+  report: string | undefined;
 }
 
 export interface TrainingOptions {
@@ -54,12 +59,16 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
   const verdict = judge(data, rows, wholeModel, champion, seed);
   onProgress(parts, parts);
   const file = fitModel(data.records, { name, seed });
+  const groups = moveGroups(data.records);
+  const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>
+    accuracyIntervals(members, groups.instance, seed);
   const metrics: ModelMetrics = {
-    candidates: Object.fromEntries(accuracyBy(rows, (row) => row.candidate)),
+    candidates: Object.fromEntries(accuracyBy(rows, (row) => row.candidate, intervalsOf)),
     groups: Object.fromEntries(
       accuracyBy(
         rows.filter((row) => row.candidate === wholeModel.name),
-        clusterGroups(data),
+        groups.cluster,
+        intervalsOf,
       ),
     ),
     protocols,
@@ -70,19 +79,12 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
     card: modelCard(file, data.records, metrics),
     metrics,
     verdict,
+    report:
+      rows.length === 0
+        ? undefined
+        : backtestReport({ rows, records: data.records, protocol: 'rolling', seed, candidates }),
     backtest: backtestLines(rows.filter((row) => row.candidate === wholeModel.name)),
   };
-}
-
-/** Rows by cluster, alone or in parallel. */
-export function clusterGroups(data: BacktestData): (row: BacktestRow) => string {
-  const groups = new Map(
-    data.records.map((record) => [
-      record.id,
-      `${record.cluster ?? 'default'}, ${(record.concurrent_moves ?? 0) > 0 ? 'in parallel' : 'alone'}`,
-    ]),
-  );
-  return (row) => groups.get(row.id) ?? '';
 }
 
 /** Digits of a kept prediction: a thousandth part is finer than any forecast. */

@@ -2,8 +2,17 @@ import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { accuracyBy, type Accuracy } from '../../training/accuracy.js';
 import { accuracyTable } from '../../training/accuracy-table.js';
-import { backtest, FIRST_ORIGIN_MOVES, protocols, type Protocol } from '../../training/backtest.js';
+import {
+  backtest,
+  FIRST_ORIGIN_MOVES,
+  protocols,
+  type BacktestRow,
+  type Protocol,
+} from '../../training/backtest.js';
+import { backtestReport } from '../../training/backtest-report.js';
+import { accuracyIntervals, type AccuracyIntervals } from '../../training/bootstrap.js';
 import { candidates } from '../../training/candidates/candidates.js';
+import { mainGroups, moveGroups } from '../../training/move-groups.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { refuseInputAsOutput } from './output-file.js';
@@ -14,6 +23,7 @@ interface Options extends CommonOptions, TrainingDataOptions {
   protocol: Protocol;
   candidates?: string[];
   out?: string;
+  report?: string;
   seed: number;
 }
 
@@ -30,12 +40,14 @@ export function backtestCommand(context: Context): Command {
     )
     .option('--candidates <name...>', 'only these')
     .option('--out <file>', 'write a line a predicted move and candidate (JSONL)')
+    .option('--report <file>', 'write the plots and tables as one HTML file that needs no network')
     .addOption(seedOption());
   withCommonOptions(command, context, {
     store: true,
     examples: [
       'movecast backtest --records data/osic/records.jsonl',
       'movecast backtest --records data/osic/records.jsonl --protocol new-size --out predictions.jsonl',
+      'movecast backtest --records moves.csv --report backtest.html',
     ],
   });
   const lines = Object.entries(protocols).map(([name, what]) => `  ${name.padEnd(14)}${what}`);
@@ -44,11 +56,13 @@ export function backtestCommand(context: Context): Command {
 }
 
 async function run(options: Options, context: Context): Promise<void> {
-  await refuseInputAsOutput(
-    '--out',
-    options.out,
-    [options.records, options.linkSamples, options.instanceSamples].flatMap((files) => files ?? []),
+  const read = [options.records, options.linkSamples, options.instanceSamples].flatMap(
+    (files) => files ?? [],
   );
+  await refuseInputAsOutput('--out', options.out, read);
+  await refuseInputAsOutput('--report', options.report, read);
+  if (options.report !== undefined && options.report === options.out)
+    throw new UserError('usage', `--out and --report both name ${options.out}; name two files`);
   const data = await trainingData(options, context);
   const wanted = options.candidates;
   const unknown = wanted?.find((name) => !candidates.some((candidate) => candidate.name === name));
@@ -70,18 +84,23 @@ async function run(options: Options, context: Context): Promise<void> {
       'nothing-to-train-on',
       `the protocol ${options.protocol} finds nothing to predict in ${data.records.length} moves: a first fit needs ${FIRST_ORIGIN_MOVES} finished ones`,
     );
-  if (options.out !== undefined) {
-    try {
-      await writeFile(options.out, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-    } catch (error) {
-      throw new UserError('cannot-write', systemErrorSentence(error, options.out));
-    }
-  }
-  const byCandidate = accuracyBy(rows, (row) => row.candidate);
+  if (options.out !== undefined)
+    await written(options.out, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+  const { protocol, seed } = options;
+  if (options.report !== undefined)
+    await written(
+      options.report,
+      backtestReport({ rows, records: data.records, protocol, seed, candidates: chosen }),
+    );
+  const groups = moveGroups(data.records);
+  const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>
+    accuracyIntervals(members, groups.instance, seed);
+  const byCandidate = accuracyBy(rows, (row) => row.candidate, intervalsOf);
   const last = chosen.at(-1)!.name;
   const parts = accuracyBy(
     rows.filter((row) => row.candidate === last),
-    groupsOfRows(options.protocol, data.records),
+    mainGroups(protocol, groups),
+    intervalsOf,
   );
   if (options.json === true) {
     const value = {
@@ -97,24 +116,17 @@ async function run(options: Options, context: Context): Promise<void> {
   context.stdout.write(`\n${accuracyTable(`${last}, of which`, parts)}`);
   if (options.quiet !== true)
     context.stderr.write(
-      'figures in percent, bias in log(predicted/actual); moves that were broken off are not scored\n',
+      'figures in percent, bias in log(predicted/actual), intervals by bootstrap over instances; moves that were broken off are not scored\n',
     );
 }
 
 const asObject = (accuracies: ReadonlyMap<string, Accuracy>): Record<string, Accuracy> =>
   Object.fromEntries(accuracies);
 
-/** How the moves of the last candidate are divided for the second table. */
-function groupsOfRows(
-  protocol: Protocol,
-  records: readonly { id: string; cluster?: string | undefined; concurrent_moves?: number | undefined }[],
-): (row: { id: string; origin: string }) => string {
-  if (protocol === 'new-size' || protocol === 'cold-start') return (row) => row.origin;
-  const groups = new Map(
-    records.map((record) => [
-      record.id,
-      `${record.cluster ?? 'default'}, ${(record.concurrent_moves ?? 0) > 0 ? 'in parallel' : 'alone'}`,
-    ]),
-  );
-  return (row) => groups.get(row.id) ?? '';
+async function written(file: string, text: string): Promise<void> {
+  try {
+    await writeFile(file, text);
+  } catch (error) {
+    throw new UserError('cannot-write', systemErrorSentence(error, file));
+  }
 }

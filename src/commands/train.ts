@@ -45,7 +45,7 @@ async function run(options: Options, context: Context): Promise<void> {
   const current = await registry.currentVersion(options.name);
   const champion = current === undefined ? undefined : await loaded(registry, `${options.name}@${current}`);
   const progress = startProgress(context, 'Training', { quiet: options.quiet });
-  const { file, card, metrics, verdict, backtest } = trainModel(data, {
+  const { file, card, metrics, verdict, backtest, report } = trainModel(data, {
     name: options.name,
     seed: options.seed,
     champion,
@@ -54,7 +54,14 @@ async function run(options: Options, context: Context): Promise<void> {
   progress.finish();
   const { version } = file;
   const isKnown = (await registry.list()).some((m) => m.name === options.name && m.version === version);
-  if (!isKnown) await registry.register(options.name, version, { model: file, card, metrics, backtest });
+  if (!isKnown)
+    await registry.register(options.name, version, {
+      model: file,
+      card,
+      metrics,
+      backtest,
+      ...(report === undefined ? {} : { report }),
+    });
   const promoted = verdict.promote && current !== version;
   if (promoted) await registry.promote(options.name, version);
   const inService = promoted || current === version;

@@ -1,4 +1,4 @@
-import { binomialBand } from './binomial.js';
+import { binomialBand } from '../domain/binomial.js';
 import type { Score } from './score.js';
 
 /** A forecast that is further off than this is called badly wrong. */

@@ -1,5 +1,5 @@
 import { toIsoTime } from '../domain/units.js';
-import { binomialBand } from './binomial.js';
+import { binomialBand } from '../domain/binomial.js';
 import { driftOf, type Drift } from './drift.js';
 import type { Score } from './score.js';
 

@@ -24,6 +24,8 @@ export interface ModelFiles {
   metrics: unknown;
   /** What the training's rolling backtest had predicted: one JSON object with id, duration_seconds and basis a line. */
   backtest?: string;
+  /** The same backtest as a page of plots: HTML that needs no network. */
+  report?: string;
 }
 
 /** Names and versions become folder names: no separators, nothing hidden, nothing that leads out of the registry. */
@@ -34,6 +36,8 @@ const CARD_FILE = 'card.md';
 const METRICS_FILE = 'metrics.json';
 /** Optional: lets a service show how the model had done on the moves that it was trained on. */
 const BACKTEST_FILE = 'backtest.jsonl';
+/** Optional: plots for a person. */
+const REPORT_FILE = 'report.html';
 /** One line: the version in service. */
 const CURRENT_FILE = 'current';
 /** The versions that were in service before, oldest first, one a line. */
@@ -113,8 +117,10 @@ export class ModelRegistry {
       throw new UserError('model-unusable', systemErrorSentence(error, modelFile));
     }
     const backtest = await readIfThere(join(model.folder, BACKTEST_FILE));
+    const report = await readIfThere(join(model.folder, REPORT_FILE));
     return {
       ...(backtest === undefined ? {} : { backtest }),
+      ...(report === undefined ? {} : { report }),
       model: parseJson(text, modelFile),
       card: (await readIfThere(join(model.folder, CARD_FILE))) ?? '',
       metrics: parseJson(
@@ -146,6 +152,7 @@ export class ModelRegistry {
       await writeFile(join(unfinished, CARD_FILE), files.card);
       await writeFile(join(unfinished, METRICS_FILE), `${JSON.stringify(files.metrics, null, 2)}\n`);
       if (files.backtest !== undefined) await writeFile(join(unfinished, BACKTEST_FILE), files.backtest);
+      if (files.report !== undefined) await writeFile(join(unfinished, REPORT_FILE), files.report);
       await rename(unfinished, folder);
     } catch (error) {
       if (unfinished !== undefined) await rm(unfinished, { recursive: true, force: true });

@@ -58,3 +58,25 @@ export async function openPage(page: Page, url: string, path = '/'): Promise<voi
   await page.goto(url + path);
   await page.locator('main[aria-busy=false]').waitFor();
 }
+
+/** Runs in the page: the contrast of every text with what is behind it, as WCAG 2.2 computes it. */
+export const CONTRASTS = `(() => {
+  const luminance = (text) => {
+    const [r, g, b] = text.match(/\\d+(\\.\\d+)?/g).map((value) => {
+      const part = Number(value) / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    for (let at = element; at !== null; at = at.parentElement) {
+      const colour = getComputedStyle(at).backgroundColor;
+      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  return [...document.querySelectorAll('h1, h2, p, dt, td, th, label, button, a, .tag, .note, .unit')].map((element) => {
+    const [a, b] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
+    return { text: element.textContent, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) };
+  });
+})()`;

@@ -10,7 +10,7 @@ import { parseMoveRecord, startMs, type MoveRecord } from '../../src/domain/move
 import type { LinkSample } from '../../src/domain/samples.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
 import { hourlySamples, serviceFixture, type ServiceFixture } from '../service/service-fixture.js';
-import { bundledPage, openBrowser, openPage, watchForErrors } from './dashboard-browser.js';
+import { bundledPage, CONTRASTS, openBrowser, openPage, watchForErrors } from './dashboard-browser.js';
 import { requireOrSkip } from './real-servers.js';
 
 const suite = requireOrSkip('chromium') ? describe : describe.skip;
@@ -39,28 +39,6 @@ function sampledUntil(untilMs: number, cluster?: string): LinkSample[] {
     at: new Date(Date.parse(sample.at) + shiftMs).toISOString(),
   }));
 }
-
-/** Runs in the page: the contrast of every text with what is behind it, as WCAG 2.2 computes it. */
-const CONTRASTS = `(() => {
-  const luminance = (text) => {
-    const [r, g, b] = text.match(/\\d+(\\.\\d+)?/g).map((value) => {
-      const part = Number(value) / 255;
-      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    for (let at = element; at !== null; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if (colour !== 'rgba(0, 0, 0, 0)') return colour;
-    }
-    return 'rgb(255, 255, 255)';
-  };
-  return [...document.querySelectorAll('h1, h2, p, dt, td, th, label, button, a, .tag, .note, .unit')].map((element) => {
-    const [a, b] = [luminance(getComputedStyle(element).color), luminance(behind(element))];
-    return { text: element.textContent, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) };
-  });
-})()`;
 
 suite('the dashboard in a browser', () => {
   let browser: Browser;

@@ -6,7 +6,7 @@ import {
   sizeClass,
   sortedQuantile,
 } from '../../src/monitor/accuracy.js';
-import { binomialBand } from '../../src/monitor/binomial.js';
+import { binomialBand } from '../../src/domain/binomial.js';
 import type { Score } from '../../src/monitor/score.js';
 import { windowMs } from '../../src/monitor/window.js';
 

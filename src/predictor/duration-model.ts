@@ -13,7 +13,7 @@ import { movePhysics, newPhysicsResult, type PhysicsConstants } from './move-phy
 import { expectedBeyond } from './normal-distribution.js';
 import { calibrated, type Calibration } from './physics-calibration.js';
 import { PooledEffects, type EffectLevel, type EffectSum } from './pooled-effects.js';
-import type { PrecopyResult } from './precopy.js';
+import type { PrecopyInputs, PrecopyResult } from './precopy.js';
 import { QueuePlaces } from './queue-places.js';
 import { RecentResiduals } from './recent-residuals.js';
 import { ResidualQuantiles } from './residual-quantiles.js';
@@ -241,6 +241,13 @@ export class DurationModel {
       inputs.timeoutSeconds > 0 ? min(MOST_SURE, max(1 - MOST_SURE, inTime)) : this.completion(keys);
     this.fillDowntime(inputs, keys, out);
     out.transferredMib = this.physics.transferredMib;
+    return out;
+  }
+
+  /** What physics expects a live migration to send, and how fast. `inputs` after `fillKnown`. */
+  stream(inputs: MoveInputs, out: PrecopyInputs): PrecopyInputs {
+    this.volumes.sum(volumeKeys(moveKeys(inputs), inputs), inputs.startMs, this.volumeSum);
+    movePhysics(inputs, this.constantsFor(inputs.cluster), this.physics, exp(this.volumeSum.mean), out);
     return out;
   }
 

@@ -60,7 +60,8 @@ const LEAST_BANDWIDTH_MIB_S = 0.05;
 /** Nothing is faster than the manager's own bookkeeping. */
 const SHORTEST_SECONDS = 0.01;
 
-const scratchInputs: PrecopyInputs = {
+/** A stream to be filled by `movePhysics`. */
+export const newStream = (): PrecopyInputs => ({
   volumeMib: 0,
   bandwidthMibS: 1,
   dirtyMibS: 0,
@@ -68,19 +69,22 @@ const scratchInputs: PrecopyInputs = {
   downtimeLimitSeconds: 0.3,
   autoConverge: false,
   postcopy: false,
-};
+});
+const scratchStream = newStream();
 
 export const newPhysicsResult = (): PrecopyResult => newPrecopyResult();
 
 /**
  * Duration of a move by physics alone, in seconds, with transferred MiB and downtime. `inputs` may hold NaN: then
- * the constants say. `volumeFactor` is what past moves of the instance sent, over what physics expected. Rises with memory, disk and dirty rate, falls with bandwidth.
+ * the constants say. `volumeFactor` is what past moves of the instance sent, over what physics expected; `stream` is left with what a live migration is
+ * expected to send and how fast. Rises with memory, disk and dirty rate, falls with bandwidth.
  */
 export function movePhysics(
   inputs: MoveInputs,
   constants: PhysicsConstants,
   result: PrecopyResult,
   volumeFactor = 1,
+  stream: PrecopyInputs = scratchStream,
 ): PrecopyResult {
   const memoryMib = known(inputs.memoryMib, known(inputs.usedMemoryMib, DEFAULT_MEMORY_MIB));
   const others = known(inputs.concurrentMoves, 0);
@@ -125,7 +129,7 @@ export function movePhysics(
   }
   const bandwidthMibS = max(LEAST_BANDWIDTH_MIB_S, bandwidthAt(slowness));
   const usedMib = min(memoryMib, known(inputs.usedMemoryMib, memoryMib * constants.usedShare));
-  const pre = scratchInputs;
+  const pre = stream;
   const sentMib = min(memoryMib, usedMib * constants.sentShare * volumeFactor);
   pre.volumeMib = sentMib * PAGE_OVERHEAD + (memoryMib - sentMib) * (8 / 4096);
   pre.bandwidthMibS = bandwidthMibS;

@@ -56,10 +56,19 @@ const POSTCOPY_DOWNTIME_SECONDS = 0.02;
  * D(t) = W(1 − e^(−R(1−s)t/W)), s the throttle. Stops when V/B ≤ the downtime limit, or at the round limit.
  * With W → ∞ and a stop after n rounds this is the closed series (V_0/B)(1 − q^(n+1))/(1 − q), q = R/B.
  * O(rounds), at most 60.
+ *
+ * Of a move under way: `remainingMib` of the round it is in are still to send, and the round began `secondsInRound` ago; the
+ * result is then what is still to come.
  */
-export function precopy(inputs: PrecopyInputs, result: PrecopyResult): PrecopyResult {
+export function precopy(
+  inputs: PrecopyInputs,
+  result: PrecopyResult,
+  remainingMib = inputs.volumeMib,
+  secondsInRound = 0,
+): PrecopyResult {
   const { volumeMib, bandwidthMibS, dirtyMibS, workingSetMib, downtimeLimitSeconds } = inputs;
-  let volume = volumeMib;
+  let volume = remainingMib;
+  let before = secondsInRound;
   let seconds = 0;
   let sent = 0;
   let throttle = 0;
@@ -73,8 +82,9 @@ export function precopy(inputs: PrecopyInputs, result: PrecopyResult): PrecopyRe
     rounds++;
     const dirtied =
       workingSetMib > 0
-        ? workingSetMib * -expm1((-dirtyMibS * (1 - throttle) * roundSeconds) / workingSetMib)
+        ? workingSetMib * -expm1((-dirtyMibS * (1 - throttle) * (before + roundSeconds)) / workingSetMib)
         : 0;
+    before = 0;
     const next = dirtied < volumeMib ? dirtied : volumeMib;
     if (next <= downtimeLimitSeconds * bandwidthMibS) {
       volume = next;

@@ -1,0 +1,340 @@
+import type { MoveProgress } from '../domain/move-progress.js';
+import { QUANTILE_LEVELS } from '../domain/prediction.js';
+import { mbpsToMibPerSecond } from '../domain/units.js';
+import { IN_FLIGHT_FIT, type InFlightFit } from './in-flight-fit.js';
+import { Capability, type MoveInputs } from './move-inputs.js';
+import { newPrecopyResult, precopy, type PrecopyInputs } from './precopy.js';
+import { conditionedOn, probabilityBelow } from './quantile-curve.js';
+
+// Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
+const { abs, exp, log, max, min } = Math;
+
+/**
+ * How long a running move will still take, from what was predicted before its start and what one poll shows of it:
+ *
+ * 1. the prediction, given that the move has lasted longer than what has elapsed;
+ * 2. physics continued: the rounds still to come from the bytes that remain, at the observed rates;
+ * 3. the logarithm of the second is corrected by a linear form of how far the first and two plainer readings lie from it,
+ *    with weights that change on the way, and gets the quantiles of that form's past errors at this point of the way.
+ *
+ * Weights and errors (`in-flight-fit.ts`) were fitted to measured moves; they are ratios of times and of bytes, so that they
+ * hold for a move of seconds and for one of hours. Nothing measured after the poll is used.
+ */
+
+/** What is known of a move before and while it runs. */
+export interface InFlightQuestion {
+  /** After `fillKnown`. */
+  inputs: MoveInputs;
+  progress: MoveProgress;
+  /** What had been predicted for it: seconds at QUANTILE_LEVELS, and the chance to complete. */
+  seconds: ArrayLike<number>;
+  completionProbability: number;
+  /** What physics expects it to send, and how fast (`DurationModel.stream`). */
+  stream: PrecopyInputs;
+}
+
+export interface InFlightEstimate {
+  /** Seconds still to come at QUANTILE_LEVELS, rising, above 0. */
+  remaining: Float64Array;
+  completionProbability: number;
+}
+
+export const newInFlightEstimate = (): InFlightEstimate => ({
+  remaining: new Float64Array(LEVELS),
+  completionProbability: 1,
+});
+
+const LEVELS = QUANTILE_LEVELS.length;
+const MIDDLE = LEVELS >> 1;
+
+/** The columns of the linear form, in the order of its weights. `way` is the share of the way that seems to be behind. */
+export const inFlightFeatures = [
+  'one',
+  'way',
+  'way²',
+  'prior',
+  'prior · way',
+  'prior · way²',
+  'prior, if longer',
+  'by bytes, first round',
+  'by bytes · way, first round',
+  'counted bytes, later rounds',
+  'later round',
+  'dirtied over sent',
+  'dirtied over sent, later rounds',
+  'before post-copy',
+  'multifd',
+] as const;
+export const IN_FLIGHT_FEATURES = inFlightFeatures.length;
+
+/** Readings further from physics than by this factor's logarithm say no more than that. */
+const MOST_DISTANCE = 2.5;
+/** More dirtied than this many times what is sent is no worse. */
+const MOST_DIRTIED_OVER_SENT = 2;
+/** A move that is running has at least so long to go: the shortest that a poll can tell from its end. */
+export const LEAST_REMAINING_SECONDS = 0.02;
+const LEAST_PHYSICS_SECONDS = 0.01;
+const LEAST_RATE_MIB_S = 0.05;
+/** However much was sent already: of a round that is counted as running, this share of what is counted is still to come. */
+const LEAST_COUNTED_SHARE = 0.05;
+/** Where rounds are not counted: the first has sent less than this share of what was expected. */
+const FIRST_ROUND_SHARE = 0.8;
+/** Nothing is more certain than this. */
+const MOST_SURE = 0.995;
+
+const clipped = (ratio: number): number => max(-MOST_DISTANCE, min(MOST_DISTANCE, log(ratio)));
+
+const physics = newPrecopyResult();
+const conditioned = new Float64Array(LEVELS);
+const logSeconds = new Float64Array(LEVELS);
+const features = new Float64Array(IN_FLIGHT_FEATURES);
+
+/** Quantiles of the remaining seconds by the prediction alone, given that `elapsed` seconds have passed. */
+export function remainingByPrior(
+  seconds: ArrayLike<number>,
+  elapsed: number,
+  out: Float64Array,
+): Float64Array {
+  for (let j = 0; j < LEVELS; j++) logSeconds[j] = log(seconds[j]!);
+  conditionedOn(logSeconds, log(elapsed), conditioned);
+  for (let j = 0; j < LEVELS; j++) out[j] = max(LEAST_REMAINING_SECONDS, exp(conditioned[j]!) - elapsed);
+  return out;
+}
+
+/** What a poll says, with what it leaves out put in from the prediction. MiB, seconds, MiB/s. */
+interface Reading {
+  isFirstRound: boolean;
+  remainingMib: number;
+  sentMib: number;
+  sentMibS: number;
+  dirtyMibS: number;
+}
+
+/** Undefined where the poll tells nothing of bytes. */
+function readingOf({ progress, stream, inputs }: InFlightQuestion): Reading | undefined {
+  const { elapsed_seconds: elapsed, transferred_mib, remaining_mib, dirty_rate_mib_s: dirty } = progress;
+  if (transferred_mib === undefined && remaining_mib === undefined) return undefined;
+  const expectedMib = volumeOf(stream, inputs);
+  const rounds = progress.dirty_sync_count;
+  const isCounted = transferred_mib !== undefined && transferred_mib > 0;
+  const sentMib = isCounted ? transferred_mib : max(0, expectedMib - (remaining_mib ?? expectedMib));
+  const isFirstRound =
+    rounds !== undefined
+      ? rounds <= 1
+      : !(dirty !== undefined && dirty > 0) && sentMib < FIRST_ROUND_SHARE * expectedMib;
+  const polled = progress.throughput_mbps;
+  const sentMibS =
+    polled !== undefined && polled > 0
+      ? mbpsToMibPerSecond(polled)
+      : sentMib > 0
+        ? sentMib / elapsed
+        : stream.bandwidthMibS;
+  return {
+    isFirstRound,
+    remainingMib: remaining_mib ?? max(0, expectedMib - sentMib),
+    sentMib,
+    sentMibS: max(LEAST_RATE_MIB_S, sentMibS),
+    dirtyMibS: isFirstRound || dirty === undefined ? stream.dirtyMibS : dirty,
+  };
+}
+
+/** What the first pass over memory, and a disk that is copied along, is expected to send. */
+const volumeOf = (stream: PrecopyInputs, inputs: MoveInputs): number =>
+  stream.volumeMib + (inputs.diskMib > 0 ? inputs.diskMib : 0);
+
+const continued: PrecopyInputs = {
+  volumeMib: 0,
+  bandwidthMibS: 1,
+  dirtyMibS: 0,
+  workingSetMib: 0,
+  downtimeLimitSeconds: 0,
+  autoConverge: false,
+  postcopy: false,
+};
+
+/** What `formOf` finds besides the features: seconds that physics still sees, the share of the way, and how it converges. */
+export interface InFlightForm {
+  features: Float64Array;
+  physicsSeconds: number;
+  way: number;
+  /** Dirtied faster than sent, and nothing that would end it. */
+  isDiverging: boolean;
+}
+
+/**
+ * The row of the linear form for one poll of a live migration; undefined where the poll tells nothing of bytes. The features
+ * are valid until the next call.
+ */
+export function formOf(question: InFlightQuestion, priorSeconds: number): InFlightForm | undefined {
+  const reading = readingOf(question);
+  if (reading === undefined) return undefined;
+  const { stream, inputs, progress } = question;
+  const { isFirstRound, sentMib, sentMibS, dirtyMibS, remainingMib } = reading;
+  const elapsed = progress.elapsed_seconds;
+  const expectedMib = volumeOf(stream, inputs);
+  // In the first round zero pages are counted as memory but hardly sent: what is expected to be sent is nearer the truth.
+  const toSendMib = isFirstRound
+    ? min(remainingMib, max(expectedMib - sentMib, LEAST_COUNTED_SHARE * remainingMib))
+    : remainingMib;
+  continued.volumeMib = stream.volumeMib;
+  continued.bandwidthMibS = sentMibS;
+  continued.dirtyMibS = dirtyMibS;
+  continued.workingSetMib = stream.workingSetMib;
+  continued.downtimeLimitSeconds = stream.downtimeLimitSeconds;
+  continued.autoConverge = stream.autoConverge;
+  continued.postcopy = stream.postcopy;
+  precopy(continued, physics, toSendMib, isFirstRound ? elapsed : 0);
+  const physicsSeconds = max(LEAST_PHYSICS_SECONDS, physics.seconds);
+  const way = elapsed / (elapsed + physicsSeconds);
+  const dirtied = min(MOST_DIRTIED_OVER_SENT, dirtyMibS / sentMibS);
+  const prior = clipped(max(LEAST_PHYSICS_SECONDS, priorSeconds) / physicsSeconds);
+  const first = isFirstRound ? 1 : 0;
+  const byBytes =
+    first === 0 || !(sentMib > 0)
+      ? 0
+      : clipped(max(LEAST_PHYSICS_SECONDS, (elapsed * (expectedMib - sentMib)) / sentMib) / physicsSeconds);
+  const counted = first === 1 ? 0 : clipped(max(LEAST_PHYSICS_SECONDS, remainingMib / sentMibS) / physicsSeconds);
+  features[0] = 1;
+  features[1] = way;
+  features[2] = way * way;
+  features[3] = prior;
+  features[4] = prior * way;
+  features[5] = prior * way * way;
+  features[6] = max(0, prior);
+  features[7] = byBytes;
+  features[8] = byBytes * way;
+  features[9] = counted;
+  features[10] = 1 - first;
+  features[11] = dirtied;
+  features[12] = dirtied * (1 - first);
+  features[13] = stream.postcopy ? 1 : 0;
+  features[14] = (inputs.capabilities & Capability.multifd) !== 0 ? 1 : 0;
+  return {
+    features,
+    physicsSeconds,
+    way,
+    isDiverging: !isFirstRound && dirtyMibS >= sentMibS && !stream.autoConverge && !stream.postcopy,
+  };
+}
+
+/** Errors of the form at a point of the way, at one level: linear between the knots. */
+function errorAt({ knots, errors }: InFlightFit, way: number, level: number): number {
+  const last = knots.length - 1;
+  if (way <= knots[0]!) return errors[0]![level]!;
+  if (way >= knots[last]!) return errors[last]![level]!;
+  let k = 1;
+  while (way > knots[k]!) k++;
+  const share = (way - knots[k - 1]!) / (knots[k]! - knots[k - 1]!);
+  return errors[k - 1]![level]! + share * (errors[k]![level]! - errors[k - 1]![level]!);
+}
+
+export const dot = (weights: ArrayLike<number>, row: ArrayLike<number>): number => {
+  let sum = 0;
+  for (let j = 0; j < weights.length; j++) sum += weights[j]! * row[j]!;
+  return sum;
+};
+
+/**
+ * Remaining seconds with quantiles, and the chance that the move completes. O(rounds), at most 60. A copy of a disk goes on
+ * at the observed rate; a failover shows nothing but time.
+ */
+export function estimateInFlight(
+  question: InFlightQuestion,
+  out: InFlightEstimate,
+  fit: InFlightFit = IN_FLIGHT_FIT,
+): InFlightEstimate {
+  const { inputs, progress, seconds } = question;
+  const { remaining } = out;
+  const elapsed = progress.elapsed_seconds;
+  remainingByPrior(seconds, elapsed, remaining);
+  const priorSeconds = remaining[MIDDLE]!;
+  let way = elapsed / (elapsed + priorSeconds);
+  let isDiverging = false;
+  if (inputs.operation === 'live_migration') {
+    const form = formOf(question, priorSeconds);
+    if (form !== undefined) {
+      ({ way, isDiverging } = form);
+      const middle = log(form.physicsSeconds) + dot(fit.weights, form.features);
+      for (let j = 0; j < LEVELS; j++) remaining[j] = exp(middle + errorAt(fit, way, j));
+    }
+  } else if (inputs.operation === 'disk_replication') diskInFlight(question, remaining);
+  let below = LEAST_REMAINING_SECONDS;
+  for (let j = 0; j < LEVELS; j++) below = remaining[j] = max(below, remaining[j]!);
+  const left = inputs.timeoutSeconds - elapsed;
+  if (left > 0) for (let j = 0; j < LEVELS; j++) remaining[j] = min(left, remaining[j]!);
+  out.completionProbability = chanceInFlight(question, remaining[MIDDLE]!, isDiverging, fit);
+  return out;
+}
+
+/** How far the rate of a disk copy may still change (log scale): what is left of the prediction's spread, at least this. */
+const LEAST_DISK_SPREAD = 0.05;
+
+/** From the prediction towards what is left at the observed rate, in proportion to the way; it has one round only. */
+function diskInFlight({ inputs, progress }: InFlightQuestion, remaining: Float64Array): void {
+  const { elapsed_seconds: elapsed, transferred_mib: sent, remaining_mib, throughput_mbps } = progress;
+  const toSend = remaining_mib ?? (sent !== undefined && inputs.diskMib > 0 ? max(0, inputs.diskMib - sent) : undefined);
+  const done = sent ?? (toSend !== undefined && inputs.diskMib > 0 ? inputs.diskMib - toSend : undefined);
+  const rate =
+    throughput_mbps !== undefined && throughput_mbps > 0
+      ? mbpsToMibPerSecond(throughput_mbps)
+      : done !== undefined && done > 0
+        ? done / elapsed
+        : NaN;
+  if (toSend === undefined || !(rate > 0)) return;
+  const seconds = max(LEAST_REMAINING_SECONDS, toSend / rate);
+  const way = elapsed / (elapsed + seconds);
+  const middle = (1 - way) * log(remaining[MIDDLE]!) + way * log(seconds);
+  const prior = remaining.map(log);
+  for (let j = 0; j < LEVELS; j++) {
+    const spread = (1 - way) * (prior[j]! - prior[MIDDLE]!);
+    const least = LEAST_DISK_SPREAD * NORMAL[j]!;
+    remaining[j] = exp(middle + (abs(spread) > abs(least) ? spread : least));
+  }
+}
+/** Quantiles of the standard normal at QUANTILE_LEVELS. */
+const NORMAL = [-1.6449, -1.2816, 0, 1.2816, 1.6449] as const;
+
+/** The columns of the chance to complete, in the order of its weights. */
+export const chanceFeatures = [
+  'one',
+  'log odds, given what has elapsed',
+  'log of time left over time needed',
+  'diverging',
+] as const;
+const chance = new Float64Array(chanceFeatures.length);
+/** Times left that are so many times (log) what is needed, or the other way round, say no more than that. */
+const MOST_ROOM = 3;
+
+/** The row of the logistic form of the chance to complete. Valid until the next call. */
+export function chanceRowOf(
+  { inputs, progress, seconds, completionProbability: before }: InFlightQuestion,
+  remainingSeconds: number,
+  isDiverging: boolean,
+): Float64Array {
+  const elapsed = progress.elapsed_seconds;
+  for (let j = 0; j < LEVELS; j++) logSeconds[j] = log(seconds[j]!);
+  // Of those that complete, the share that would have by now is no longer among the possible (Bayes).
+  const running = before * (1 - probabilityBelow(logSeconds, log(elapsed)));
+  const given = min(MOST_SURE, max(1 - MOST_SURE, running / (running + 1 - before)));
+  const left = inputs.timeoutSeconds - elapsed;
+  const hasLimit = inputs.timeoutSeconds > 0;
+  chance[0] = 1;
+  chance[1] = log(given / (1 - given));
+  chance[2] = hasLimit
+    ? max(-MOST_ROOM, min(MOST_ROOM, log(max(LEAST_REMAINING_SECONDS, left) / remainingSeconds)))
+    : 0;
+  chance[3] = isDiverging ? 1 : 0;
+  return chance;
+}
+
+function chanceInFlight(
+  question: InFlightQuestion,
+  remainingSeconds: number,
+  isDiverging: boolean,
+  fit: InFlightFit,
+): number {
+  const row = chanceRowOf(question, remainingSeconds, isDiverging);
+  const weights = question.inputs.timeoutSeconds > 0 ? fit.chance_within_limit : fit.chance;
+  const p = 1 / (1 + exp(-dot(weights, row)));
+  return min(MOST_SURE, max(1 - MOST_SURE, p));
+}

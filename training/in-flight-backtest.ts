@@ -14,7 +14,13 @@ import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js
 import { newStream } from '../src/predictor/move-physics.js';
 import { FIRST_ORIGIN_MOVES } from './backtest.js';
 import { fitModel } from './fit.js';
-import { fitInFlight, pollAt, somePolls, type ForecastMove, type QuestionBefore } from './in-flight-fitting.js';
+import {
+  fitInFlight,
+  pollAt,
+  somePolls,
+  type ForecastMove,
+  type QuestionBefore,
+} from './in-flight-fitting.js';
 import type { PolledMove } from './move-polls.js';
 
 /** The duration model is fitted from so many finished moves on, so that there are predictions to fit the form to … */
@@ -145,10 +151,16 @@ function rowOf(move: ForecastMove, share: number, progress: MoveProgress, fit: I
       }),
       'elapsed only': ours({ elapsed_seconds: elapsed }),
       'before the start': Float64Array.from(seconds),
-      'predicted total - elapsed': Float64Array.from(seconds, (s) => Math.max(elapsed + LEAST_REMAINING_SECONDS, s)),
+      'predicted total - elapsed': Float64Array.from(seconds, (s) =>
+        Math.max(elapsed + LEAST_REMAINING_SECONDS, s),
+      ),
       'linear by memory': point((elapsed * remaining) / Math.max(1, memory - remaining)),
-      'linear by bytes to send': point((elapsed * Math.max(0, stream.volumeMib - sent)) / Math.max(0.1, sent)),
-      'remaining / throughput': point(remaining / Math.max(0.05, mbpsToMibPerSecond(progress.throughput_mbps!))),
+      'linear by bytes to send': point(
+        (elapsed * Math.max(0, stream.volumeMib - sent)) / Math.max(0.1, sent),
+      ),
+      'remaining / throughput': point(
+        remaining / Math.max(0.05, mbpsToMibPerSecond(progress.throughput_mbps!)),
+      ),
     },
   };
 }

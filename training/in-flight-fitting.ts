@@ -35,7 +35,7 @@ const KNOTS = [0.1, 0.3, 0.5, 0.7, 0.85, 0.95];
 const NEAREST_SHARE = 0.2;
 /** Ridge: each weight counts as if so many rows had spoken for 0. */
 const RIDGE = 3;
-const CHANCE_RIDGE = 2;
+const CHANCE_RIDGE = 0.1;
 /** Errors (log scale) beyond this lose force in proportion: the form follows the median. */
 const HUBER = 0.15;
 const ROUNDS = 20;
@@ -61,9 +61,7 @@ function rowsOf(move: ForecastMove): Row[] {
     const form = formOf(question, prior[prior.length >> 1]!);
     if (form === undefined) return [];
     const left = Math.max(LEAST_REMAINING_SECONDS, move.record.duration_seconds - progress.elapsed_seconds);
-    return [
-      { features: form.features.slice(), way: form.way, target: Math.log(left / form.physicsSeconds) },
-    ];
+    return [{ features: form.features.slice(), way: form.way, target: Math.log(left / form.physicsSeconds) }];
   });
 }
 
@@ -159,9 +157,9 @@ function chanceWeights(
       const middle = estimate.remaining[estimate.remaining.length >> 1]!;
       const prior = new Float64Array(QUANTILE_LEVELS.length);
       remainingByPrior(question.seconds, progress.elapsed_seconds, prior);
-      const diverges = formOf(question, prior[prior.length >> 1]!)?.isDiverging === true;
+      const divergence = formOf(question, prior[prior.length >> 1]!)?.divergence ?? 0;
       return {
-        features: chanceRowOf(question, middle, diverges).slice(),
+        features: chanceRowOf(question, middle, divergence).slice(),
         completed: isCompleted(move.record) ? 1 : 0,
         weight: 1 / polls.length,
       };

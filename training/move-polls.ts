@@ -18,12 +18,7 @@ const UNDER_WAY = new Set(['active', 'postcopy-active']);
 interface LabLine {
   id: string;
   progress: Record<
-    | 't_ms'
-    | 'remaining'
-    | 'transferred'
-    | 'dirty_sync_count'
-    | 'dirty_pages_rate'
-    | 'mbps',
+    't_ms' | 'remaining' | 'transferred' | 'dirty_sync_count' | 'dirty_pages_rate' | 'mbps',
     (number | null)[]
   > & { status: string[] };
 }
@@ -38,7 +33,8 @@ export function readLabPolls(folder: string): PolledMove[] {
   const polls = new Map((lines('progress.jsonl') as LabLine[]).map((line) => [line.id, line.progress]));
   return lines('records.jsonl').map((raw, index) => {
     const parsed = parseMoveRecord(raw);
-    if (!parsed.ok) throw new UserError('input-invalid', `${folder}/records.jsonl:${index + 1}: ${parsed.reason}`);
+    if (!parsed.ok)
+      throw new UserError('input-invalid', `${folder}/records.jsonl:${index + 1}: ${parsed.reason}`);
     const record = parsed.value;
     const progress = polls.get(record.id);
     return { record, polls: progress === undefined ? [] : pollsOf(progress, record.duration_seconds) };

@@ -4,7 +4,8 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { FinishQueue } from '../domain/finish-queue.js';
 import { startMs, type MoveRecord } from '../domain/move-record.js';
-import { parseMoveRequest, type MoveRequest } from '../domain/move-request.js';
+import type { MoveProgress } from '../domain/move-progress.js';
+import { askedForMs, parseMoveRequest, type MoveRequest } from '../domain/move-request.js';
 import type { Prediction, PredictionOrError } from '../domain/prediction.js';
 import { loadPredictor } from '../predictor/load-predictor.js';
 import type { Predictor } from '../predictor/predictor.js';
@@ -53,6 +54,16 @@ const requestFlags: readonly [
   ['--cpu-load <n>', 'cpu_load', 'number', 'load of the source host, runnable tasks a core'],
 ];
 
+/** Flags that say what a running move shows. */
+const progressFlags: readonly [flag: string, field: keyof MoveProgress, help: string][] = [
+  ['--elapsed-seconds <n>', 'elapsed_seconds', 'the move runs since so long: predict what remains'],
+  ['--transferred-mib <n>', 'transferred_mib', 'sent so far'],
+  ['--remaining-mib <n>', 'remaining_mib', 'still to send'],
+  ['--dirty-rate <n>', 'dirty_rate_mib_s', 'rate of dirtying by the last poll, MiB/s'],
+  ['--throughput-mbps <n>', 'throughput_mbps', 'rate of the stream by the last poll, 10^6 bits a second'],
+  ['--dirty-sync-count <n>', 'dirty_sync_count', 'rounds begun'],
+];
+
 export function predictCommand(context: Context): Command {
   const command = new Command('predict')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder", 'default')
@@ -65,6 +76,8 @@ export function predictCommand(context: Context): Command {
     if (type === 'list') option.argParser((text: string) => text.split('+').filter((item) => item !== ''));
     command.addOption(option);
   }
+  for (const [flag, , help] of progressFlags)
+    command.addOption(new Option(flag, help).argParser(numberOf).helpGroup('A move that runs already:'));
   withCommonOptions(command, context, {
     store: true,
     models: true,
@@ -72,6 +85,7 @@ export function predictCommand(context: Context): Command {
       'movecast predict --instance web1 --source-node node1 --target-node node2 --memory-mib 4096 --link-mbps 10000',
       'movecast predict --requests requests.jsonl > predictions.jsonl',
       'movecast predict --requests requests.csv --history moves.jsonl --model default',
+      'movecast predict --instance web1 --source-node node1 --target-node node2 --memory-mib 4096 \\\n    --elapsed-seconds 20 --transferred-mib 1900 --remaining-mib 2100 --dirty-rate 12   # what remains of a running move',
     ],
   });
   return command.action((options: Options) => run(options, context));
@@ -98,7 +112,7 @@ async function run(options: Options, context: Context): Promise<void> {
       {
         ok: true as const,
         request,
-        startMs: request.start_at === undefined ? nowMs : Date.parse(request.start_at),
+        askedForMs: askedForMs(request, nowMs),
       },
     ];
     const [prediction] = await predictInTime(predictor, one, history(options, context), nowMs);
@@ -113,12 +127,7 @@ async function run(options: Options, context: Context): Promise<void> {
       ? parseMoveRequest(row.value)
       : { ok: false as const, field: '', reason: row.reason };
     if (parsed.ok) {
-      const { start_at } = parsed.value;
-      questions.push({
-        ok: true,
-        request: parsed.value,
-        startMs: start_at === undefined ? nowMs : Date.parse(start_at),
-      });
+      questions.push({ ok: true, request: parsed.value, askedForMs: askedForMs(parsed.value, nowMs) });
     } else {
       const id = row.ok ? row.value['request_id'] : undefined;
       questions.push({
@@ -142,11 +151,11 @@ async function run(options: Options, context: Context): Promise<void> {
 
 /** A request to be answered, or the answer why it can not be. */
 export type Question =
-  { ok: true; request: MoveRequest; startMs: number } | { ok: false; answer: PredictionOrError };
+  { ok: true; request: MoveRequest; askedForMs: number } | { ok: false; answer: PredictionOrError };
 
 /**
  * Answers in the order of the questions; each sees of the past (in order of start) only what had finished when it
- * starts, whatever the order of the questions.
+ * starts, or when it showed its progress, whatever the order of the questions.
  */
 export async function predictInTime(
   predictor: Predictor,
@@ -161,14 +170,14 @@ export async function predictInTime(
     if (question.ok) order.push(i);
     else answers[i] = question.answer;
   });
-  const startOf = (i: number): number => (questions[i] as { startMs: number }).startMs;
-  order.sort((a, b) => startOf(a) - startOf(b) || a - b);
+  const momentOf = (i: number): number => (questions[i] as { askedForMs: number }).askedForMs;
+  order.sort((a, b) => momentOf(a) - momentOf(b) || a - b);
   const records = past[Symbol.asyncIterator]();
   const running = new FinishQueue();
   let next = await records.next();
   let done = 0;
   for (const i of order) {
-    const atMs = startOf(i);
+    const atMs = momentOf(i);
     while (next.done !== true && startMs(next.value) <= atMs) {
       for (const finished of running.takeFinishedBy(startMs(next.value))) predictor.learn(finished);
       running.add(next.value);
@@ -218,11 +227,21 @@ async function* history(options: Options, context: Context): AsyncGenerator<Move
 function requestOfFlags(options: Options): MoveRequest {
   const raw: Record<string, unknown> = {};
   for (const [flag, field] of requestFlags) {
-    const key = flag
-      .slice(2, flag.indexOf(' '))
-      .replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-    if (options[key] !== undefined) raw[field] = options[key];
+    const value = options[keyOf(flag)];
+    if (value !== undefined) raw[field] = value;
   }
+  const progress: Record<string, unknown> = {};
+  for (const [flag, field] of progressFlags) {
+    const value = options[keyOf(flag)];
+    if (value === undefined) continue;
+    if (options[keyOf('--elapsed-seconds ')] === undefined)
+      throw new UserError(
+        'usage',
+        `${flag.slice(0, flag.indexOf(' '))} is of a move that runs: say since when with --elapsed-seconds`,
+      );
+    progress[field] = value;
+  }
+  if (progress['elapsed_seconds'] !== undefined) raw['progress'] = progress;
   for (const [flag, field] of requestFlags.slice(0, 3)) {
     if (raw[field] === undefined)
       throw new UserError(
@@ -235,6 +254,10 @@ function requestOfFlags(options: Options): MoveRequest {
   if (!parsed.ok) throw new UserError('usage', `the request is not valid: ${parsed.reason}`, parsed.field);
   return parsed.value;
 }
+
+/** `--source-node <name>` → `sourceNode`, the name that commander keeps it under. */
+const keyOf = (flag: string): string =>
+  flag.slice(2, flag.indexOf(' ')).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
 async function write(
   answers: readonly PredictionOrError[],

@@ -19,11 +19,17 @@ const basisWords: Record<Prediction['basis'], string> = {
 
 /** One prediction for a person. */
 export function predictionText(request: MoveRequest, prediction: Prediction): string {
-  const { p05, p10, p50, p90, p95 } = prediction.duration_seconds;
+  const { remaining_seconds: remaining, duration_seconds: duration } = prediction;
+  const { p05, p10, p50, p90, p95 } = remaining ?? duration;
+  const elapsed = request.progress?.elapsed_seconds ?? 0;
   const rows: [string, string][] = [
-    ['duration', `about ${secondsText(p50)}`],
+    ...(remaining === undefined ? [] : [['running for', secondsText(elapsed)] as [string, string]]),
+    [remaining === undefined ? 'duration' : 'remaining', `about ${secondsText(p50)}`],
     ['4 in 5 moves like it', `${secondsText(p10)} to ${secondsText(p90)}`],
     ['9 in 10', `${secondsText(p05)} to ${secondsText(p95)}`],
+    ...(remaining === undefined
+      ? []
+      : [['in all', `about ${secondsText(duration.p50)}`] as [string, string]]),
     ['chance to complete', `${Math.round(prediction.completion_probability * 100)} %`],
   ];
   if (prediction.downtime_ms !== undefined)

@@ -7,7 +7,7 @@ import { TableParser } from '../collector/sources/table.js';
 import { DamagedTextError, openText } from '../collector/text-input.js';
 import { UserError } from '../domain/errors.js';
 import { parseMoveRecord, type MoveRecord, type Parsed } from '../domain/move-record.js';
-import { moveRequestSchema } from '../domain/move-request.js';
+import { moveRequestSchema, progressColumns } from '../domain/move-request.js';
 import {
   parseInstanceSample,
   parseLinkSample,
@@ -55,6 +55,8 @@ function rowOf(finding: Finding, path: string): Row {
 
 const requestColumns = columnTypes(moveRequestSchema.shape);
 requestColumns.set('started_at', 'text');
+requestColumns.set('progress', 'object');
+for (const column of progressColumns) requestColumns.set(column, 'number');
 
 /** Move requests of a JSONL or CSV file, still unchecked: a bad one is answered in its place, not left out. */
 export const requestRows = (path: string, context: Context): AsyncGenerator<Row> =>

@@ -1,15 +1,22 @@
 import { z } from 'zod';
 import * as field from './fields.js';
 import { gatherLabels, moveInputShape, operationSchema, type Parsed } from './move-record.js';
-import { fromIsoTime, toIsoTime } from './units.js';
+import { moveProgressFields, moveProgressSchema } from './move-progress.js';
+import { fromIsoTime, MS_PER_SECOND, toIsoTime } from './units.js';
 
-/** A prediction asked for: what is known of a move before it starts. Everything but the names may be missing. */
+/**
+ * A prediction asked for: what is known of a move before it starts and, where it runs already, what it shows. Everything
+ * but the names may be missing.
+ */
 export const moveRequestSchema = z
   .object({
     request_id: field.identifier.optional(),
     ...moveInputShape,
     operation: operationSchema.optional().describe('live_migration when absent'),
-    start_at: field.time.optional().describe('now when absent'),
+    start_at: field.time.optional().describe('now when absent; of a running move: elapsed_seconds ago'),
+    progress: moveProgressSchema
+      .optional()
+      .describe('what a running move shows now: then the remaining time is predicted'),
     labels: field.labels.optional(),
   })
   .meta({ id: 'MoveRequest' });
@@ -31,6 +38,26 @@ const outcomeFields = [
   'status',
 ];
 
+/** Columns of a table for what a running move shows: `progress.elapsed_seconds`, … */
+export const progressColumns: readonly string[] = moveProgressFields.map((name) => `progress.${name}`);
+
+/** A table has a column for each field of `progress`: they are put together, in place. */
+function gatherProgress(value: Record<string, unknown>): void {
+  let progress: Record<string, unknown> | undefined;
+  for (const [i, column] of progressColumns.entries()) {
+    const item = value[column];
+    delete value[column];
+    if (item !== undefined && item !== null) (progress ??= {})[moveProgressFields[i]!] = item;
+  }
+  if (progress !== undefined && value['progress'] === undefined) value['progress'] = progress;
+}
+
+/** When a running move showed its progress, or when a move is to start; epoch ms. What was known then may be used. */
+export function askedForMs({ start_at, progress }: MoveRequest, nowMs: number): number {
+  if (start_at === undefined) return nowMs;
+  return Date.parse(start_at) + (progress === undefined ? 0 : progress.elapsed_seconds * MS_PER_SECOND);
+}
+
 /**
  * Unknown outside value → move request in canonical form. A whole record is taken too: `started_at` becomes
  * `start_at`, and its outcomes are dropped.
@@ -44,6 +71,7 @@ export function parseMoveRequest(raw: unknown): Parsed<MoveRequest> {
   if (value['start_at'] === undefined && value['started_at'] !== undefined)
     value['start_at'] = value['started_at'];
   delete value['started_at'];
+  if (value['progress.elapsed_seconds'] !== undefined) gatherProgress(value);
   gatherLabels(value, knownField);
   const result = moveRequestSchema.safeParse(value);
   if (!result.success) {

@@ -26,6 +26,9 @@ export const predictionSchema = z
   .object({
     request_id: z.string().optional(),
     duration_seconds: durationQuantilesSchema,
+    remaining_seconds: durationQuantilesSchema
+      .optional()
+      .describe('of a running move: duration_seconds less what has elapsed'),
     downtime_ms: z.object({ p50: nonnegative, p90: nonnegative }).optional(),
     transferred_mib: z.object({ p50: nonnegative }).optional(),
     completion_probability: z

@@ -572,7 +572,7 @@ function quantileAt(quantiles: Float64Array, p: number): number {
 }
 
 /** Mean of a distribution given by its five quantiles: the area under the piecewise linear quantile function. */
-function meanOfQuantiles(q: Float64Array): number {
+export function meanOfQuantiles(q: Float64Array): number {
   return (
     0.05 * q[0]! +
     (0.05 * (q[0]! + q[1]!)) / 2 +

@@ -1,3 +1,4 @@
+import { LONGEST_MOVE_SECONDS } from '../domain/fields.js';
 import type { MoveProgress } from '../domain/move-progress.js';
 import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import { mbpsToMibPerSecond } from '../domain/units.js';
@@ -71,14 +72,22 @@ export const IN_FLIGHT_FEATURES = inFlightFeatures.length;
 const MOST_DISTANCE = 2.5;
 /** More dirtied than this many times what is sent is no worse. */
 const MOST_DIRTIED_OVER_SENT = 2;
+/** Dirtied over sent at which each round is half of the one before: less than that ends by itself soon. */
+const CONVERGING_SHARE = 0.5;
+const MOST_DIVERGENCE = 2;
 /** A move that is running has at least so long to go: the shortest that a poll can tell from its end. */
 export const LEAST_REMAINING_SECONDS = 0.02;
 const LEAST_PHYSICS_SECONDS = 0.01;
+/**
+ * Rounds that do not converge go on for ever in physics, but a move that completes does not: physics sees at most so many times
+ * the longer of the prediction and of what is left at the observed rate. Of 1.5, 3, 6 and 20 the first had the least pinball loss.
+ */
+const MOST_OVER_PLAIN = 1.5;
 const LEAST_RATE_MIB_S = 0.05;
 /** However much was sent already: of a round that is counted as running, this share of what is counted is still to come. */
 const LEAST_COUNTED_SHARE = 0.05;
-/** Where rounds are not counted: the first has sent less than this share of what was expected. */
-const FIRST_ROUND_SHARE = 0.8;
+/** Where rounds are not counted: the first has sent less than so many times what was expected (0.8 to 1.1 were tried). */
+const FIRST_ROUND_SHARE = 1.1;
 /** Nothing is more certain than this. */
 const MOST_SURE = 0.995;
 
@@ -118,10 +127,7 @@ function readingOf({ progress, stream, inputs }: InFlightQuestion): Reading | un
   const rounds = progress.dirty_sync_count;
   const isCounted = transferred_mib !== undefined && transferred_mib > 0;
   const sentMib = isCounted ? transferred_mib : max(0, expectedMib - (remaining_mib ?? expectedMib));
-  const isFirstRound =
-    rounds !== undefined
-      ? rounds <= 1
-      : !(dirty !== undefined && dirty > 0) && sentMib < FIRST_ROUND_SHARE * expectedMib;
+  const isFirstRound = rounds !== undefined ? rounds <= 1 : sentMib < FIRST_ROUND_SHARE * expectedMib;
   const polled = progress.throughput_mbps;
   const sentMibS =
     polled !== undefined && polled > 0
@@ -134,7 +140,8 @@ function readingOf({ progress, stream, inputs }: InFlightQuestion): Reading | un
     remainingMib: remaining_mib ?? max(0, expectedMib - sentMib),
     sentMib,
     sentMibS: max(LEAST_RATE_MIB_S, sentMibS),
-    dirtyMibS: isFirstRound || dirty === undefined ? stream.dirtyMibS : dirty,
+    // QEMU says 0 during the first round, because it has not looked yet.
+    dirtyMibS: dirty === undefined || (isFirstRound && dirty === 0) ? stream.dirtyMibS : dirty,
   };
 }
 
@@ -157,8 +164,8 @@ export interface InFlightForm {
   features: Float64Array;
   physicsSeconds: number;
   way: number;
-  /** Dirtied faster than sent, and nothing that would end it. */
-  isDiverging: boolean;
+  /** 0 while rounds shrink or auto-converge or post-copy would end them; 1 when as much is dirtied as is sent. */
+  divergence: number;
 }
 
 /**
@@ -184,7 +191,8 @@ export function formOf(question: InFlightQuestion, priorSeconds: number): InFlig
   continued.autoConverge = stream.autoConverge;
   continued.postcopy = stream.postcopy;
   precopy(continued, physics, toSendMib, isFirstRound ? elapsed : 0);
-  const physicsSeconds = max(LEAST_PHYSICS_SECONDS, physics.seconds);
+  const mostSeconds = MOST_OVER_PLAIN * max(priorSeconds, remainingMib / sentMibS);
+  const physicsSeconds = max(LEAST_PHYSICS_SECONDS, min(physics.seconds, mostSeconds));
   const way = elapsed / (elapsed + physicsSeconds);
   const dirtied = min(MOST_DIRTIED_OVER_SENT, dirtyMibS / sentMibS);
   const prior = clipped(max(LEAST_PHYSICS_SECONDS, priorSeconds) / physicsSeconds);
@@ -193,7 +201,8 @@ export function formOf(question: InFlightQuestion, priorSeconds: number): InFlig
     first === 0 || !(sentMib > 0)
       ? 0
       : clipped(max(LEAST_PHYSICS_SECONDS, (elapsed * (expectedMib - sentMib)) / sentMib) / physicsSeconds);
-  const counted = first === 1 ? 0 : clipped(max(LEAST_PHYSICS_SECONDS, remainingMib / sentMibS) / physicsSeconds);
+  const counted =
+    first === 1 ? 0 : clipped(max(LEAST_PHYSICS_SECONDS, remainingMib / sentMibS) / physicsSeconds);
   features[0] = 1;
   features[1] = way;
   features[2] = way * way;
@@ -213,7 +222,10 @@ export function formOf(question: InFlightQuestion, priorSeconds: number): InFlig
     features,
     physicsSeconds,
     way,
-    isDiverging: !isFirstRound && dirtyMibS >= sentMibS && !stream.autoConverge && !stream.postcopy,
+    divergence:
+      isFirstRound || stream.autoConverge || stream.postcopy
+        ? 0
+        : max(0, min(MOST_DIVERGENCE, dirtied / CONVERGING_SHARE - 1)),
   };
 }
 
@@ -249,20 +261,21 @@ export function estimateInFlight(
   remainingByPrior(seconds, elapsed, remaining);
   const priorSeconds = remaining[MIDDLE]!;
   let way = elapsed / (elapsed + priorSeconds);
-  let isDiverging = false;
+  let divergence = 0;
   if (inputs.operation === 'live_migration') {
     const form = formOf(question, priorSeconds);
     if (form !== undefined) {
-      ({ way, isDiverging } = form);
+      ({ way, divergence } = form);
       const middle = log(form.physicsSeconds) + dot(fit.weights, form.features);
       for (let j = 0; j < LEVELS; j++) remaining[j] = exp(middle + errorAt(fit, way, j));
     }
   } else if (inputs.operation === 'disk_replication') diskInFlight(question, remaining);
   let below = LEAST_REMAINING_SECONDS;
-  for (let j = 0; j < LEVELS; j++) below = remaining[j] = max(below, remaining[j]!);
+  for (let j = 0; j < LEVELS; j++)
+    below = remaining[j] = max(below, min(LONGEST_MOVE_SECONDS, remaining[j]!));
   const left = inputs.timeoutSeconds - elapsed;
   if (left > 0) for (let j = 0; j < LEVELS; j++) remaining[j] = min(left, remaining[j]!);
-  out.completionProbability = chanceInFlight(question, remaining[MIDDLE]!, isDiverging, fit);
+  out.completionProbability = chanceInFlight(question, remaining[MIDDLE]!, divergence, fit);
   return out;
 }
 
@@ -272,7 +285,8 @@ const LEAST_DISK_SPREAD = 0.05;
 /** From the prediction towards what is left at the observed rate, in proportion to the way; it has one round only. */
 function diskInFlight({ inputs, progress }: InFlightQuestion, remaining: Float64Array): void {
   const { elapsed_seconds: elapsed, transferred_mib: sent, remaining_mib, throughput_mbps } = progress;
-  const toSend = remaining_mib ?? (sent !== undefined && inputs.diskMib > 0 ? max(0, inputs.diskMib - sent) : undefined);
+  const toSend =
+    remaining_mib ?? (sent !== undefined && inputs.diskMib > 0 ? max(0, inputs.diskMib - sent) : undefined);
   const done = sent ?? (toSend !== undefined && inputs.diskMib > 0 ? inputs.diskMib - toSend : undefined);
   const rate =
     throughput_mbps !== undefined && throughput_mbps > 0
@@ -281,7 +295,7 @@ function diskInFlight({ inputs, progress }: InFlightQuestion, remaining: Float64
         ? done / elapsed
         : NaN;
   if (toSend === undefined || !(rate > 0)) return;
-  const seconds = max(LEAST_REMAINING_SECONDS, toSend / rate);
+  const seconds = max(LEAST_REMAINING_SECONDS, toSend / max(LEAST_RATE_MIB_S, rate));
   const way = elapsed / (elapsed + seconds);
   const middle = (1 - way) * log(remaining[MIDDLE]!) + way * log(seconds);
   const prior = remaining.map(log);
@@ -299,7 +313,7 @@ export const chanceFeatures = [
   'one',
   'log odds, given what has elapsed',
   'log of time left over time needed',
-  'diverging',
+  'divergence',
 ] as const;
 const chance = new Float64Array(chanceFeatures.length);
 /** Times left that are so many times (log) what is needed, or the other way round, say no more than that. */
@@ -309,7 +323,7 @@ const MOST_ROOM = 3;
 export function chanceRowOf(
   { inputs, progress, seconds, completionProbability: before }: InFlightQuestion,
   remainingSeconds: number,
-  isDiverging: boolean,
+  divergence: number,
 ): Float64Array {
   const elapsed = progress.elapsed_seconds;
   for (let j = 0; j < LEVELS; j++) logSeconds[j] = log(seconds[j]!);
@@ -323,17 +337,17 @@ export function chanceRowOf(
   chance[2] = hasLimit
     ? max(-MOST_ROOM, min(MOST_ROOM, log(max(LEAST_REMAINING_SECONDS, left) / remainingSeconds)))
     : 0;
-  chance[3] = isDiverging ? 1 : 0;
+  chance[3] = divergence;
   return chance;
 }
 
 function chanceInFlight(
   question: InFlightQuestion,
   remainingSeconds: number,
-  isDiverging: boolean,
+  divergence: number,
   fit: InFlightFit,
 ): number {
-  const row = chanceRowOf(question, remainingSeconds, isDiverging);
+  const row = chanceRowOf(question, remainingSeconds, divergence);
   const weights = question.inputs.timeoutSeconds > 0 ? fit.chance_within_limit : fit.chance;
   const p = 1 / (1 + exp(-dot(weights, row)));
   return min(MOST_SURE, max(1 - MOST_SURE, p));

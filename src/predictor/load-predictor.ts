@@ -1,13 +1,23 @@
 import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../domain/move-record.js';
+import type { MoveProgress } from '../domain/move-progress.js';
 import type { MoveRequest } from '../domain/move-request.js';
-import { QUANTILE_LEVELS, type Basis, type ModelReference, type Prediction } from '../domain/prediction.js';
+import {
+  QUANTILE_LEVELS,
+  QUANTILE_NAMES,
+  type Basis,
+  type ModelReference,
+  type Prediction,
+} from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
+import { mbpsToMibPerSecond } from '../domain/units.js';
 import { moveFeatures } from './move-features.js';
 import { fromJson } from './trees.js';
 import { UserError } from '../domain/errors.js';
-import { DurationModel, newEstimate, type DurationEstimate } from './duration-model.js';
+import { DurationModel, meanOfQuantiles, newEstimate, type DurationEstimate } from './duration-model.js';
+import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
 import { parseModelFile, type ModelFile } from './model-file.js';
 import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
+import { newStream } from './move-physics.js';
 import type { DurationColumns, Predictor } from './predictor.js';
 
 /** So far (as a factor) beyond the trained range an input is worth a warning. */
@@ -31,6 +41,8 @@ class LoadedPredictor implements Predictor {
   private readonly untilMs: Map<string, number>;
   private readonly ranges: [string, keyof MoveInputs, number, number][];
   private readonly estimate: DurationEstimate = newEstimate();
+  private readonly inFlight: InFlightEstimate = newInFlightEstimate();
+  private readonly stream = newStream();
 
   constructor(file: ModelFile) {
     this.model = { name: file.name, version: file.version };
@@ -75,7 +87,34 @@ class LoadedPredictor implements Predictor {
       model: this.model,
       warnings,
     };
+    if (request.progress !== undefined) this.continue(prediction, inputs, request.progress);
     return request.request_id === undefined ? prediction : { request_id: request.request_id, ...prediction };
+  }
+
+  /** Puts what is expected of a move under way in the place of what was expected before its start. */
+  private continue(prediction: Prediction, inputs: MoveInputs, progress: MoveProgress): void {
+    const { remaining, completionProbability } = this.inFlightOf(inputs, progress);
+    const elapsed = progress.elapsed_seconds;
+    const [p05, p10, p50, p90, p95] = remaining as unknown as [number, number, number, number, number];
+    const mean = meanOfQuantiles(remaining);
+    const left = { p05, p10, p50, p90, p95, mean };
+    prediction.remaining_seconds = left;
+    for (const name of [...QUANTILE_NAMES, 'mean'] as const)
+      prediction.duration_seconds[name] = elapsed + left[name];
+    prediction.completion_probability = completionProbability;
+    const sent = progress.transferred_mib;
+    if (sent !== undefined && prediction.transferred_mib !== undefined) {
+      const rate = progress.throughput_mbps;
+      const mibS = rate !== undefined && rate > 0 ? mbpsToMibPerSecond(rate) : sent / elapsed;
+      prediction.transferred_mib = { p50: sent + mibS * p50 };
+    }
+  }
+
+  /** After `estimate` of the same move: what is still to come of it. */
+  private inFlightOf(inputs: MoveInputs, progress: MoveProgress): InFlightEstimate {
+    const { seconds, completionProbability } = this.estimate;
+    const stream = this.durationModel.stream(inputs, this.stream);
+    return estimateInFlight({ inputs, progress, seconds, completionProbability, stream }, this.inFlight);
   }
 
   predictAll(requests: readonly MoveRequest[], nowMs: number): Prediction[] {
@@ -96,7 +135,15 @@ class LoadedPredictor implements Predictor {
     for (let i = 0; i < n; i++) {
       const inputs = inputsOfRequest(requests[i]!, nowMs);
       this.durationModel.fillKnown(inputs);
-      const { seconds, mean } = this.durationModel.estimate(inputs, this.estimate);
+      const estimate = this.durationModel.estimate(inputs, this.estimate);
+      const { seconds } = estimate;
+      let { mean } = estimate;
+      const { progress } = requests[i]!;
+      if (progress !== undefined) {
+        const { remaining } = this.inFlightOf(inputs, progress);
+        for (let j = 0; j < seconds.length; j++) seconds[j] = progress.elapsed_seconds + remaining[j]!;
+        mean = meanOfQuantiles(seconds);
+      }
       columns.p05[i] = seconds[0]!;
       columns.p10[i] = seconds[1]!;
       columns.p50[i] = seconds[2]!;

@@ -1,5 +1,6 @@
 import { DEFAULT_CLUSTER, type MoveRecord, type Operation } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
+import { MS_PER_SECOND } from '../domain/units.js';
 
 /** Capabilities of a migration stream that change its speed, as bits. Others are kept in records but not looked at. */
 export const Capability = {
@@ -62,7 +63,7 @@ const bitsOf = (capabilities: readonly string[] | undefined): number => {
   return bits;
 };
 
-type Fields = Omit<MoveRequest, 'request_id' | 'start_at' | 'operation'>;
+type Fields = Omit<MoveRequest, 'request_id' | 'start_at' | 'operation' | 'progress'>;
 
 function inputsOf(fields: Fields, operation: Operation, startMs: number): MoveInputs {
   const timeout = fields.labels?.['timeout_seconds'];
@@ -90,12 +91,16 @@ function inputsOf(fields: Fields, operation: Operation, startMs: number): MoveIn
   };
 }
 
-/** A request as numbers; without `start_at` it is answered for `nowMs`. */
+/** A request as numbers; without `start_at` it is answered for `nowMs`, which a running move started `elapsed_seconds` before. */
 export const inputsOfRequest = (request: MoveRequest, nowMs: number): MoveInputs =>
   inputsOf(
     request,
     request.operation ?? 'live_migration',
-    request.start_at === undefined ? nowMs : Date.parse(request.start_at),
+    request.start_at !== undefined
+      ? Date.parse(request.start_at)
+      : request.progress === undefined
+        ? nowMs
+        : nowMs - request.progress.elapsed_seconds * MS_PER_SECOND,
   );
 
 /** The inputs of a finished move, as they were before it started: its outcomes are not looked at. */

@@ -10,14 +10,14 @@ import type { InstanceSample, LinkSample } from '../domain/samples.js';
 export interface Predictor {
   readonly model: ModelReference;
 
-  /** One move. O(1) in the length of the history. */
+  /** One move. O(1) in the length of the history. With `progress` it is a running one, and its remaining time is given too. */
   predict(request: MoveRequest, nowMs: number): Prediction;
 
   /** Many moves, in order. */
   predictAll(requests: readonly MoveRequest[], nowMs: number): Prediction[];
 
   /**
-   * Durations only, as columns (see `durationQuantileColumns`): for callers that ask for thousands at once.
+   * Durations only, as columns; of a running move what has elapsed is in them: for callers that ask for thousands at once.
    * Each array has `requests.length` entries, in seconds.
    */
   durations(requests: readonly MoveRequest[], nowMs: number): DurationColumns;

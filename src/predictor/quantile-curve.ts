@@ -42,11 +42,7 @@ export function valueAt(values: ArrayLike<number>, p: number): number {
 const MOST_PASSED = 1 - 1e-12;
 
 /** Quantiles at QUANTILE_LEVELS given that x > `passed`, into `out`: each is above `passed`. */
-export function conditionedOn(
-  values: ArrayLike<number>,
-  passed: number,
-  out: Float64Array,
-): Float64Array {
+export function conditionedOn(values: ArrayLike<number>, passed: number, out: Float64Array): Float64Array {
   const below = probabilityBelow(values, passed);
   if (below >= MOST_PASSED) {
     // An exponential tail forgets: what is left of it looks as it did at its beginning.
@@ -54,6 +50,7 @@ export function conditionedOn(
     for (let j = 0; j <= LAST; j++) out[j] = passed - log(1 - QUANTILE_LEVELS[j]!) * width;
     return out;
   }
-  for (let j = 0; j <= LAST; j++) out[j] = max(passed, valueAt(values, below + QUANTILE_LEVELS[j]! * (1 - below)));
+  for (let j = 0; j <= LAST; j++)
+    out[j] = max(passed, valueAt(values, below + QUANTILE_LEVELS[j]! * (1 - below)));
   return out;
 }

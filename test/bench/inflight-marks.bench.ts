@@ -24,7 +24,16 @@ const isPoint = (name: string): boolean => name.startsWith('linear') || name.sta
 function table(rows: readonly InFlightRow[]): void {
   const names = Object.keys(rows[0]!.answers);
   const lines = [
-    [`${rows.length} polls`, 'total: MAPE', 'median', 'remaining: median', 'pinball', 'in 80', 'in 90', 'width 80'],
+    [
+      `${rows.length} polls`,
+      'total: MAPE',
+      'median',
+      'remaining: median',
+      'pinball',
+      'in 80',
+      'in 90',
+      'width 80',
+    ],
   ];
   for (const name of names) {
     const of = rows.map((row) => ({ ...row, q: row.answers[name]! }));
@@ -36,7 +45,9 @@ function table(rows: readonly InFlightRow[]): void {
       mean(QUANTILE_LEVELS.map((p, j) => Math.max(p * (actual - q[j]!), (p - 1) * (actual - q[j]!)))),
     );
     const inside = (low: number, high: number): string =>
-      isPoint(name) ? '-' : percent(mean(of.map(({ q, actual }) => Number(actual >= q[low]! && actual <= q[high]!))));
+      isPoint(name)
+        ? '-'
+        : percent(mean(of.map(({ q, actual }) => Number(actual >= q[low]! && actual <= q[high]!))));
     const scale = median(of.map(({ actual }) => actual));
     lines.push([
       name,
@@ -51,7 +62,9 @@ function table(rows: readonly InFlightRow[]): void {
   }
   const widths = lines[0]!.map((_, k) => Math.max(...lines.map((line) => line[k]!.length)));
   for (const line of lines)
-    console.log(line.map((cell, k) => (k === 0 ? cell.padEnd(widths[k]!) : cell.padStart(widths[k]!))).join('  '));
+    console.log(
+      line.map((cell, k) => (k === 0 ? cell.padEnd(widths[k]!) : cell.padStart(widths[k]!))).join('  '),
+    );
 }
 
 const moves = forecastMoves(readLabPolls('data/qemu-lab'), SEED);

@@ -152,7 +152,35 @@ describe('movecast predict', () => {
     expect(told!.duration_seconds.p50).toBeGreaterThan(1.4 * untold!.duration_seconds.p50);
   });
 
+  const vm1 = ['--cluster', 'c', '--instance', 'vm1', '--source-node', 'n0', '--target-node', 'n1'];
+
+  it('says what remains of a running move, for a person and for programs', async () => {
+    const shown = ['--elapsed-seconds', '20', '--transferred-mib', '1900', '--remaining-mib', '300'];
+    const { code, out } = await run([...vm1, ...shown]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/running for +20 s\n/);
+    expect(out).toMatch(/remaining +about \d/);
+    const [asJson] = answers((await run([...vm1, ...shown, '--json'])).out);
+    expect(asJson!.duration_seconds.p50).toBeCloseTo(20 + asJson!.remaining_seconds!.p50, 9);
+    const csv =
+      'cluster,instance,source_node,target_node,progress.elapsed_seconds,progress.transferred_mib,progress.remaining_mib\n';
+    const [asTable] = answers((await run(['--requests', '-'], `${csv}c,vm1,n0,n1,20,1900,300\n`)).out);
+    expect(asTable).toEqual(asJson);
+  });
+
   it.each<[string, string[], number, RegExp]>([
+    [
+      'progress without the time',
+      ['--instance', 'a', '--source-node', 'b', '--target-node', 'c', '--remaining-mib', '5'],
+      2,
+      /--elapsed-seconds/,
+    ],
+    [
+      'an elapsed time that is none',
+      ['--instance', 'a', '--source-node', 'b', '--target-node', 'c', '--elapsed-seconds', '-1'],
+      2,
+      /progress\.elapsed_seconds must be greater than 0/,
+    ],
     ['an unknown model', ['--model', 'nosuch', '--requests', '-'], 2, /no model nosuch/],
     ['a file that is not there', ['--requests', 'absent.jsonl'], 2, /absent\.jsonl/],
     ['a request without a target', ['--instance', 'a', '--source-node', 'b'], 2, /--target-node/],

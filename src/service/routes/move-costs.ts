@@ -9,7 +9,9 @@ import { MOST_NODES, MOST_PAIRS, SLICE } from '../options.js';
 import { HttpError } from '../problem.js';
 import { checked, sendJsonText, type Route, type ServiceParts } from '../route.js';
 
-const instanceSchema = moveRequestSchema.omit({ target_node: true }).meta({ id: 'MoveCostInstance' });
+const instanceSchema = moveRequestSchema
+  .omit({ target_node: true, progress: true })
+  .meta({ id: 'MoveCostInstance' });
 
 const body = z.object({
   instances: z.array(instanceSchema).min(1).max(MOST_NODES),

@@ -52,7 +52,8 @@ export function predictionRoutes({ model, metrics, now }: ServiceParts): HotRout
       summary: 'Predicted durations for 1 to 10,000 moves',
       description:
         'Answers come in the order of the requests; one that cannot be answered holds its error in its place. ' +
-        'Column-wise, one wrong field refuses the whole call.',
+        'Column-wise, one wrong field refuses the whole call. A running move is asked for with `progress`, what it shows now: ' +
+        'then `remaining_seconds` stands in the answer, and durations (in columns too) are what has elapsed and what remains.',
       body: z.union([rowsBody(moveRequestSchema), columnsBody]),
       example: {
         requests: [{ instance: 'web1', source_node: 'node1', target_node: 'node2', memory_mib: 4096 }],
@@ -103,7 +104,8 @@ export function predictionRoutes({ model, metrics, now }: ServiceParts): HotRout
     const predictedAt = toIsoTime(now());
     const named = answers.filter(
       (answer): answer is Prediction & { request_id: string } =>
-        !('error' in answer) && answer.request_id !== undefined,
+        // A move is scored against what was said before it started.
+        !('error' in answer) && answer.request_id !== undefined && answer.remaining_seconds === undefined,
     );
     await model.keep(
       named.map((prediction): KeptPrediction => ({

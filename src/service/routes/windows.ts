@@ -10,7 +10,7 @@ import {
 import { fromIsoTime, toIsoTime } from '../../domain/units.js';
 import type { LinkForecast, LinkForecasts } from '../../predictor/link-forecast.js';
 import type { Predictor } from '../../predictor/predictor.js';
-import { DEFAULT_CLUSTER } from '../../domain/move-record.js';
+import { DEFAULT_CLUSTER, type Parsed } from '../../domain/move-record.js';
 import { calendarFile, type CalendarEvent } from '../calendar.js';
 import { ageOf, type LinkWatch } from '../link-watch.js';
 import { SLICE } from '../options.js';
@@ -150,7 +150,7 @@ export function windowRoutes({ model, links, metrics, now }: ServiceParts): Rout
         let predicted = 0;
         let sinceYield = 0;
         for (const [index, raw] of requests.entries()) {
-          const parsed = parseMoveRequest(raw);
+          const parsed = notRunning(parseMoveRequest(raw));
           const path = asked.requests === undefined ? 'request' : `requests[${index}]`;
           if (!parsed.ok) {
             if (wantsCalendar || asked.requests === undefined)
@@ -187,6 +187,14 @@ export function windowRoutes({ model, links, metrics, now }: ServiceParts): Rout
       },
     },
   ];
+}
+
+/** A start is looked for: a move that has started needs none. */
+function notRunning(parsed: Parsed<MoveRequest>): Parsed<MoveRequest> {
+  if (!parsed.ok || parsed.value.progress === undefined) return parsed;
+  const reason =
+    'progress must not be given here: the move runs already; ask /v1/predictions for what remains';
+  return { ok: false, field: 'progress', reason };
 }
 
 function requestsOf({ request, requests }: z.infer<typeof anyBody>): readonly unknown[] {

@@ -109,7 +109,7 @@ export function judge(
 }
 
 /** Moves that started after the last one of their cluster that is inside the model. */
-function freshIds(records: readonly MoveRecord[], model: ModelFile): Set<string> {
+export function freshIds(records: readonly MoveRecord[], model: ModelFile): Set<string> {
   const until = new Map(Object.entries(model.trained_on.until_ms));
   return new Set(
     records

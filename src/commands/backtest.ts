@@ -12,8 +12,13 @@ import {
 import { backtestReport } from '../../training/backtest-report.js';
 import { accuracyIntervals, type AccuracyIntervals } from '../../training/bootstrap.js';
 import { candidates } from '../../training/candidates/candidates.js';
+import { servedModel } from '../../training/candidates/whole-model.js';
 import { mainGroups, moveGroups } from '../../training/move-groups.js';
+import { freshIds } from '../../training/promotion.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
+import type { MoveRecord } from '../domain/move-record.js';
+import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
+import { ModelRegistry } from '../store/model-registry.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { refuseInputAsOutput } from './output-file.js';
 import { startProgress } from './progress.js';
@@ -22,6 +27,7 @@ import { seedOption, trainingData, type TrainingDataOptions } from './training-d
 interface Options extends CommonOptions, TrainingDataOptions {
   protocol: Protocol;
   candidates?: string[];
+  model?: string;
   out?: string;
   report?: string;
   seed: number;
@@ -39,13 +45,19 @@ export function backtestCommand(context: Context): Command {
         .default('rolling'),
     )
     .option('--candidates <name...>', 'only these')
+    .option(
+      '--model <name>',
+      'also this registered model (NAME, NAME@VERSION or a folder), on moves later than its own',
+    )
     .option('--out <file>', 'write a line a predicted move and candidate (JSONL)')
     .option('--report <file>', 'write the plots and tables as one HTML file that needs no network')
     .addOption(seedOption());
   withCommonOptions(command, context, {
     store: true,
+    models: true,
     examples: [
       'movecast backtest --records data/osic/records.jsonl',
+      'movecast backtest --records moves.csv --model xgboost',
       'movecast backtest --records data/osic/records.jsonl --protocol new-size --out predictions.jsonl',
       'movecast backtest --records moves.csv --report backtest.html',
     ],
@@ -71,14 +83,17 @@ async function run(options: Options, context: Context): Promise<void> {
       'usage',
       `there is no candidate ${unknown}; there is: ${candidates.map((candidate) => candidate.name).join(', ')}`,
     );
+  const served = options.model === undefined ? undefined : await registered(options.model, options);
   const chosen = candidates.filter((candidate) => wanted?.includes(candidate.name) ?? true);
+  if (served !== undefined) chosen.push(servedModel(served));
   const progress = startProgress(context, 'Backtest', { quiet: options.quiet });
-  const rows = backtest(data, chosen, {
+  const all = backtest(data, chosen, {
     protocol: options.protocol,
     seed: options.seed,
     onProgress: (done, total) => progress.update(done, total),
   });
   progress.finish();
+  const rows = served === undefined ? all : laterThan(served, all, data.records);
   if (rows.length === 0)
     throw new UserError(
       'nothing-to-train-on',
@@ -118,6 +133,33 @@ async function run(options: Options, context: Context): Promise<void> {
     context.stderr.write(
       'figures in percent, bias in log(predicted/actual), intervals by bootstrap over instances; moves that were broken off are not scored\n',
     );
+}
+
+/** A registered model, which is judged in order of time alone: of groups left out it may have seen the rest. */
+async function registered(reference: string, { models, protocol }: Options): Promise<ModelFile> {
+  if (protocol !== 'rolling')
+    throw new UserError(
+      'usage',
+      `--model is judged by the protocol rolling, not by ${protocol}; leave one away`,
+    );
+  const registry = new ModelRegistry(models);
+  return parseModelFile((await registry.read(await registry.resolve(reference))).model);
+}
+
+/** Rows of moves that started after all that the model was trained on. */
+function laterThan(
+  model: ModelFile,
+  rows: readonly BacktestRow[],
+  records: readonly MoveRecord[],
+): BacktestRow[] {
+  const fresh = freshIds(records, model);
+  const later = rows.filter(({ id }) => fresh.has(id));
+  if (later.length === 0)
+    throw new UserError(
+      'nothing-to-train-on',
+      `${model.name}@${model.version} knows all of these moves, so that nothing is left to judge it by; give later moves beside them`,
+    );
+  return later;
 }
 
 const asObject = (accuracies: ReadonlyMap<string, Accuracy>): Record<string, Accuracy> =>

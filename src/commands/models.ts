@@ -1,7 +1,13 @@
-import { Command } from 'commander';
+import { stat, writeFile } from 'node:fs/promises';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { treesAsOnnx, treeTargetOf } from '../predictor/model-onnx.js';
+import { treeTargetNames, treeTargets } from '../predictor/imported-trees.js';
 import { parseModelFile } from '../predictor/model-file.js';
-import { ModelRegistry } from '../store/model-registry.js';
+import { ModelRegistry, type RegisteredModel } from '../store/model-registry.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { refuseTreeOptions, treesFromFile, type TreeImportOptions } from './import-trees.js';
+import { timeOf } from './training-data.js';
 
 /** `models`: the registry. */
 export function modelsCommand(context: Context): Command {
@@ -70,40 +76,80 @@ export function modelsCommand(context: Context): Command {
       );
     });
 
-  add('export', 'copies a model into a new folder', ['movecast models export default ./backup/default/v1'])
-    .argument('<model>')
-    .argument('<folder>', 'a folder that is not there yet')
-    .action(async (reference: string, folder: string, _own: unknown, self: Command) => {
+  add('export', 'copies a model into a new folder, or writes its trees as ONNX', [
+    'movecast models export default ./backup/default/v1',
+    'movecast models export default trees.onnx',
+  ])
+    .argument('<model>', "NAME, NAME@VERSION or a model's folder")
+    .argument('<path>', 'a folder that is not there yet, or FILE.onnx for the trees alone')
+    .option('--float', 'of ONNX: in single precision, for runtimes without doubles in trees')
+    .action(async (reference: string, path: string, own: { float?: boolean }, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
       const registry = new ModelRegistry(options.models);
       const model = await registry.resolve(reference);
-      await registry.export(model, folder);
-      done(
-        options,
-        { name: model.name, version: model.version, folder },
-        `${model.name}@${model.version} copied to ${folder}`,
-      );
+      const { name, version } = model;
+      if (path.toLowerCase().endsWith('.onnx')) {
+        const file = parseModelFile((await registry.read(model)).model);
+        const { trees, columns, bytes } = treesAsOnnx(file, own.float === true ? 'float' : 'double');
+        await writeBytes(path, bytes);
+        done(
+          options,
+          { name, version, file: path, trees, columns },
+          `${trees} trees of ${name}@${version} written to ${path}: they answer ${treeTargetOf(file)} from ${columns.length} columns of a frame, named in the file`,
+        );
+        return;
+      }
+      await registry.export(model, path);
+      done(options, { name, version, folder: path }, `${name}@${version} copied to ${path}`);
     });
 
-  add('import', 'registers the model in a folder', [
+  add('import', 'registers the model in a folder, or trees from XGBoost, LightGBM or ONNX', [
     'movecast models import ./backup/default/v1 --name site-b',
+    'movecast models import trees.json --schema frame.schema.json --target residual_log --rows frame.csv --rows-from 2026-06-01T00:00:00Z',
   ])
-    .argument('<folder>')
-    .option('--name <name>', "the model's name here")
+    .argument('<path>', "a model's folder, or a file of trees (XGBoost JSON, LightGBM text, ONNX)")
+    .option('--name <name>', "the model's name here; of trees, without it, the file's")
     .option('--as <version>', 'the version here')
-    .action(async (folder: string, own: { name?: string; as?: string }, self: Command) => {
+    .option('--schema <file>', 'of trees: FRAME.schema.json, with FRAME.model.json beside it')
+    .addOption(new Option('--target <what>', 'of trees: what they answer').choices(treeTargetNames))
+    .option('--rows <file>', 'of trees: rows of the frame that they were not grown on, for the intervals')
+    .option('--rows-from <time>', 'only rows that started at or after (RFC 3339)', timeOf)
+    .option('--columns <names>', 'of trees whose file names no columns: the names, joined by commas')
+    .option('--trees <n>', 'only the first n trees, as early stopping found best', countOf)
+    .addHelpText(
+      'after',
+      `\nTargets:\n${Object.entries(treeTargets)
+        .map(([name, formula]) => `  ${name.padEnd(14)}${formula}`)
+        .join(
+          '\n',
+        )}\n\ndocs/python.md shows the whole way, from movecast export-frame to a model in service.`,
+    )
+    .action(async (path: string, own: TreeImportOptions, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
       const registry = new ModelRegistry(options.models);
-      parseModelFile((await registry.read({ name: '', version: '', current: false, folder })).model);
-      const model = await registry.import(folder, {
+      const said = (model: RegisteredModel): string =>
+        `registered ${model.name}@${model.version}; movecast models promote puts it in service`;
+      if (await isFile(path)) {
+        const { file, card, metrics, remarks, accuracy } = await treesFromFile(path, own, context);
+        const { name, version } = file;
+        const { folder } = await registry.register(name, version, { model: file, card, metrics });
+        if (options.quiet !== true)
+          for (const remark of remarks) context.stderr.write(`movecast: ${remark}\n`);
+        const found =
+          accuracy === undefined
+            ? 'nothing is known of its errors yet: its intervals are wide'
+            : `on ${accuracy.moves} of the rows: MAPE ${accuracy.mape.toFixed(1)} %, median ${accuracy.median_ape.toFixed(1)} %, 80 % interval holds ${accuracy.coverage_80.toFixed(1)} %, 90 % interval ${accuracy.coverage_90.toFixed(1)} %`;
+        const model = { name, version, folder, current: false };
+        done(options, { name, version, folder, remarks, accuracy }, `${said(model)}\n${found}`);
+        return;
+      }
+      refuseTreeOptions(own, path);
+      parseModelFile((await registry.read({ name: '', version: '', current: false, folder: path })).model);
+      const model = await registry.import(path, {
         ...(own.name === undefined ? {} : { name: own.name }),
         ...(own.as === undefined ? {} : { version: own.as }),
       });
-      done(
-        options,
-        { name: model.name, version: model.version, folder: model.folder },
-        `registered ${model.name}@${model.version}; movecast models promote puts it in service`,
-      );
+      done(options, { name: model.name, version: model.version, folder: model.folder }, said(model));
     });
 
   function print(line: string): void {
@@ -113,4 +159,22 @@ export function modelsCommand(context: Context): Command {
     print(options.json === true ? JSON.stringify(value) : sentence);
   }
   return command;
+}
+
+const isFile = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined))?.isFile() === true;
+
+function countOf(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number, 1 or more.');
+  return value;
+}
+
+async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
+  try {
+    await writeFile(path, bytes);
+  } catch (error) {
+    throw new UserError('cannot-write', systemErrorSentence(error, path));
+  }
 }

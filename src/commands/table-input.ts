@@ -73,6 +73,24 @@ export const requestRows = (path: string, context: Context): AsyncGenerator<Row>
     context,
   );
 
+/** Rows of a CSV or JSONL table that must have the columns `needed`; `numbers` are those that hold numbers. */
+export const tableRows = (
+  path: string,
+  { numbers, needed }: { numbers: readonly string[]; needed: readonly string[] },
+  context: Context,
+): AsyncGenerator<Row> =>
+  rows(
+    path,
+    () =>
+      new TableParser({
+        kind: 'move',
+        rowName: 'a training frame',
+        columns: new Map(numbers.map((name) => [name, 'number' as const])),
+        missingColumn: (header) => needed.find((name) => !header.has(name)),
+      }),
+    context,
+  );
+
 /** What a file held that was no record: how many lines, and the first of them as a sentence. */
 export interface Rejected {
   count: number;

@@ -14,6 +14,7 @@ import { moveFeatures } from './move-features.js';
 import { fromJson } from './trees.js';
 import { UserError } from '../domain/errors.js';
 import { DurationModel, meanOfQuantiles, newEstimate, type DurationEstimate } from './duration-model.js';
+import { ImportedTreesModel } from './imported-trees.js';
 import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
 import { parseModelFile, type ModelFile } from './model-file.js';
 import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
@@ -200,7 +201,8 @@ class LoadedPredictor implements Predictor {
 
 /** The model in a file, with the history inside it learnt. */
 export function durationModelOf(file: ModelFile): DurationModel {
-  const model = new DurationModel(file);
+  const { imported } = file;
+  const model = imported === undefined ? new DurationModel(file) : new ImportedTreesModel(file, imported);
   model.restore(file.state);
   if (file.forest !== undefined) {
     const forest = fromJson(file.forest);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
+import { importedTreesSchema } from './imported-trees.js';
 import { keyLevels } from './move-keys.js';
 import { constantNames } from './move-physics.js';
 import { forestJsonSchema } from './trees.js';
@@ -44,6 +45,8 @@ export const modelFileSchema = z.object({
   levels: z.array(level).length(LEVELS),
   /** Boosted trees on what physics misses; absent where there were too few moves. */
   forest: forestJsonSchema.optional(),
+  /** Trees that were grown elsewhere and answer in place of the committee; the rest computes what they read. */
+  imported: importedTreesSchema.optional(),
   /** Smallest and largest trained value of inputs, for the warning that a request lies outside. */
   ranges: z.record(z.string(), z.tuple([finite, finite])),
   state: z.object({

@@ -140,6 +140,22 @@ print(len(files))`;
     });
   });
 
+  it('a plain evaluator on what onnx reads answers as we do: to 1e-5 (python3-onnx)', () => {
+    withModels((folder) => {
+      const out = python(readFileSync(join('test', 'reference', 'onnx_trees.py'), 'utf8'), folder);
+      if (out === undefined) {
+        skipped('python3-onnx');
+        return;
+      }
+      const theirs = JSON.parse(out) as Record<string, number[]>;
+      expect(Object.keys(theirs).length).toBe(10);
+      for (const [name, forest] of Object.entries(forests)) {
+        expectNear(theirs[`${name}.double.onnx`]!, answers(forest, rowMajor), 1e-5);
+        expectNear(theirs[`${name}.float.onnx`]!, answers(forest, rowMajor.map(Math.fround)), 1e-5);
+      }
+    });
+  });
+
   it('onnxruntime answers as we do: to 1e-5, for any doubles in double precision and for floats in single', () => {
     withModels((folder) => {
       const script = `

@@ -34,10 +34,21 @@ export function importFormat(bytes: Uint8Array): ImportFormat {
   );
 }
 
-/** Reads a model file of any kind, as `forestFromXgboost`, `forestFromLightgbm` and `forestFromOnnx` do. */
-export function forestFromAnyFormat(bytes: Uint8Array): ImportedForest & { format: ImportFormat } {
+/**
+ * Reads a model file of any kind, as `forestFromXgboost`, `forestFromLightgbm` and `forestFromOnnx` do;
+ * of XGBoost and LightGBM only the first `trees`, where that is given.
+ */
+export function forestFromAnyFormat(
+  bytes: Uint8Array,
+  options: { trees?: number } = {},
+): ImportedForest & { format: ImportFormat } {
   const format = importFormat(bytes);
-  if (format === 'onnx') return { ...forestFromOnnx(bytes), format };
+  if (format === 'onnx') {
+    if (options.trees !== undefined)
+      throw new UserError('usage', 'an ONNX model is taken whole: fewer of its trees cannot be asked for');
+    return { ...forestFromOnnx(bytes), format };
+  }
   const text = new TextDecoder().decode(bytes);
-  return { ...(format === 'xgboost-json' ? forestFromXgboost(text) : forestFromLightgbm(text)), format };
+  const read = format === 'xgboost-json' ? forestFromXgboost : forestFromLightgbm;
+  return { ...read(text, options), format };
 }

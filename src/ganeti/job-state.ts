@@ -19,6 +19,10 @@ export interface JobOpcode {
   opId: string;
   instance: string | undefined;
   comment: string | undefined;
+  /** Nodes that it names. */
+  nodes: string[];
+  /** Who had it made, as the first entry of its reason trail says: `hbal`, `gnt:client:gnt-instance`, … */
+  askedBy: string | undefined;
 }
 
 /** A job of Ganeti's queue as the remote API shows it. Times are epoch milliseconds. */
@@ -28,6 +32,8 @@ export interface JobState {
   opcodes: JobOpcode[];
   receivedMs: number | undefined;
   startMs: number | undefined;
+  /** When its first opcode had its locks and work began; undefined also where the user may not query. */
+  execMs: number | undefined;
   endMs: number | undefined;
   /** Why it failed, in Ganeti's words; undefined where it did not. */
   failure: string | undefined;
@@ -44,6 +50,14 @@ export const hasEnded = ({ status }: Pick<JobState, 'status'>): boolean =>
 export const isWaiting = ({ status }: Pick<JobState, 'status'>): boolean =>
   status === 'queued' || status === 'waiting';
 
+const NODE_FIELDS = {
+  node_name: z.unknown().optional(),
+  target_node: z.unknown().optional(),
+  remote_node: z.unknown().optional(),
+  pnode: z.unknown().optional(),
+  snode: z.unknown().optional(),
+};
+
 /** Of jobs as `/2/jobs/N` and `/2/jobs?bulk=1` show them; older versions write ids as strings. */
 const replySchema = z.object({
   id: z.coerce.number().pipe(z.int().nonnegative()),
@@ -54,12 +68,15 @@ const replySchema = z.object({
         OP_ID: z.string().default(''),
         instance_name: z.string().nullish(),
         comment: z.string().nullish(),
+        reason: z.array(z.unknown()).nullish(),
+        ...NODE_FIELDS,
       }),
     )
     .default([]),
-  received_ts: z.unknown(),
-  start_ts: z.unknown(),
-  end_ts: z.unknown(),
+  received_ts: z.unknown().optional(),
+  start_ts: z.unknown().optional(),
+  end_ts: z.unknown().optional(),
+  opexec: z.array(z.unknown()).nullish(),
   oplog: z.array(z.array(z.unknown()).nullable()).nullish(),
   opresult: z.array(z.unknown()).nullish(),
 });
@@ -68,17 +85,24 @@ const replySchema = z.object({
 export function jobStateOf(reply: unknown): JobState | undefined {
   const parsed = replySchema.safeParse(reply);
   if (!parsed.success) return undefined;
-  const { id, status, ops, received_ts, start_ts, end_ts, oplog, opresult } = parsed.data;
+  const { id, status, ops, received_ts, start_ts, end_ts, opexec, oplog, opresult } = parsed.data;
   return {
     id,
     status,
-    opcodes: ops.map(({ OP_ID, instance_name, comment }) => ({
-      opId: OP_ID,
-      instance: instance_name ?? undefined,
-      comment: comment ?? undefined,
-    })),
+    opcodes: ops.map(({ OP_ID, instance_name, comment, reason, ...nodes }) => {
+      const first: unknown = reason?.[0];
+      const askedBy: unknown = Array.isArray(first) ? first[0] : undefined;
+      return {
+        opId: OP_ID,
+        instance: instance_name ?? undefined,
+        comment: comment ?? undefined,
+        nodes: Object.values(nodes).filter((name) => typeof name === 'string'),
+        askedBy: typeof askedBy === 'string' ? askedBy : undefined,
+      };
+    }),
     receivedMs: ganetiTime(received_ts),
     startMs: ganetiTime(start_ts),
+    execMs: ganetiTime(opexec?.[0]),
     endMs: ganetiTime(end_ts),
     failure: status === 'error' ? failureOf(opresult ?? []) : undefined,
     lastMessage: lastMessageOf(oplog ?? []),

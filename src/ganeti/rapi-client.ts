@@ -63,12 +63,17 @@ export interface ClusterReplies {
 /** A change of one instance that Ganeti makes as one job of one opcode. */
 export type GanetiCommand =
   | {
-      /** Live, or shut down and started elsewhere where it does not run. `targetNode` only on shared storage. */
+      /** A running instance, by the hypervisor's default mode; never shuts it down. `targetNode` only on shared storage. */
       kind: 'migrate';
       instance: string;
       targetNode?: string | undefined;
     }
-  | { kind: 'failover'; instance: string; targetNode?: string | undefined }
+  | {
+      /** Shuts the instance down where it runs, and starts it at its new place if it is to be up. */
+      kind: 'failover';
+      instance: string;
+      targetNode?: string | undefined;
+    }
   | { kind: 'replace-disks'; instance: string; newSecondary: string };
 
 export interface Submission {
@@ -161,6 +166,32 @@ export class RapiClient {
     const reply = await this.get('/2/jobs?bulk=1');
     if (!Array.isArray(reply)) throw this.#notGaneti('/2/jobs');
     return (reply as unknown[]).map(jobStateOf).filter((job) => job !== undefined);
+  }
+
+  /**
+   * Jobs from a number on, archived ones too where this user may query them; else those that are not archived. Their
+   * replies hold logs where queried.
+   */
+  async jobsFrom(firstId: number): Promise<JobState[]> {
+    const rows = await this.#queryJobs(['>', 'id', firstId - 1]);
+    const jobs = rows === undefined ? await this.jobs() : rows.map(jobStateOf);
+    return jobs.filter((job) => job !== undefined).filter(({ id }) => id >= firstId);
+  }
+
+  /** One job as complete as this user may see it: with its opcodes' own times where it may query. */
+  async wholeJob(id: number): Promise<JobState | undefined> {
+    const [row] = (await this.#queryJobs(['=', 'id', id])) ?? [];
+    return (row === undefined ? undefined : jobStateOf(row)) ?? this.job(id);
+  }
+
+  /** Rows of jobs, or undefined where this user may not query. */
+  async #queryJobs(qfilter: unknown): Promise<Record<string, unknown>[] | undefined> {
+    try {
+      return rowsOfQuery(await this.ask('PUT', '/2/query/job', { fields: QUERY_FIELDS, qfilter }));
+    } catch (error) {
+      if (!(error instanceof RapiError) || error.status === undefined || error.isPassing) throw error;
+      return undefined;
+    }
   }
 
   /** One job with its log, archived or not; undefined when the queue does not have it. */
@@ -317,15 +348,49 @@ export class RapiClient {
   }
 }
 
+/** `archived` is asked for so that archived jobs are among the answers; times of the single opcodes are nowhere else. */
+const QUERY_FIELDS = [
+  'id',
+  'status',
+  'ops',
+  'summary',
+  'received_ts',
+  'start_ts',
+  'end_ts',
+  'opstart',
+  'opexec',
+  'opend',
+  'opstatus',
+  'oplog',
+  'opresult',
+  'archived',
+];
+
+const queryReplySchema = z.object({
+  fields: z.array(z.object({ name: z.string() })),
+  data: z.array(z.array(z.tuple([z.number(), z.unknown()]))),
+});
+
+/** `/2/query/…`: cells of `[0, value]` → an object a row, without what has no value; undefined where it is none. */
+function rowsOfQuery(reply: unknown): Record<string, unknown>[] | undefined {
+  const parsed = queryReplySchema.safeParse(reply);
+  if (!parsed.success) return undefined;
+  const names = parsed.data.fields.map(({ name }) => name);
+  return parsed.data.data.map((row) =>
+    Object.fromEntries(
+      row.flatMap(([status, value], column) => (status === 0 ? [[names[column] ?? '', value]] : [])),
+    ),
+  );
+}
+
 function bodyOf(command: GanetiCommand): Record<string, unknown> {
   const target =
     command.kind === 'replace-disks' || command.targetNode === undefined
       ? {}
       : { target_node: command.targetNode };
   switch (command.kind) {
-    // As hbal submits it: an instance that does not run is started at its new place instead of being migrated.
     case 'migrate':
-      return { ...target, allow_failover: true, allow_runtime_changes: false, ignore_hvversions: true };
+      return { ...target, allow_failover: false, allow_runtime_changes: false, ignore_hvversions: true };
     case 'failover':
       return target;
     case 'replace-disks':

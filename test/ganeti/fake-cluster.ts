@@ -240,6 +240,8 @@ export class FakeCluster {
       return 'The specified node is already the secondary node';
     if (node.offline) return `Can't use offline node ${node.name}`;
     if (node.drained) return `Can't use drained node ${node.name}`;
+    if (input.OP_ID === 'OP_INSTANCE_MIGRATE' && !instance.isUp)
+      return `Can't migrate, please use failover: Instance ${instance.name} is not running`;
     if (isReplace) {
       if (this.freeDisk(node.name) < instance.disk)
         return `Not enough disk space on target node ${node.name}`;

@@ -58,9 +58,11 @@ describe('the client of the remote API', () => {
   it('submits, sees and finds a job again by its comment', async () => {
     const client = await connect();
     const id = await client.submit(migrate, { comment: 'plan 1, move 0' });
-    expect((await client.job(id))!.opcodes).toEqual([
+    expect((await client.job(id))!.opcodes).toMatchObject([
       { opId: 'OP_INSTANCE_MIGRATE', instance: 'web0', comment: 'plan 1, move 0' },
     ]);
+    expect(await client.jobsFrom(id)).toMatchObject([{ id, opcodes: [{ comment: 'plan 1, move 0' }] }]);
+    expect(await client.jobsFrom(id + 1)).toEqual([]);
     cluster.clock.advance(60_000);
     expect(await client.jobs()).toMatchObject([{ id, status: 'success' }]);
     expect(cluster.placement()['web0']).toBe('n2:n1');

@@ -1,0 +1,137 @@
+import { closeSync, fsyncSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { makeFolders } from '../store/folders.js';
+
+/**
+ * One execution at a time on a cluster, by a file beside the store. A file whose process is gone is taken over: the
+ * process is known by its number and, where the system tells, by when it was started, since numbers are used again.
+ */
+
+const ownerSchema = z.object({ pid: z.int().positive(), host: z.string(), started: z.string().optional() });
+type Owner = z.infer<typeof ownerSchema>;
+
+/** Who looks after a process; a test hands in another one. */
+export interface Processes {
+  pid: number;
+  host: string;
+  /** When a process was started, as the system counts it; undefined where it is gone, `unknown` where it does not tell. */
+  startOf(pid: number): string | undefined;
+}
+
+const ourProcesses: Processes = {
+  pid: process.pid,
+  host: hostname(),
+  startOf(pid) {
+    try {
+      process.kill(pid, 0);
+    } catch (error) {
+      if ((error as { code?: unknown }).code === 'ESRCH') return undefined;
+    }
+    try {
+      // The 22nd field; the second may hold blanks and brackets.
+      const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? 'unknown';
+    } catch {
+      return 'unknown';
+    }
+  },
+};
+
+/** Who takes over a file of a process that is gone holds this beside it, for a few milliseconds. */
+const TAKEOVER_ENDING = '.takeover';
+const STALE_TAKEOVER_MS = 10_000;
+
+/** Takes the lock; returns what gives it back. @throws UserError `not-allowed` when another execution has it. */
+export function lockCluster(
+  path: string,
+  { processes = ourProcesses, now = Date.now }: { processes?: Processes; now?: () => number } = {},
+): () => void {
+  const { pid, host } = processes;
+  const started = processes.startOf(pid);
+  const own: Owner = { pid, host, ...(started === undefined ? {} : { started }) };
+  const text = `${JSON.stringify(own)}\n`;
+  try {
+    makeFolders(dirname(path));
+    if (!create(path, text)) takeOver(path, text, processes, now);
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(
+      'cannot-write',
+      `${systemErrorSentence(error, path)}; the lock of the cluster stands beside the store and must be writable`,
+    );
+  }
+  return () => {
+    if (read(path) === text) unlinkSync(path);
+  };
+}
+
+function takeOver(path: string, text: string, processes: Processes, now: () => number): void {
+  const guard = `${path}${TAKEOVER_ENDING}`;
+  const guardMs = statSync(guard, { throwIfNoEntry: false })?.mtimeMs;
+  if (guardMs !== undefined && now() - guardMs > STALE_TAKEOVER_MS) unlinkSync(guard);
+  if (!create(guard, text)) throw taken(path, undefined);
+  try {
+    const found = read(path);
+    if (found !== undefined) {
+      const owner = ownerOf(found);
+      if (owner === undefined || !isGone(owner, processes)) throw taken(path, owner);
+      unlinkSync(path);
+    }
+    if (!create(path, text)) throw taken(path, undefined);
+  } finally {
+    unlinkSync(guard);
+  }
+}
+
+function isGone(owner: Owner, processes: Processes): boolean {
+  if (owner.host !== processes.host) return false; // nobody here can tell
+  const started = processes.startOf(owner.pid);
+  if (started === undefined) return true;
+  return owner.started !== undefined && started !== 'unknown' && started !== owner.started;
+}
+
+const taken = (path: string, owner: Owner | undefined): UserError =>
+  new UserError(
+    'not-allowed',
+    `another execution on this cluster is under way${
+      owner === undefined ? '' : ` (process ${owner.pid} on ${owner.host})`
+    }; wait for its end, or if there is none, remove ${path}`,
+  );
+
+/** False when it is there already. */
+function create(path: string, text: string): boolean {
+  let file: number;
+  try {
+    file = openSync(path, 'wx', 0o600);
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'EEXIST') return false;
+    throw error;
+  }
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  return true;
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function ownerOf(text: string): Owner | undefined {
+  try {
+    return ownerSchema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}

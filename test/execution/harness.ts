@@ -1,0 +1,143 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { blindSearch } from '../../src/balancer/blind-search.js';
+import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
+import { GroupModel } from '../../src/balancer/group-model.js';
+import type { MoveCosts } from '../../src/balancer/move-costs.js';
+import { buildPlan } from '../../src/balancer/plan-builder.js';
+import { clusterFromRapi } from '../../src/balancer/rapi-cluster.js';
+import { defaultSearchOptions } from '../../src/balancer/search-options.js';
+import type { Cluster } from '../../src/balancer/cluster.js';
+import type { Plan } from '../../src/domain/plan.js';
+import type { AuditEntry } from '../../src/execution/audit-log.js';
+import { carryOut, type CarryOutOptions } from '../../src/execution/carry-out.js';
+import type { ExecutionEvent } from '../../src/execution/execution-events.js';
+import type { ExecutionReport, ReplanRequest } from '../../src/execution/execution.js';
+import { RapiClient } from '../../src/ganeti/rapi-client.js';
+import type { FakeCluster } from '../ganeti/fake-cluster.js';
+import { FakeRapi, WRITER } from '../ganeti/fake-rapi.js';
+
+/** As long as the fake's jobs take. */
+const COSTS = new ConstantMoveCosts({
+  live_migration: { fixed_seconds: 4, mib_per_second: 200 },
+  disk_replication: { fixed_seconds: 10, mib_per_second: 60 },
+});
+
+const modelOf = (cluster: Cluster): GroupModel => new GroupModel(cluster, { group: 0 });
+
+/** A fake cluster, its remote API, and an execution on it. */
+export class Harness {
+  readonly cluster: FakeCluster;
+  readonly server: FakeRapi;
+  readonly folder = mkdtempSync(join(tmpdir(), 'movecast-execution-'));
+  readonly auditPath = join(this.folder, 'audit.jsonl');
+  readonly events: ExecutionEvent[] = [];
+  readonly stop = new AbortController();
+  readonly leave = new AbortController();
+  /** Rules that were broken at some moment which were not at the beginning. */
+  readonly broken = new Set<string>();
+
+  private constructor(cluster: FakeCluster) {
+    this.cluster = cluster;
+    this.server = new FakeRapi(cluster);
+    const before = new Set(cluster.brokenRules());
+    cluster.onChange = () => {
+      for (const rule of cluster.brokenRules()) if (!before.has(rule)) this.broken.add(rule);
+    };
+    writeFileSync(join(this.folder, 'credentials'), WRITER, { mode: 0o600 });
+  }
+
+  static async of(cluster: FakeCluster): Promise<Harness> {
+    const harness = new Harness(cluster);
+    await harness.server.start();
+    return harness;
+  }
+
+  async close(): Promise<void> {
+    await this.server.stop();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  /** The plan for the cluster as it is: hbal's moves, for they are found at once. */
+  async plan(
+    start = this.model(),
+    excluded: ReadonlySet<string> = new Set(),
+    costs: MoveCosts = COSTS,
+  ): Promise<Plan> {
+    const { steps } = blindSearch(start.copy(), { ...defaultSearchOptions, excluded });
+    const moves = steps.map(({ move }) => move);
+    return (await buildPlan(start, moves, costs)).document;
+  }
+
+  model(): GroupModel {
+    const { cluster } = this;
+    return modelOf(
+      clusterFromRapi(
+        {
+          groups: cluster.groupsReply(),
+          nodes: cluster.nodesReply(),
+          instances: cluster.instancesReply(),
+          info: cluster.infoReply(),
+        },
+        { address: 'fake' },
+      ),
+    );
+  }
+
+  readonly replan = ({ start, excluded }: ReplanRequest): Promise<Plan> => this.plan(start, excluded);
+
+  async run(plan: Plan, options: Partial<CarryOutOptions> = {}): Promise<ExecutionReport> {
+    const { clock } = this.cluster;
+    const client = new RapiClient(this.server.url, {
+      clock,
+      credentialsFile: join(this.folder, 'credentials'),
+      signal: this.leave.signal,
+    });
+    try {
+      return await carryOut(plan, client, {
+        modelOf,
+        auditPath: this.auditPath,
+        lockPath: join(this.folder, 'lock'),
+        clock,
+        replan: this.replan,
+        stop: this.stop.signal,
+        leave: this.leave.signal,
+        onEvent: (event) => this.events.push(event),
+        ...options,
+      });
+    } finally {
+      client.close();
+    }
+  }
+
+  audit(): AuditEntry[] {
+    return readFileSync(this.auditPath, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as AuditEntry);
+  }
+
+  /** Jobs that changed something, as `web1 migrate`, and how often. */
+  made(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { status, input } of this.cluster.jobs) {
+      if (status !== 'success' || !String(input['comment']).startsWith('movecast ')) continue;
+      const key = `${input.instance_name} ${String(input['comment']).replace(/^.*?: /, '')}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return counts;
+  }
+
+  told(event: ExecutionEvent['event']): ExecutionEvent[] {
+    return this.events.filter((each) => each.event === event);
+  }
+}
+
+/** Where a plan ends, as the fake tells placements. */
+export function endOf(cluster: FakeCluster, plan: Plan): Record<string, string> {
+  const placement = cluster.placement();
+  for (const { instance, to } of plan.moves)
+    placement[instance] = to.secondary === undefined ? to.primary : `${to.primary}:${to.secondary}`;
+  return placement;
+}

@@ -181,7 +181,7 @@ describe('movecast models export', () => {
   it('writes the trees of a model as ONNX, whose columns are those of a frame', async () => {
     const train = ['--records', at('moves.jsonl'), '--models', at('own'), '--quiet'];
     expect((await run('train', ...train)).code).toBe(0);
-    const { code, out } = await run(
+    const exported = await run(
       'models',
       'export',
       'default',
@@ -190,8 +190,11 @@ describe('movecast models export', () => {
       at('own'),
       '--json',
     );
-    expect(code).toBe(0);
-    const { columns, trees, version } = JSON.parse(out) as Record<'columns' | 'trees' | 'version', unknown>;
+    expect(exported.code).toBe(0);
+    const { columns, trees, version } = JSON.parse(exported.out) as Record<
+      'columns' | 'trees' | 'version',
+      unknown
+    >;
     const back = forestFromOnnx(new Uint8Array(readFileSync(at('own.onnx'))));
     const own = JSON.parse(
       readFileSync(join(at('own'), 'default', String(version), 'model.json'), 'utf8'),

@@ -3,6 +3,7 @@ import { QUANTILE_NAMES, type Basis, type DurationQuantiles } from '../src/domai
 import type { InstanceSample, LinkSample } from '../src/domain/samples.js';
 import { toIsoTime } from '../src/domain/units.js';
 import { inputsOfRecord } from '../src/predictor/move-inputs.js';
+import type { BacktestPieces } from './backtest-pieces.js';
 import type { Candidate, Forecaster, History } from './forecaster.js';
 import { moveTable, type MoveTable } from './move-table.js';
 
@@ -56,6 +57,8 @@ export interface BacktestOptions {
   /** @default FIRST_ORIGIN_MOVES */
   firstOriginMoves?: number;
   onProgress?: (done: number, total: number) => void;
+  /** What an earlier run with the same data, seed and program has finished is taken from here, and kept here. */
+  pieces?: BacktestPieces | undefined;
 }
 
 /**
@@ -65,7 +68,13 @@ export interface BacktestOptions {
 export function backtest(
   data: BacktestData,
   candidates: readonly Candidate[],
-  { protocol, seed, firstOriginMoves = FIRST_ORIGIN_MOVES, onProgress = () => undefined }: BacktestOptions,
+  {
+    protocol,
+    seed,
+    firstOriginMoves = FIRST_ORIGIN_MOVES,
+    onProgress = () => undefined,
+    pieces,
+  }: BacktestOptions,
 ): BacktestRow[] {
   const table = moveTable(data.records);
   const samples = {
@@ -81,6 +90,8 @@ export function backtest(
       seed,
       firstOriginMoves,
       rows,
+      pieces,
+      name: `${protocol} ${candidate.name}`,
       step: (share) => onProgress(c + share, candidates.length),
     };
     switch (protocol) {
@@ -115,25 +126,38 @@ interface Run {
   seed: number;
   firstOriginMoves: number;
   rows: BacktestRow[];
+  pieces: BacktestPieces | undefined;
+  /** What tells its pieces from those of other candidates, protocols and folds. */
+  name: string;
   step: (share: number) => void;
 }
 
 const everything = (): boolean => true;
 const byTime = (a: { at: string }, b: { at: string }): number => Date.parse(a.at) - Date.parse(b.at);
 
-/** Origins in time: fitted to what had finished, then learning move by move as they finish. O(origins · fit). */
+/**
+ * Origins in time: fitted to what had finished, then learning move by move as they finish. What lies between two origins
+ * depends on nothing from before but the history, so that it is a piece that may be kept and taken up again.
+ * O(origins · fit).
+ */
 function rolling(
   run: Run,
   { inHistory, isAsked }: { inHistory: (i: number) => boolean; isAsked: (i: number) => boolean },
 ): void {
-  const { table, samples, candidate } = run;
+  const { table, samples, candidate, pieces, rows } = run;
   const { records, startMs, finishMs, byFinish } = table;
   const history: MoveRecord[] = [];
   const learnt = { link: 0, instance: 0 };
   let finished = 0;
   let fittedAt = 0;
   let origin = '';
+  /** Undefined while the rows come from a kept piece. */
   let forecaster: Forecaster | undefined;
+  let kept: BacktestRow[] | undefined;
+  let firstRow = 0;
+  const endPiece = (): void => {
+    if (forecaster !== undefined) pieces?.keep(`${run.name} ${origin}`, rows.slice(firstRow));
+  };
   for (let i = 0; i < records.length; i++) {
     const nowMs = startMs[i]!;
     while (finished < byFinish.length && finishMs[byFinish[finished]!]! <= nowMs) {
@@ -146,24 +170,37 @@ function rolling(
     if (!isAsked(i)) continue;
     if (history.length < run.firstOriginMoves) continue;
     const nextFit = Math.max(FIRST_ORIGIN_MOVES, fittedAt * ORIGIN_GROWTH);
-    if (forecaster === undefined || history.length >= nextFit) {
+    if (origin === '' || history.length >= nextFit) {
+      endPiece();
       fittedAt = history.length;
       origin = toIsoTime(nowMs);
+      firstRow = rows.length;
+      kept = pieces?.read(`${run.name} ${origin}`);
       learnt.link = countUntil(samples.linkSamples, nowMs);
       learnt.instance = countUntil(samples.instanceSamples, nowMs);
-      forecaster = candidate.fit(
-        {
-          moves: history.slice(),
-          linkSamples: samples.linkSamples.slice(0, learnt.link),
-          instanceSamples: samples.instanceSamples.slice(0, learnt.instance),
-        },
-        run.seed,
-      );
+      forecaster =
+        kept === undefined
+          ? candidate.fit(
+              {
+                moves: history.slice(),
+                linkSamples: samples.linkSamples.slice(0, learnt.link),
+                instanceSamples: samples.instanceSamples.slice(0, learnt.instance),
+              },
+              run.seed,
+            )
+          : undefined;
     }
-    learnSamples(run, forecaster, learnt, nowMs);
-    run.rows.push(rowOf(candidate, origin, records[i]!, forecaster));
+    if (forecaster === undefined) {
+      const row = kept?.[rows.length - firstRow];
+      if (row?.id !== records[i]!.id) throw new Error('a kept piece of a backtest is of other moves');
+      rows.push(row);
+    } else {
+      learnSamples(run, forecaster, learnt, nowMs);
+      rows.push(rowOf(candidate, origin, records[i]!, forecaster));
+    }
     run.step(i / records.length);
   }
+  endPiece();
 }
 
 /** Shows the forecaster the samples measured up to a moment. */
@@ -208,7 +245,12 @@ function folds(run: Run, groupsOf: (record: MoveRecord) => string[]): void {
   const rows: BacktestRow[] = [];
   for (let fold = 0; fold < FOLDS; fold++) {
     rolling(
-      { ...run, rows, step: (share) => run.step((fold + share) / FOLDS) },
+      {
+        ...run,
+        rows,
+        name: `${run.name} ${fold}`,
+        step: (share) => run.step((fold + share) / FOLDS),
+      },
       {
         inHistory: (i) => !foldsOf[i]!.includes(fold),
         isAsked: (i) => foldsOf[i]![0] === fold,
@@ -216,7 +258,10 @@ function folds(run: Run, groupsOf: (record: MoveRecord) => string[]): void {
     );
   }
   const order = new Map(records.map((record, i) => [record.id, i]));
-  run.rows.push(...rows.sort((a, b) => order.get(a.id)! - order.get(b.id)!));
+  append(
+    run.rows,
+    rows.sort((a, b) => order.get(a.id)! - order.get(b.id)!),
+  );
 }
 
 /** Size classes are powers of two of the memory: each but the smallest number left out in turn. Leaves time aside. */
@@ -229,10 +274,16 @@ function newSize(run: Run): void {
       (record) => Number.isFinite(classOf(record)) && classOf(record) !== size,
     );
     if (history.length < FIRST_ORIGIN_MOVES) return;
-    const forecaster = run.candidate.fit({ moves: history, ...run.samples }, run.seed);
-    for (const record of records)
-      if (classOf(record) === size)
-        run.rows.push(rowOf(run.candidate, `without ${2 ** size} MiB`, record, forecaster));
+    const origin = `without ${2 ** size} MiB`;
+    append(
+      run.rows,
+      pieceOf(run, origin, () => {
+        const forecaster = run.candidate.fit({ moves: history, ...run.samples }, run.seed);
+        return records
+          .filter((record) => classOf(record) === size)
+          .map((record) => rowOf(run.candidate, origin, record, forecaster));
+      }),
+    );
     run.step((k + 1) / classes.length);
   });
 }
@@ -252,17 +303,36 @@ function coldStart(run: Run): void {
       linkSamples: run.samples.linkSamples.slice(0, countUntil(run.samples.linkSamples, firstMs)),
       instanceSamples: run.samples.instanceSamples.slice(0, countUntil(run.samples.instanceSamples, firstMs)),
     };
-    const forecaster = run.candidate.fit(known, run.seed);
-    const finishes = own.slice(0, COLD_MOVES).sort((a, b) => finishMs[a]! - finishMs[b]!);
-    let finished = 0;
-    for (const i of own.slice(0, COLD_MOVES)) {
-      while (finished < finishes.length && finishMs[finishes[finished]!]! <= startMs[i]!)
-        forecaster.learn(records[finishes[finished++]!]!);
-      const stage = COLD_STAGES.findLast((n) => n <= finished)!;
-      run.rows.push(rowOf(run.candidate, `after ${stage} moves`, records[i]!, forecaster));
-    }
+    append(
+      run.rows,
+      pieceOf(run, cluster, () => {
+        const forecaster = run.candidate.fit(known, run.seed);
+        const finishes = own.slice(0, COLD_MOVES).sort((a, b) => finishMs[a]! - finishMs[b]!);
+        let finished = 0;
+        return own.slice(0, COLD_MOVES).map((i) => {
+          while (finished < finishes.length && finishMs[finishes[finished]!]! <= startMs[i]!)
+            forecaster.learn(records[finishes[finished++]!]!);
+          const stage = COLD_STAGES.findLast((n) => n <= finished)!;
+          return rowOf(run.candidate, `after ${stage} moves`, records[i]!, forecaster);
+        });
+      }),
+    );
     run.step((c + 1) / clusters.length);
   });
+}
+
+/** More rows than a call may have arguments. */
+function append(rows: BacktestRow[], more: readonly BacktestRow[]): void {
+  for (const row of more) rows.push(row);
+}
+
+/** The rows of a piece: as kept, else computed and kept. */
+function pieceOf({ pieces, name }: Run, part: string, compute: () => BacktestRow[]): BacktestRow[] {
+  const known = pieces?.read(`${name} ${part}`);
+  if (known !== undefined) return known;
+  const rows = compute();
+  pieces?.keep(`${name} ${part}`, rows);
+  return rows;
 }
 
 /** The same moves, with longer durations from the middle on: measured moves, altered to test the reaction. */

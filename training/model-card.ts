@@ -19,7 +19,12 @@ export interface ModelMetrics {
 }
 
 /** The model card: data, seed, accuracy, coverage, limits. */
-export function modelCard(file: ModelFile, records: readonly MoveRecord[], metrics: ModelMetrics): string {
+export function modelCard(
+  file: ModelFile,
+  records: readonly MoveRecord[],
+  metrics: ModelMetrics,
+  leftOut = 0,
+): string {
   const table = moveTable(records).records;
   const broken = table.filter((record) => (record.status ?? 'completed') !== 'completed').length;
   const clusters = new Map<string, number>();
@@ -27,6 +32,7 @@ export function modelCard(file: ModelFile, records: readonly MoveRecord[], metri
   const origins = [...new Set(table.map((record) => record.origin ?? 'unknown'))].sort();
   const others = Object.entries(metrics.protocols);
   const remarks = dataRemarks(table);
+  if (leftOut > 0) remarks.unshift(`${leftOut} older moves were left out, to bound time and memory.`);
   const sections = [
     `# Model card: ${file.name}@${file.version}`,
     'Predicts how long a move of a virtual machine takes, with 80 and 90 % intervals, from what is known before it starts. Layers: pre-copy physics with constants fitted to each cluster and calibrated to each way of moving; what an instance is known to send; a committee of pooled effects, recent medians, trees and physics itself, weighed by how near each has lately been; places in the queue of a manager that works through moves one by one; intervals from the quantiles of its own last errors, held to their promise over time.',

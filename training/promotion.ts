@@ -1,21 +1,27 @@
 import { DEFAULT_CLUSTER, isCompleted, startMs, type MoveRecord } from '../src/domain/move-record.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
-import { normalDistribution } from '../src/predictor/normal-distribution.js';
 import { accuracyOf, pinballOf } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow } from './backtest.js';
+import { piecesWithin, type BacktestPieces } from './backtest-pieces.js';
+import { pairedDifference, type Interval, type PairedDifference } from './bootstrap.js';
 import { servedModel } from './candidates/whole-model.js';
-import { LEAST_MOVES } from './data-remarks.js';
+import { impossiblyFast, LEAST_MOVES } from './data-remarks.js';
+import { moveGroups } from './move-groups.js';
 import type { Candidate } from './forecaster.js';
 
 /** Fewer moves in common decide nothing between two models. */
 const LEAST_COMPARED = 30;
 /** A challenger may be worse by this share of the champion's loss before it is refused: ties go to the newer data. */
 const TOLERATED_LOSS = 0.01;
+/** A smaller difference on the wrong side is refused too when chance makes it so rarely. */
+const SIGNIFICANT_P_VALUE = 0.05;
 
 /** A move that took this many times longer or shorter than predicted is far off … */
 const FAR_FACTOR = 5;
 /** … and data in which more than this share of the newest moves are so is not to be trusted. */
 const MOST_FAR_SHARE = 0.05;
+/** So many moves may be faster than their link allows; more of them are no accident. */
+const MOST_IMPOSSIBLE_SHARE = 0.05;
 
 /** Whether a new version goes into service, and why, in a sentence for the card. */
 export interface Verdict {
@@ -25,30 +31,50 @@ export interface Verdict {
   compared?: {
     with: string;
     moves: number;
+    /** Mean pinball loss relative to the duration, in percent. */
     champion_pinball: number;
     challenger_pinball: number;
-    /** Chance that a difference at least as large comes up between equals (sign test, two-sided). */
+    /** Challenger − champion, and where it lies in 95 of 100 samples of instances like these. */
+    difference: number;
+    difference_interval_95: Interval;
+    /** Chance that a difference at least as large comes up between equals (two-sided, by sign changes of whole instances). */
     p_value: number;
+    /** What counts as one observation. */
+    blocks: PairedDifference['blocks'];
   };
+}
+
+/** Who is judged, and what of an earlier run may be taken up. */
+export interface JudgeOptions {
+  challenger: Candidate;
+  champion: ModelFile | undefined;
+  seed: number;
+  pieces?: BacktestPieces | undefined;
+  onProgress?: (done: number) => void;
 }
 
 /**
  * Champion against challenger on the same rows: moves that the version in service has not been trained on. Both see
  * only what had finished before a move; the champion goes on learning from what it was trained on, the challenger is
- * fitted anew at each origin.
+ * fitted anew at each origin. Refused is what loses over 1 % more, or significantly more however little: `pairedDifference`
+ * says how that is tested.
  */
 export function judge(
   data: BacktestData,
   rolling: readonly BacktestRow[],
-  challenger: Candidate,
-  champion: ModelFile | undefined,
-  seed: number,
+  { challenger, champion, seed, pieces, onProgress }: JudgeOptions,
 ): Verdict {
-  const completed = data.records.filter(isCompleted).length;
-  if (completed < LEAST_MOVES)
+  const done = data.records.filter(isCompleted);
+  if (done.length < LEAST_MOVES)
     return {
       promote: false,
-      reason: `${completed} finished moves say too little to judge by: ${LEAST_MOVES} are needed`,
+      reason: `${done.length} finished moves say too little to judge by: ${LEAST_MOVES} are needed`,
+    };
+  const impossible = impossiblyFast(done).length;
+  if (impossible > MOST_IMPOSSIBLE_SHARE * done.length)
+    return {
+      promote: false,
+      reason: `${impossible} of ${done.length} moves were faster than their link allows: look at the records before trusting them`,
     };
   const own = rolling.filter((row) => row.candidate === challenger.name);
   const naive = bestNaive(rolling, challenger.name);
@@ -75,38 +101,55 @@ export function judge(
   const far = farOff(ownFresh);
   if (far !== undefined) return { promote: false, reason: far };
   const championRows = new Map(
-    backtest(data, [servedModel(champion)], { protocol: 'rolling', seed }).map((row) => [row.id, row]),
+    backtest(data, [servedModel(champion)], {
+      protocol: 'rolling',
+      seed,
+      // Its name may have stood for another file when a run was broken off.
+      pieces: pieces === undefined ? undefined : piecesWithin(pieces, JSON.stringify(champion)),
+      ...(onProgress === undefined ? {} : { onProgress }),
+    }).map((row) => [row.id, row]),
   );
+  const { instance } = moveGroups(data.records);
+  const differences: number[] = [];
+  const instances: string[] = [];
   let championLoss = 0;
   let challengerLoss = 0;
-  let wins = 0;
-  let compared = 0;
   for (const row of ownFresh) {
     const other = championRows.get(row.id);
     if (other === undefined) continue;
     // Relative to the duration, so that long moves do not decide alone.
-    const mine = pinballOf(row) / row.actual_seconds;
-    const theirs = pinballOf(other) / other.actual_seconds;
+    const mine = (100 * pinballOf(row)) / row.actual_seconds;
+    const theirs = (100 * pinballOf(other)) / other.actual_seconds;
     challengerLoss += mine;
     championLoss += theirs;
-    if (mine < theirs) wins++;
-    compared++;
+    differences.push(mine - theirs);
+    instances.push(instance(row));
   }
-  const verdict = {
+  const moves = differences.length;
+  const test = pairedDifference(differences, instances, seed);
+  const compared = {
     with: reference,
-    moves: compared,
-    champion_pinball: (100 * championLoss) / compared,
-    challenger_pinball: (100 * challengerLoss) / compared,
-    p_value: signTest(wins, compared),
+    moves,
+    champion_pinball: championLoss / moves,
+    challenger_pinball: challengerLoss / moves,
+    difference: test.mean,
+    difference_interval_95: test.interval,
+    p_value: test.p_value,
+    blocks: test.blocks,
   };
-  const promote = challengerLoss <= championLoss * (1 + TOLERATED_LOSS);
-  const figures = `pinball loss ${verdict.challenger_pinball.toFixed(2)} against ${verdict.champion_pinball.toFixed(2)} % of the duration on the same ${compared} moves (sign test p = ${verdict.p_value.toFixed(3)})`;
+  const isWorse =
+    challengerLoss > championLoss * (1 + TOLERATED_LOSS) ||
+    (test.mean > 0 && test.p_value < SIGNIFICANT_P_VALUE);
+  const [low, high] = test.interval;
+  const figures = `pinball loss ${compared.challenger_pinball.toFixed(2)} against ${compared.champion_pinball.toFixed(2)} % of the duration on the same ${moves} moves; difference ${signed(test.mean)}, 95 % interval ${signed(low)} to ${signed(high)}, p = ${test.p_value.toFixed(3)} (sign changes of whole ${test.blocks === 'instances' ? 'instances' : 'runs of moves'})`;
   return {
-    promote,
-    reason: promote ? `not worse than ${reference}: ${figures}` : `worse than ${reference}: ${figures}`,
-    compared: verdict,
+    promote: !isWorse,
+    reason: isWorse ? `worse than ${reference}: ${figures}` : `not worse than ${reference}: ${figures}`,
+    compared,
   };
 }
+
+const signed = (value: number): string => `${value > 0 ? '+' : ''}${value.toFixed(2)}`;
 
 /** Moves that started after the last one of their cluster that is inside the model. */
 export function freshIds(records: readonly MoveRecord[], model: ModelFile): Set<string> {
@@ -139,12 +182,4 @@ function farOff(rows: readonly BacktestRow[]): string | undefined {
   ).length;
   if (far <= MOST_FAR_SHARE * done.length) return undefined;
   return `${far} of ${done.length} moves took more than ${FAR_FACTOR} times longer or shorter than predicted: look at the records before trusting them`;
-}
-
-/** Two-sided sign test by the normal approximation with continuity correction. */
-export function signTest(wins: number, trials: number): number {
-  if (trials === 0) return 1;
-  const away = Math.max(0, Math.abs(wins - trials / 2) - 0.5);
-  const z = away / Math.sqrt(trials / 4);
-  return Math.min(1, Math.max(0, 2 * (1 - normalDistribution(z))));
 }

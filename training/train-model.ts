@@ -1,6 +1,7 @@
 import type { ModelFile } from '../src/predictor/model-file.js';
 import { accuracyBy, accuracyOf, type Accuracy } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow, type Protocol } from './backtest.js';
+import type { BacktestPieces } from './backtest-pieces.js';
 import { backtestReport } from './backtest-report.js';
 import { accuracyIntervals, type AccuracyIntervals } from './bootstrap.js';
 import { candidates } from './candidates/candidates.js';
@@ -27,7 +28,11 @@ export interface TrainingOptions {
   seed: number;
   /** The version in service under this name. */
   champion?: ModelFile | undefined;
+  /** So many older moves were there but are not in the data: the card says so. */
+  leftOut?: number;
   onProgress?: (done: number, total: number) => void;
+  /** What an earlier run with the same `trainingKey` has finished is taken from here, and kept here. */
+  pieces?: BacktestPieces | undefined;
 }
 
 /**
@@ -38,11 +43,13 @@ const otherProtocols: readonly Protocol[] = ['new-size', 'cold-start'];
 
 /** Fits, backtests every candidate, judges against the version in service, and writes the card. */
 export function trainModel(data: BacktestData, options: TrainingOptions): TrainedModel {
-  const { name, seed, champion, onProgress = () => undefined } = options;
-  const parts = 2 + otherProtocols.length;
+  const { name, seed, champion, leftOut = 0, pieces, onProgress = () => undefined } = options;
+  // The rolling backtest, the other protocols, the judgement, the fit itself.
+  const parts = 3 + otherProtocols.length;
   const rows = backtest(data, candidates, {
     protocol: 'rolling',
     seed,
+    pieces,
     onProgress: (done, total) => onProgress(done / total, parts),
   });
   const protocols: Partial<Record<Protocol, Accuracy>> = {};
@@ -51,14 +58,22 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
       backtest(data, [wholeModel], {
         protocol,
         seed,
+        pieces,
         onProgress: (done) => onProgress(1 + k + done, parts),
       }),
     );
     if (accuracy !== undefined) protocols[protocol] = accuracy;
   });
-  const verdict = judge(data, rows, wholeModel, champion, seed);
-  onProgress(parts, parts);
+  const verdict = judge(data, rows, {
+    challenger: wholeModel,
+    champion,
+    seed,
+    pieces,
+    onProgress: (done) => onProgress(parts - 2 + done, parts),
+  });
+  onProgress(parts - 1, parts);
   const file = fitModel(data.records, { name, seed });
+  onProgress(parts, parts);
   const groups = moveGroups(data.records);
   const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>
     accuracyIntervals(members, groups.instance, seed);
@@ -76,7 +91,7 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
   };
   return {
     file,
-    card: modelCard(file, data.records, metrics),
+    card: modelCard(file, data.records, metrics, leftOut),
     metrics,
     verdict,
     report:

@@ -1,7 +1,10 @@
-import { Command } from 'commander';
-import { UserError } from '../domain/errors.js';
+import { Command, InvalidArgumentError } from 'commander';
+import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { finishMs, type MoveRecord } from '../domain/move-record.js';
 import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
 import { ModelRegistry } from '../store/model-registry.js';
+import type { BacktestData } from '../../training/backtest.js';
+import { PiecesFolder, trainingKey } from '../../training/backtest-pieces.js';
 import { trainModel } from '../../training/train-model.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { startProgress } from './progress.js';
@@ -10,7 +13,16 @@ import { seedOption, timeOf, trainingData, type TrainingDataOptions } from './tr
 interface Options extends CommonOptions, TrainingDataOptions {
   name: string;
   seed: number;
+  maxMinutes?: number;
+  maxMoves: number;
 }
+
+/**
+ * What bounds a training's memory: 100,000 moves take about a gigabyte, nearly all of it the predictions of every
+ * candidate. Older moves than these teach little about what a cluster is like now.
+ */
+const DEFAULT_MOST_MOVES = 100_000;
+const MS_PER_MINUTE = 60_000;
 
 /** `train`: fits, backtests, registers, and promotes what is not worse than the version in service. */
 export function trainCommand(context: Context): Command {
@@ -21,11 +33,17 @@ export function trainCommand(context: Context): Command {
     .option('--records <file...>', 'move records (JSONL, CSV) instead of the store')
     .option('--link-samples <file...>', 'link samples instead of those of the store')
     .option('--instance-samples <file...>', 'instance samples instead of those of the store')
+    .option('--max-minutes <n>', 'stop after so long; the same command goes on from there', positiveNumber)
+    .option('--max-moves <n>', 'train on the newest so many moves', wholeNumber, DEFAULT_MOST_MOVES)
     .addOption(seedOption());
   withCommonOptions(command, context, {
     store: true,
     models: true,
-    examples: ['movecast train', 'movecast train --records data/osic/records.jsonl --name osic --seed 7'],
+    examples: [
+      'movecast train',
+      'movecast train --records data/osic/records.jsonl --name osic --seed 7',
+      'movecast train --max-minutes 30',
+    ],
   });
   command.addHelpText(
     'after',
@@ -35,23 +53,49 @@ export function trainCommand(context: Context): Command {
 }
 
 async function run(options: Options, context: Context): Promise<void> {
-  const data = await trainingData(options, context);
+  const data: BacktestData = await trainingData(options, context);
   if (data.records.length === 0)
     throw new UserError(
       'nothing-to-train-on',
       'there are no finished moves to train on; collect some first, or name files with --records',
     );
+  const remark = (sentence: string): void => {
+    if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
+  };
   const registry = new ModelRegistry(options.models);
   const current = await registry.currentVersion(options.name);
   const champion = current === undefined ? undefined : await loaded(registry, `${options.name}@${current}`);
+  const found = data.records.length;
+  data.records = newest(data.records, options.maxMoves);
+  const leftOut = found - data.records.length;
+  if (leftOut > 0) remark(`${leftOut} older moves are left out; --max-moves says how many are taken`);
+  const pieces = new PiecesFolder(options.models, trainingKey(data, options.seed));
+  if (pieces.isBegun) remark('goes on from a training of the same data that was broken off');
+  const startedMs = context.now();
+  const { maxMinutes = Infinity } = options;
   const progress = startProgress(context, 'Training', { quiet: options.quiet });
   const { file, card, metrics, verdict, backtest, report } = trainModel(data, {
     name: options.name,
     seed: options.seed,
     champion,
-    onProgress: (done, total) => progress.update(done, total),
+    leftOut,
+    pieces,
+    onProgress: (done, total) => {
+      if (context.now() - startedMs > maxMinutes * MS_PER_MINUTE) {
+        progress.finish();
+        throw new UserError(
+          'out-of-time',
+          `training stopped after ${maxMinutes} minutes with ${Math.floor((100 * done) / total)} % done, and nothing was registered; the same command goes on from there`,
+        );
+      }
+      progress.update(done, total);
+    },
   });
   progress.finish();
+  if (pieces.failure !== undefined)
+    remark(
+      `${systemErrorSentence(pieces.failure, pieces.folder)}; had this training been broken off, it would have begun anew`,
+    );
   const { version } = file;
   const isKnown = (await registry.list()).some((m) => m.name === options.name && m.version === version);
   if (!isKnown)
@@ -64,6 +108,7 @@ async function run(options: Options, context: Context): Promise<void> {
     });
   const promoted = verdict.promote && current !== version;
   if (promoted) await registry.promote(options.name, version);
+  pieces.remove(context.now());
   const inService = promoted || current === version;
   const accuracy = metrics.candidates['movecast'];
   if (options.json === true) {
@@ -96,4 +141,22 @@ async function loaded(registry: ModelRegistry, reference: string): Promise<Model
     if (error instanceof UserError) return undefined;
     throw error;
   }
+}
+
+/** The moves that ended last. O(n log n). */
+const newest = (records: readonly MoveRecord[], most: number): readonly MoveRecord[] =>
+  records.length <= most
+    ? records
+    : records.toSorted((a, b) => finishMs(a) - finishMs(b) || (a.id < b.id ? -1 : 1)).slice(-most);
+
+function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+function wholeNumber(text: string): number {
+  const value = positiveNumber(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number above 0.');
+  return value;
 }

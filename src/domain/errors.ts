@@ -31,6 +31,7 @@ export const errorCodes = {
     meaning: 'a model that cannot be loaded or does not exist',
   },
   'nothing-to-train-on': { exitCode: 1, httpStatus: 409, meaning: 'too few finished moves' },
+  'out-of-time': { exitCode: 1, httpStatus: 503, meaning: 'not done within the time allowed' },
   'cannot-write': { exitCode: 1, httpStatus: 500, meaning: 'a file or folder cannot be written' },
   'hbal-refused': {
     exitCode: 1,

@@ -1,0 +1,89 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { MoveRecord } from '../../src/domain/move-record.js';
+import { inventedMoves } from '../training/invented-moves.js';
+import { runCommand, type Ran } from './run-command.js';
+
+describe('movecast train', () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'movecast-train-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  const fileOf = (name: string, records: readonly MoveRecord[]): string => {
+    const path = join(folder, name);
+    writeFileSync(path, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
+    return path;
+  };
+  const train = (records: string, models: string, ...more: string[]): Promise<Ran> =>
+    runCommand(['train', '--records', records, '--models', join(folder, models), ...more]);
+  const cardOf = (models: string, version: string): string =>
+    readFileSync(join(folder, models, 'default', version, 'card.md'), 'utf8');
+
+  it('registers a model with its card, figures and report, and puts it in service', async () => {
+    const { code, out } = await train(fileOf('a.jsonl', inventedMoves(200)), 'models', '--json');
+    expect(code).toBe(0);
+    const said = JSON.parse(out) as { version: string; accuracy: { intervals_95: { mape: number[] } } };
+    expect(said).toMatchObject({ name: 'default', moves: 200, new: true, promoted: true, in_service: true });
+    expect(said.accuracy.intervals_95.mape).toHaveLength(2);
+    expect(readdirSync(join(folder, 'models', 'default', said.version)).sort()).toEqual([
+      'backtest.jsonl',
+      'card.md',
+      'metrics.json',
+      'model.json',
+      'report.html',
+    ]);
+    expect(cardOf('models', said.version)).toMatch(/\| 95 % of MAPE \|/);
+  });
+
+  it('stops after --max-minutes with nothing registered, and the same command then goes on to the same bytes', async () => {
+    const records = fileOf('a.jsonl', inventedMoves(200));
+    let nowMs = 0;
+    const stopped = await runCommand(
+      ['train', '--records', records, '--models', join(folder, 'models'), '--max-minutes', '1'],
+      { now: () => (nowMs += 200) },
+    );
+    expect(stopped.code).toBe(1);
+    expect(stopped.err).toMatch(
+      /^movecast: training stopped after 1 minutes with \d+ % done, and nothing was registered; the same command goes on from there\n$/,
+    );
+    expect(readdirSync(join(folder, 'models'))).toEqual(['.training']);
+    const resumed = await train(records, 'models');
+    expect(resumed).toMatchObject({ code: 0 });
+    expect(resumed.err).toContain('goes on from a training');
+    expect((await train(records, 'unbroken')).err).toBe('');
+    const [version] = readdirSync(join(folder, 'unbroken', 'default'));
+    for (const name of ['model.json', 'card.md', 'metrics.json', 'backtest.jsonl', 'report.html'])
+      expect(readFileSync(join(folder, 'models', 'default', version!, name), 'utf8')).toBe(
+        readFileSync(join(folder, 'unbroken', 'default', version!, name), 'utf8'),
+      );
+    expect(existsSync(join(folder, 'models', '.training'))).toBe(false);
+  });
+
+  it('trains on the newest --max-moves, and says so on the card', async () => {
+    const moves = inventedMoves(200);
+    const all = await train(fileOf('all.jsonl', moves), 'models', '--max-moves', '150', '--json');
+    expect(all.err).toBe('movecast: 50 older moves are left out; --max-moves says how many are taken\n');
+    const { version, moves: count } = JSON.parse(all.out) as { version: string; moves: number };
+    expect(count).toBe(150);
+    expect(cardOf('models', version)).toContain('50 older moves were left out');
+    const finish = (move: MoveRecord): number => Date.parse(move.started_at) + 1000 * move.duration_seconds;
+    const newest = moves.toSorted((a, b) => finish(a) - finish(b)).slice(50);
+    const direct = await train(fileOf('newest.jsonl', newest), 'direct', '--json');
+    expect((JSON.parse(direct.out) as { version: string }).version).toBe(version);
+  });
+
+  it.each([
+    ['--max-minutes', '0'],
+    ['--max-minutes', 'soon'],
+    ['--max-moves', '1.5'],
+    ['--max-moves', '-3'],
+  ])('refuses %s %s', async (option, value) => {
+    const { code, err } = await train(fileOf('a.jsonl', inventedMoves(3)), 'models', option, value);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^movecast: .*must be a (whole )?number above 0.*\n$/);
+  });
+});

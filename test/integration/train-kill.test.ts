@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { build } from 'esbuild';
+import { inventedMoves } from '../training/invented-moves.js';
+
+const ENOUGH_MS = 180_000;
+
+let folder: string;
+let program: string;
+let records: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-train-kill-')); // finds the packages from there
+  program = join(folder, 'main.mjs');
+  records = join(folder, 'records.jsonl');
+  writeFileSync(
+    records,
+    inventedMoves(260)
+      .map((record) => `${JSON.stringify(record)}\n`)
+      .join(''),
+  );
+  await build({
+    entryPoints: ['src/main.ts'],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    packages: 'external',
+    logLevel: 'error',
+    outfile: program,
+  });
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  err: string;
+}
+
+/** Trains, and kills the process as soon as that many pieces are there. */
+async function train(models: string, killAtPieces = Infinity): Promise<Ended> {
+  const child = spawn(
+    process.execPath,
+    [program, 'train', '--records', records, '--models', models, '--seed', '7'],
+    { stdio: ['ignore', 'ignore', 'pipe'] },
+  );
+  let err = '';
+  child.stderr.on('data', (text) => (err += String(text)));
+  let ended: Ended | undefined;
+  const end = new Promise<Ended>((resolve) =>
+    child.on('close', (code, signal) => resolve((ended = { code, signal, err }))),
+  );
+  while (ended === undefined && killAtPieces < Infinity) {
+    if ((await piecesIn(models)).length >= killAtPieces) {
+      child.kill('SIGKILL');
+      break;
+    }
+  }
+  return end;
+}
+
+/** Paths of the finished pieces of the one training that is under way. */
+async function piecesIn(models: string): Promise<string[]> {
+  const work = join(models, '.training');
+  const [key] = await readdir(work).catch(() => []);
+  if (key === undefined) return [];
+  const names = await readdir(join(work, key)).catch(() => []);
+  return names.filter((name) => name.endsWith('.piece')).map((name) => join(work, key, name));
+}
+
+/** Every file below a folder, with its bytes. */
+function bytesOf(root: string, below = ''): Record<string, string> {
+  const all: Record<string, string> = {};
+  for (const name of readdirSync(join(root, below)).sort()) {
+    const path = join(below, name);
+    if (statSync(join(root, path)).isDirectory()) Object.assign(all, bytesOf(root, path));
+    else all[path] = readFileSync(join(root, path), 'base64');
+  }
+  return all;
+}
+
+describe('train, killed at any moment,', () => {
+  it(
+    'goes on from what was finished and registers the same bytes as an unbroken run',
+    async () => {
+      const whole = join(folder, 'whole');
+      const broken = join(folder, 'broken');
+      expect(await train(whole)).toMatchObject({ code: 0, err: '' });
+      for (const [run, killAtPieces] of [1, 9, 30, 55].entries()) {
+        const { signal, err } = await train(broken, killAtPieces);
+        expect(signal).toBe('SIGKILL');
+        expect(err).toBe(
+          run === 0 ? '' : 'movecast: goes on from a training of the same data that was broken off\n',
+        );
+        expect(readdirSync(broken)).toEqual(['.training']);
+        const pieces = await piecesIn(broken);
+        expect(pieces.length).toBeGreaterThanOrEqual(killAtPieces);
+        if (run < 2) continue;
+        // A power cut may leave any of these.
+        truncateSync(pieces[0]!, statSync(pieces[0]!).size >> 1);
+        writeFileSync(pieces[1]!, '');
+        writeFileSync(pieces[2]!, readFileSync(pieces[3]!));
+        writeFileSync(`${pieces[4]!}.4711`, 'half a pie');
+      }
+      expect(await train(broken)).toMatchObject({ code: 0 });
+      expect(bytesOf(broken)).toEqual(bytesOf(whole));
+      expect(Object.keys(bytesOf(whole)).length).toBe(6); // model, card, metrics, backtest, report, current
+      expect(existsSync(join(broken, '.training'))).toBe(false);
+    },
+    ENOUGH_MS,
+  );
+});

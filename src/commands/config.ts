@@ -1,22 +1,38 @@
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { readSettings, shownValue, withSettings } from './service-settings.js';
+import { serviceSettings } from './service-settings.js';
+import { shownValue } from './settings.js';
+import { watchSettings } from './watch-settings.js';
 
-/** `config`: the settings that `serve` would run with, and where each value comes from. */
+/** Addresses may hold one. */
+const HOLDS_PASSWORD: ReadonlySet<string> = new Set(['store', 'cluster']);
+
+/** `config`: the settings that `serve` or `watch` would run with, and where each value comes from. */
 export function configCommand(context: Context): Command {
-  const command = withSettings(new Command('config'));
+  const command = serviceSettings
+    .addTo(new Command('config'))
+    .addArgument(new Argument('[command]', 'whose settings').choices(['serve', 'watch']).default('serve'));
   withCommonOptions(command, context, {
-    examples: ['movecast config', 'MOVECAST_PORT=9000 movecast config --host 0.0.0.0 --json'],
+    examples: [
+      'movecast config',
+      'movecast config watch',
+      'MOVECAST_PORT=9000 movecast config --host 0.0.0.0 --json',
+    ],
   });
-  return command.action(async (options: Partial<CommonOptions>) => {
-    const { origins } = await readSettings(options as Record<string, unknown>, context);
+  return command.action(async (name: string, options: Partial<CommonOptions>) => {
+    const settings = name === 'watch' ? watchSettings : serviceSettings;
+    const { origins } = await settings.read(options as Record<string, unknown>, context);
     if (options.json === true) {
       const shown = Object.fromEntries(
         origins.map((origin) => [
           origin.key,
           {
             value:
-              origin.value === undefined ? null : origin.key === 'store' ? shownValue(origin) : origin.value,
+              origin.value === undefined
+                ? null
+                : HOLDS_PASSWORD.has(origin.key)
+                  ? shownValue(origin)
+                  : origin.value,
             from: origin.from,
           },
         ]),

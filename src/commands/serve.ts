@@ -8,7 +8,7 @@ import { newToken, parseTokens, roles, type Role } from '../service/tokens.js';
 import { ModelRegistry } from '../store/model-registry.js';
 import { openStore } from '../store/open-store.js';
 import { packageVersion, withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { readSettings, withSettings, type ServiceSettings } from './service-settings.js';
+import { serviceSettings, type ServiceSettings } from './service-settings.js';
 
 interface Flags extends Partial<CommonOptions> {
   addToken?: string;
@@ -30,10 +30,12 @@ const REDACTED = [
 ];
 
 export function serveCommand(context: Context): Command {
-  const command = withSettings(new Command('serve')).option(
-    '--add-token <name:roles>',
-    'add a token to --tokens FILE, print it once and end; roles: predict, report, admin',
-  );
+  const command = serviceSettings
+    .addTo(new Command('serve'))
+    .option(
+      '--add-token <name:roles>',
+      'add a token to --tokens FILE, print it once and end; roles: predict, report, admin',
+    );
   withCommonOptions(command, context, {
     examples: [
       'movecast serve',
@@ -42,7 +44,7 @@ export function serveCommand(context: Context): Command {
     ],
   });
   return command.action(async (flags: Flags) => {
-    const { settings } = await readSettings(flags as Record<string, unknown>, context);
+    const { settings } = await serviceSettings.read(flags as Record<string, unknown>, context);
     const options: Options = { ...flags, ...settings };
     await (options.addToken === undefined ? serve(options, context) : addToken(options, context));
   });

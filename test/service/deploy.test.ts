@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import request from 'supertest';
-import { environmentName, settingKeys } from '../../src/commands/service-settings.js';
+import { serviceSettings } from '../../src/commands/service-settings.js';
 import { finishedMove, serviceFixture, type ServiceFixture } from './service-fixture.js';
 
 const read = (name: string): string => readFileSync(`deploy/${name}`, 'utf8');
@@ -55,7 +55,10 @@ describe('what stands in deploy/', () => {
   it.each(['compose.yaml', 'kubernetes/movecast.yaml', 'systemd/movecast.service'])(
     '%s sets only variables that the service reads',
     (name) => {
-      const known = new Set([...settingKeys.map(environmentName), 'MOVECAST_CONFIG']);
+      const known = new Set([
+        ...serviceSettings.keys.map((key) => serviceSettings.environmentName(key)),
+        'MOVECAST_CONFIG',
+      ]);
       const used = [...new Set([...read(name).matchAll(/\bMOVECAST_[A-Z_]+/g)].map((match) => match[0]))];
       expect(used.length).toBeGreaterThan(0);
       expect(used.filter((variable) => !known.has(variable))).toEqual([]);

@@ -39,6 +39,10 @@ const commands: Record<string, { summary: string; load: () => Promise<(context: 
     summary: 'a plan that balances a Ganeti cluster soon',
     load: async () => (await import('./commands/balance.js')).balanceCommand,
   },
+  watch: {
+    summary: 'balances a cluster at set times within set windows',
+    load: async () => (await import('./commands/watch.js')).watchCommand,
+  },
   price: {
     summary: 'durations and schedule for a plan made by someone else',
     load: async () => (await import('./commands/price.js')).priceCommand,

@@ -5,7 +5,7 @@ import { shownValue } from './settings.js';
 import { watchSettings } from './watch-settings.js';
 
 /** Addresses may hold one. */
-const HOLDS_PASSWORD: ReadonlySet<string> = new Set(['store', 'cluster']);
+const HOLDS_PASSWORD: ReadonlySet<string> = new Set(['store', 'master']);
 
 /** `config`: the settings that `serve` or `watch` would run with, and where each value comes from. */
 export function configCommand(context: Context): Command {

@@ -197,7 +197,7 @@ export class Settings<Table extends SettingsTable> {
 export const shownValue = ({ key, value }: SettingOrigin): string =>
   value === undefined
     ? ''
-    : key === 'store' || key === 'cluster'
+    : key === 'store' || key === 'master'
       ? redactUrl(String(value))
       : Array.isArray(value)
         ? value.join(',')

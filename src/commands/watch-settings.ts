@@ -50,8 +50,8 @@ const table = {
     value: text,
     ifNotGiven: defaultModelsFolder,
   }),
-  cluster: setting({
-    flag: '--cluster <url>',
+  master: setting({
+    flag: '--master <url>',
     help: 'the cluster, in place of the argument',
     value: text.optional(),
     ifNotGiven: () => undefined,
@@ -119,6 +119,12 @@ const table = {
   credentials: setting({
     flag: '--credentials <file>',
     help: 'user:password of the remote API in its first line',
+    value: text.optional(),
+    ifNotGiven: () => undefined,
+  }),
+  pin_sha256: setting({
+    flag: '--pin-sha256 <hex>',
+    help: "fingerprint of the server's certificate",
     value: text.optional(),
     ifNotGiven: () => undefined,
   }),

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import request from 'supertest';
 import { serviceSettings } from '../../src/commands/service-settings.js';
+import { watchSettings } from '../../src/commands/watch-settings.js';
 import { finishedMove, serviceFixture, type ServiceFixture } from './service-fixture.js';
 
 const read = (name: string): string => readFileSync(`deploy/${name}`, 'utf8');
@@ -52,18 +53,32 @@ describe('what stands in deploy/', () => {
     for (const alert of alerts) expect(alert).toMatch(/for: \d+[mh][\s\S]*summary: .+\n\s+description: .+/);
   });
 
-  it.each(['compose.yaml', 'kubernetes/movecast.yaml', 'systemd/movecast.service'])(
-    '%s sets only variables that the service reads',
-    (name) => {
-      const known = new Set([
-        ...serviceSettings.keys.map((key) => serviceSettings.environmentName(key)),
-        'MOVECAST_CONFIG',
-      ]);
-      const used = [...new Set([...read(name).matchAll(/\bMOVECAST_[A-Z_]+/g)].map((match) => match[0]))];
-      expect(used.length).toBeGreaterThan(0);
-      expect(used.filter((variable) => !known.has(variable))).toEqual([]);
-    },
-  );
+  it.each([
+    'compose.yaml',
+    'kubernetes/movecast.yaml',
+    'systemd/movecast.service',
+    'systemd/movecast-watch.service',
+  ])('%s sets only variables that the service reads', (name) => {
+    const known = new Set([
+      ...serviceSettings.keys.map((key) => serviceSettings.environmentName(key)),
+      'MOVECAST_CONFIG',
+    ]);
+    const used = [...new Set([...read(name).matchAll(/\bMOVECAST_[A-Z_]+/g)].map((match) => match[0]))];
+    expect(used.length).toBeGreaterThan(0);
+    expect(used.filter((variable) => !known.has(variable))).toEqual([]);
+  });
+
+  it('systemd/movecast-watch.service tells a watch only what it can be told, and is as hardened as the service', () => {
+    const watch = read('systemd/movecast-watch.service');
+    const [, example] = /(\{"watch": \{[^}]*\}\})/.exec(watch.replaceAll('\n#', ''))!;
+    const told = Object.keys((JSON.parse(example!) as { watch: object }).watch);
+    expect(watchSettings.keys).toEqual(expect.arrayContaining(told));
+    const protections = (unit: string): string[] =>
+      unit
+        .split('\n')
+        .filter((line) => /^(?:Protect|Private|Restrict|No|System|Cap|Amb|Lock|Remove|UMask)/.test(line));
+    expect(protections(watch)).toEqual(protections(read('systemd/movecast.service')));
+  });
 
   it.each(['compose.yaml', 'kubernetes/movecast.yaml'])('%s probes routes that answer', async (name) => {
     const probed = [

@@ -18,6 +18,7 @@ export function modelsCommand(context: Context): Command {
       'movecast models show default',
       'movecast models promote default 1-0123456789ab',
       'movecast models rollback default',
+      'movecast models history default',
       'movecast models export default ./backup/default/v1',
     ],
   });
@@ -74,6 +75,25 @@ export function modelsCommand(context: Context): Command {
         { name, version: model.version, current: true },
         `${name}@${model.version} is in service again`,
       );
+    });
+
+  add('history', 'what was put in service when, oldest first', ['movecast models history default --json'])
+    .argument('<name>')
+    .action(async (name: string, _own: unknown, self: Command) => {
+      const options = self.optsWithGlobals<CommonOptions>();
+      const registry = new ModelRegistry(options.models);
+      if (!(await registry.list()).some((model) => model.name === name)) await registry.resolve(name); // throws
+      const changes = await registry.history(name);
+      for (const change of changes) {
+        const after = change.before === undefined ? '' : `, after ${change.before}`;
+        print(
+          options.json === true
+            ? JSON.stringify(change)
+            : `${change.at}  ${change.action.padEnd(11)}  ${change.version}${after}`,
+        );
+      }
+      if (changes.length === 0 && options.json !== true)
+        print(`nothing is known of when a version of ${name} was put in service`);
     });
 
   add('export', 'copies a model into a new folder, or writes its trees as ONNX', [

@@ -1,7 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import Database from 'libsql';
 import { UserError, systemErrorSentence } from '../domain/errors.js';
+import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
 import { makeFolders } from './folders.js';
 
 /**
@@ -40,16 +43,36 @@ const BACKTEST_FILE = 'backtest.jsonl';
 const REPORT_FILE = 'report.html';
 /** One line: the version in service. */
 const CURRENT_FILE = 'current';
-/** The versions that were in service before, oldest first, one a line. */
+/**
+ * What was put in service when, oldest first, one change a line: `TIME promoted VERSION after VERSION`, or `rolled-back`.
+ * Lines are only ever added. A line of an older registry is a version alone: it was in service before.
+ */
 const HISTORY_FILE = 'history';
+/** Held by whoever changes what is in service; empty. */
+const LOCK_FILE = '.lock';
 /** What is being written starts with a dot, so that `list` never shows half a model. */
 const UNFINISHED_PREFIX = '.unfinished-';
 
-/** More than anyone steps back; keeps the file small. */
-const LONGEST_HISTORY = 100;
+/** A change takes milliseconds: who waits this long waits for a process that hangs. */
+const LONGEST_WAIT_MS = 10_000;
+const WAIT_MS = 10;
+/** A registration takes seconds: what is unfinished for a day was broken off. */
+const UNFINISHED_DAYS = 1;
+
+/** A change of what is in service. */
+export interface ServiceChange {
+  /** RFC 3339. */
+  at: string;
+  action: 'promoted' | 'rolled-back';
+  /** In service from then on. */
+  version: string;
+  /** In service until then; undefined when none was. */
+  before: string | undefined;
+}
 
 /**
- * The registry under one folder. Several processes may use it at once: every change is one rename.
+ * The registry under one folder. Several processes may use it at once: a reader sees a file before or after a change, and
+ * changes of what is in service follow each other.
  *
  * @example
  * const registry = new ModelRegistry('models');
@@ -59,7 +82,10 @@ export class ModelRegistry {
   /** The change of what is in service that is under way, so that changes asked for at once follow each other. */
   private changing: Promise<unknown> = Promise.resolve();
 
-  constructor(readonly root: string) {}
+  constructor(
+    readonly root: string,
+    private readonly now: () => number = Date.now,
+  ) {}
 
   /** Every version of every model, by name, then by version; an absent folder holds none. */
   async list(): Promise<RegisteredModel[]> {
@@ -147,7 +173,9 @@ export class ModelRegistry {
     let unfinished: string | undefined;
     try {
       makeFolders(join(this.root, name));
-      unfinished = await mkdtemp(join(this.root, name, UNFINISHED_PREFIX));
+      await this.removeUnfinished(name);
+      unfinished = join(this.root, name, UNFINISHED_PREFIX + randomUUID());
+      await mkdir(unfinished);
       await writeFile(join(unfinished, MODEL_FILE), `${JSON.stringify(files.model)}\n`);
       await writeFile(join(unfinished, CARD_FILE), files.card);
       await writeFile(join(unfinished, METRICS_FILE), `${JSON.stringify(files.metrics, null, 2)}\n`);
@@ -165,36 +193,78 @@ export class ModelRegistry {
 
   /** Puts a version in service; the one before stays in the history. */
   promote(name: string, version: string): Promise<void> {
-    return this.afterOthers(() => this.putInService(name, version));
+    return this.changeAlone(name, () => this.putInService(name, version));
   }
 
   private async putInService(name: string, version: string): Promise<void> {
     await this.known(name, version);
     const before = await this.currentVersion(name);
     if (before === version) return;
-    if (before !== undefined) {
-      const history = [...(await this.history(name)), before].slice(-LONGEST_HISTORY);
-      await this.write(name, HISTORY_FILE, history);
-    }
-    await this.write(name, CURRENT_FILE, [version]);
+    await this.change(name, { action: 'promoted', version, before });
   }
 
   /** Puts the version back in service that was there before, and returns it. */
   rollback(name: string): Promise<RegisteredModel> {
-    return this.afterOthers(() => this.takeBack(name));
+    return this.changeAlone(name, () => this.takeBack(name));
   }
 
   private async takeBack(name: string): Promise<RegisteredModel> {
-    if (!SAFE_NAME.test(name) || !(await isFolder(join(this.root, name)))) return this.resolve(name); // throws
-    const history = await this.history(name);
+    const current = await this.currentVersion(name);
     const versions = await this.versions(name);
-    let before = history.pop();
-    while (before !== undefined && !versions.includes(before)) before = history.pop();
-    if (before === undefined)
+    const earlier = await this.earlierVersions(name);
+    let version = earlier.pop();
+    while (version !== undefined && (version === current || !versions.includes(version)))
+      version = earlier.pop();
+    if (version === undefined)
       throw new UserError('not-found', `model ${name} has no earlier version to go back to`);
-    await this.write(name, CURRENT_FILE, [before]);
-    await this.write(name, HISTORY_FILE, history);
-    return this.known(name, before);
+    await this.change(name, { action: 'rolled-back', version, before: current });
+    return this.known(name, version);
+  }
+
+  /** Every change of what is in service, oldest first. */
+  async history(name: string): Promise<ServiceChange[]> {
+    const changes: ServiceChange[] = [];
+    for (const line of await this.historyLines(name)) {
+      const change = parseChange(line);
+      if (change !== undefined) changes.push(change);
+    }
+    return changes;
+  }
+
+  /** What a rollback goes back to, the last one first to go: the history played through. */
+  private async earlierVersions(name: string): Promise<string[]> {
+    const earlier: string[] = [];
+    for (const line of await this.historyLines(name)) {
+      const change = parseChange(line);
+      if (change === undefined) {
+        if (SAFE_NAME.test(line)) earlier.push(line); // of an older registry
+      } else if (change.action === 'promoted') {
+        if (change.before !== undefined) earlier.push(change.before);
+      } else if (earlier.includes(change.version)) earlier.splice(earlier.lastIndexOf(change.version));
+    }
+    return earlier;
+  }
+
+  private async historyLines(name: string): Promise<string[]> {
+    if (!SAFE_NAME.test(name)) return [];
+    const text = (await readIfThere(join(this.root, name, HISTORY_FILE))) ?? '';
+    return text.split('\n').filter((line) => line !== '');
+  }
+
+  /** A line in the history first: what was not written there has not happened. */
+  private async change(name: string, { action, version, before }: Omit<ServiceChange, 'at'>): Promise<void> {
+    const path = join(this.root, name, HISTORY_FILE);
+    const after = before === undefined ? '' : ` after ${before}`;
+    const line = `${toIsoTime(this.now())} ${action} ${version}${after}\n`;
+    try {
+      // A process that was killed may have left half a line.
+      const text = (await readIfThere(path)) ?? '';
+      await appendFile(path, text === '' || text.endsWith('\n') ? line : `\n${line}`);
+    } catch (error) {
+      if (error instanceof UserError) throw error;
+      throw new UserError('cannot-write', systemErrorSentence(error, path));
+    }
+    await this.write(name, CURRENT_FILE, [version]);
   }
 
   /** The version in service; undefined when none is. */
@@ -232,10 +302,61 @@ export class ModelRegistry {
     return this.register(name ?? basename(dirname(folder)), version ?? basename(folder), files);
   }
 
-  private afterOthers<T>(change: () => Promise<T>): Promise<T> {
-    const changed = this.changing.then(change);
+  /** Runs a change when no other one of this model is under way, here or in another process. */
+  private changeAlone<T>(name: string, change: () => Promise<T>): Promise<T> {
+    const changed = this.changing.then(() => this.withLock(name, change));
     this.changing = changed.catch(() => undefined);
     return changed;
+  }
+
+  /**
+   * The lock is SQLite's on an empty file: the system gives it back when its holder ends, however it ends, so that none
+   * is ever left behind.
+   */
+  private async withLock<T>(name: string, change: () => Promise<T>): Promise<T> {
+    if (!SAFE_NAME.test(name) || !(await isFolder(join(this.root, name)))) {
+      await this.resolve(name); // throws, and says what there is
+      throw new UserError('not-found', `no model ${printable(name)} in ${this.root}`);
+    }
+    const path = join(this.root, name, LOCK_FILE);
+    const refused = (error: unknown): UserError =>
+      new UserError('cannot-write', systemErrorSentence(error, path));
+    let lock: Database.Database;
+    try {
+      lock = new Database(path);
+    } catch (error) {
+      throw refused(error);
+    }
+    try {
+      for (let waitedMs = 0; ; waitedMs += WAIT_MS) {
+        try {
+          lock.exec('BEGIN EXCLUSIVE');
+          break;
+        } catch (error) {
+          if ((error as { code?: unknown }).code !== 'SQLITE_BUSY') throw refused(error);
+          if (waitedMs >= LONGEST_WAIT_MS)
+            throw new UserError(
+              'cannot-write',
+              `${path}: another process has been changing what is in service for ${LONGEST_WAIT_MS / 1000} s; see whether it hangs`,
+            );
+          await delay(WAIT_MS);
+        }
+      }
+      return await change();
+    } finally {
+      lock.close();
+    }
+  }
+
+  /** Removes what a registration left that was broken off long ago. */
+  private async removeUnfinished(name: string): Promise<void> {
+    for (const entry of await readdir(join(this.root, name))) {
+      if (!entry.startsWith(UNFINISHED_PREFIX)) continue;
+      const path = join(this.root, name, entry);
+      const modified = (await stat(path).catch(() => undefined))?.mtimeMs ?? Infinity;
+      if (this.now() - modified > UNFINISHED_DAYS * MS_PER_DAY)
+        await rm(path, { recursive: true, force: true });
+    }
   }
 
   private folder(name: string, version: string): string {
@@ -267,11 +388,6 @@ export class ModelRegistry {
     return { name, version, current: (await this.currentVersion(name)) === version, folder };
   }
 
-  private async history(name: string): Promise<string[]> {
-    const text = (await readIfThere(join(this.root, name, HISTORY_FILE))) ?? '';
-    return text.split('\n').filter((line) => SAFE_NAME.test(line));
-  }
-
   /** One small file of lines, replaced in one step. */
   private async write(name: string, file: string, lines: readonly string[]): Promise<void> {
     const path = join(this.root, name, file);
@@ -292,6 +408,13 @@ function checkName(what: string, name: string): void {
       'usage',
       `${what} ${printable(name)} cannot be a folder name; use letters, digits, and . _ + - inside, at most 100`,
     );
+}
+
+function parseChange(line: string): ServiceChange | undefined {
+  const [at, action, version, after, before] = line.split(' ');
+  if (at === undefined || version === undefined || !SAFE_NAME.test(version)) return undefined;
+  if (action !== 'promoted' && action !== 'rolled-back') return undefined;
+  return { at, action, version, before: after === 'after' ? before : undefined };
 }
 
 const printable = (text: string): string => text.replace(/\p{Cc}/gu, '?').slice(0, 200);

@@ -5,6 +5,8 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -120,7 +122,62 @@ describe('the model registry', () => {
     expect(await registry.currentVersion('default')).toBe('4');
     for (const before of ['3', '2', '1'])
       expect(await registry.rollback('default')).toMatchObject({ version: before, current: true });
-    expect(readdirSync(join(root, 'models', 'default'))).toEqual([...versions, 'current', 'history']);
+    expect(readdirSync(join(root, 'models', 'default'))).toEqual([
+      '.lock',
+      ...versions,
+      'current',
+      'history',
+    ]);
+  });
+
+  it('keeps every change in the history, with its time and what was in service before', async () => {
+    let nowMs = Date.UTC(2026, 0, 1);
+    registry = new ModelRegistry(join(root, 'models'), () => (nowMs += 1000));
+    for (const version of ['1', '2', '3']) await registry.register('default', version, files);
+    await registry.promote('default', '1');
+    await registry.promote('default', '2');
+    await registry.promote('default', '2'); // changes nothing
+    await registry.rollback('default');
+    await registry.promote('default', '3');
+    const changes = await registry.history('default');
+    expect(changes.map(({ action, version, before }) => [action, version, before])).toEqual([
+      ['promoted', '1', undefined],
+      ['promoted', '2', '1'],
+      ['rolled-back', '1', '2'],
+      ['promoted', '3', '1'],
+    ]);
+    expect(changes.every(({ at }, i) => i === 0 || at > changes[i - 1]!.at)).toBe(true);
+    expect(await registry.rollback('default')).toMatchObject({ version: '1' });
+    await expect(registry.rollback('default')).rejects.toMatchObject({ code: 'not-found' });
+    expect(await registry.history('default')).toHaveLength(5);
+    expect(await registry.history('../x')).toEqual([]);
+  });
+
+  it('steps back through the history of an older registry, and over half a line', async () => {
+    for (const version of ['1', '2', '3']) await registry.register('default', version, files);
+    writeFileSync(join(root, 'models', 'default', 'history'), '1\n2\n2026-01-01T00:00:00.000Z promo');
+    writeFileSync(join(root, 'models', 'default', 'current'), '3\n');
+    expect(await registry.rollback('default')).toMatchObject({ version: '2' });
+    expect(await registry.history('default')).toMatchObject([
+      { action: 'rolled-back', version: '2', before: '3' },
+    ]);
+    expect(await registry.rollback('default')).toMatchObject({ version: '1' });
+    await expect(registry.rollback('default')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('removes what a registration left that was broken off a day ago, and no younger one', async () => {
+    await registry.register('default', '1', files);
+    for (const name of ['.unfinished-old', '.unfinished-young'])
+      mkdirSync(join(root, 'models', 'default', name));
+    const dayAgo = Date.now() / 1000 - 2 * 86_400;
+    utimesSync(join(root, 'models', 'default', '.unfinished-old'), dayAgo, dayAgo);
+    await registry.register('default', '2', files);
+    expect(readdirSync(join(root, 'models', 'default'))).toEqual(['.unfinished-young', '1', '2']);
+  });
+
+  it('registers what others may read as far as the umask lets them', async () => {
+    const { folder } = await registry.register('default', '1', files);
+    expect(statSync(folder).mode & 0o777).toBe(0o777 & ~process.umask());
   });
 
   it.each(['..', '.', '', 'a/b', '../x', '.hidden', 'a\nb', 'a\\b', 'x'.repeat(101)])(

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { blindSearch, type SearchResult } from '../balancer/blind-search.js';
 import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
 import { ganttSvg, ganttText } from '../balancer/gantt.js';
-import { GroupModel } from '../balancer/group-model.js';
+import { GroupModel, type GroupModelOptions } from '../balancer/group-model.js';
 import {
   ShortNames,
   commandLines,
@@ -30,16 +30,19 @@ import { parseUtilisation } from '../balancer/utilisation.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
+import type { ExecutionSettings } from '../execution/execution.js';
+import { rapiOptions, refuseExecution, type ExecutionOptions } from './execution-options.js';
 import { refuseInputAsOutput } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
-import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { withCommonOptions, type Context } from './context.js';
+import { LearningCosts } from './learning-costs.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
 import { readTextFile } from './file-input.js';
 
 /** Columns of time in the chart that `-v` prints. */
 const GANTT_COLUMNS = 72;
 
-interface Options extends CommonOptions {
+interface Options extends ExecutionOptions {
   blind?: boolean;
   textData?: string;
   master?: string;
@@ -145,14 +148,23 @@ export function balanceCommand(context: Context): Command {
     .option('-p, --print-nodes [fields]', 'print the nodes before and after (-pFIELDS, -p+FIELDS)')
     .option('--print-instances', 'print the instances before and after')
     .option('-S, --save <file>', 'write FILE.original and FILE.balanced')
+    .option('--execute', 'carry the plan out through the remote API; asks before the first change')
+    .option('--yes', 'with --execute: do not ask')
+    .option('--audit <file>', 'with --execute: the audit log (default: beside the store)')
+    .option('--cluster <name>', 'with --execute: name of the cluster in records, as in collect --cluster')
+    .option('--credentials <file>', 'remote API: file with user:password in its first line')
+    .option('--ca <file>', "remote API: PEM of the certificate's authority, or of that very certificate")
+    .option('--pin-sha256 <hex>', "remote API: fingerprint of the server's certificate")
     .option('-v, --verbose', 'say more (repeatable)', (_value, before: number) => before + 1, 0);
   withCommonOptions(command, context, {
+    store: true,
     models: true,
     examples: [
       'movecast balance cluster.data',
       'movecast balance cluster.data --no-disk-moves -C',
       'movecast balance -t cluster.data --blind -v -v -C',
       'movecast balance cluster.data --costs costs.json --json > plan.json',
+      'movecast balance -m master --credentials rapi.user --ca rapi.pem --execute --max-time 2h',
     ],
   });
   return command.action((path: string | undefined, options: Options) => run(path, options, context));
@@ -168,6 +180,7 @@ async function run(path: string | undefined, options: Options, context: Context)
   const file = path ?? options.textData ?? masterUrl(options.master);
   if (file === undefined)
     throw new UserError('usage', 'no cluster given; name a Ganeti htools text file, such as hscan writes');
+  refuseExecution(file, options, context);
   const read = [file, ...(options.costs === undefined ? [] : [options.costs])];
   await refuseInputAsOutput('--svg', options.svg, read);
   await refuseInputAsOutput('-C', options.printCommands || undefined, read);
@@ -196,6 +209,7 @@ async function balance(file: string, options: Options, context: Context): Promis
     file,
     blind ? 'later-wins' : 'refuse',
     options.staticKvmNodeMemory,
+    rapiOptions(options),
   );
   const settings = await modelSettings(cluster, options);
   const search = searchOptions(cluster, options);
@@ -233,7 +247,7 @@ async function balance(file: string, options: Options, context: Context): Promis
   const result: SearchResult =
     blind || costs === undefined
       ? blindSearch(model, search)
-      : await searchForTime(model, search, costs, options, context.now(), remark);
+      : await searchForTime(model, search, costs, options, timeLimits(options, context.now()), remark);
   const moves = result.steps.map(({ move }) => move);
   sayResult(result, start, names, options, say);
   const hbalStops = asHbal && result.alreadyBalanced;
@@ -247,22 +261,24 @@ async function balance(file: string, options: Options, context: Context): Promis
         remark(`The cluster state after balancing has been written to file '${options.save}.balanced'`);
     }
   }
+  let toExecute: { plan: Plan; costs: MoveCosts } | undefined;
   if (costs !== undefined) {
     const { document } = await buildPlan(start, moves, costs, {
       seed: options.seed,
       ignoreSoftErrors: search.ignoreSoftErrors,
     });
+    toExecute = { plan: document, costs };
     for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
     if (options.svg !== undefined) await save(options.svg, ganttSvg(document));
     const alternatives =
       options.pareto === true && !blind
         ? await paretoPlans(start, search, costs, options, document)
         : undefined;
-    if (options.json === true)
+    if (options.json === true && options.execute !== true)
       context.stdout.write(
         `${JSON.stringify(alternatives === undefined ? document : { ...document, pareto: alternatives })}\n`,
       );
-    else {
+    else if (options.json !== true) {
       context.stdout.write(planText(document));
       if (options.verbose > 0) context.stdout.write(`\n${ganttText(document, GANTT_COLUMNS)}`);
       if (alternatives !== undefined) context.stdout.write(`\n${paretoText(alternatives)}`);
@@ -270,6 +286,15 @@ async function balance(file: string, options: Options, context: Context): Promis
   }
   if (options.printCommands !== undefined && !hbalStops)
     await printCommands(options.printCommands, start, result, options, context);
+  if (options.execute === true && toExecute !== undefined)
+    await execute(file, toExecute, {
+      settings,
+      search,
+      group: cluster.groups[group]!.uuid,
+      options,
+      context,
+      remark,
+    });
 }
 
 /** The timed search; `model` is moved to where it ends. */
@@ -278,17 +303,67 @@ async function searchForTime(
   search: SearchOptions,
   costs: MoveCosts,
   options: Options,
-  nowMs: number,
+  limits: Pick<TimedSettings, 'maxSeconds' | 'maxGainCost'>,
   remark: (line: string) => void,
 ): Promise<SearchResult> {
   const prices = await MovePrices.ask(model, costs, options.quantile);
   const found = timedSearch(model, search, prices, {
     seed: options.seed,
     effort: options.effort,
-    ...timeLimits(options, nowMs),
+    ...limits,
   });
   for (const line of found.remarks) remark(`movecast: ${line}`);
   return playMoves(model, found.moves, search.ignoreSoftErrors);
+}
+
+/** Carries the plan out, with new plans by the same search where the cluster leaves it. */
+async function execute(
+  source: string,
+  { plan, costs }: { plan: Plan; costs: MoveCosts },
+  {
+    settings,
+    search,
+    group,
+    options,
+    context,
+    remark,
+  }: {
+    settings: Omit<GroupModelOptions, 'group'>;
+    search: SearchOptions;
+    group: string;
+    options: Options;
+    context: Context;
+    remark: (line: string) => void;
+  },
+): Promise<void> {
+  const { maxSeconds, maxGainCost } = timeLimits(options, context.now());
+  const learning = new LearningCosts(costs, context.now);
+  const { ignoreSoftErrors } = search;
+  const settingsOfExecution: ExecutionSettings = {
+    modelOf: (cluster) => new GroupModel(cluster, { ...settings, group: chooseGroup(cluster, group) }),
+    staticKvmNodeMemory: options.staticKvmNodeMemory,
+    ignoreSoftErrors,
+    deadlineMs: maxSeconds === undefined ? undefined : context.now() + maxSeconds * 1000,
+    replan: async ({ start, excluded, made, remainingSeconds, ...news }) => {
+      learning.learn(news);
+      const left = search.maxLength < 0 ? search.maxLength : Math.max(0, search.maxLength - made);
+      const found = await searchForTime(
+        start.copy(),
+        { ...search, maxLength: left, excluded: new Set([...search.excluded, ...excluded]) },
+        learning,
+        options,
+        {
+          ...(remainingSeconds === undefined ? {} : { maxSeconds: remainingSeconds }),
+          ...(maxGainCost === undefined ? {} : { maxGainCost }),
+        },
+        remark,
+      );
+      const moves = found.steps.map(({ move }) => move);
+      return (await buildPlan(start, moves, learning, { seed: options.seed, ignoreSoftErrors })).document;
+    },
+  };
+  const { executePlan } = await import('./balance-execution.js'); // only then: a plan alone is computed at once
+  await executePlan(source, plan, settingsOfExecution, options, context);
 }
 
 /** Shares of the whole plan's time for which `--pareto` shows the best score. */

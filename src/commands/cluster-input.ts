@@ -1,6 +1,7 @@
 import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
 import { parseHtoolsText, type HtoolsTextOptions, type ParsedCluster } from '../balancer/htools-text.js';
 import { UserError } from '../domain/errors.js';
+import type { RapiClientOptions } from '../ganeti/rapi-client.js';
 import { readTextFile } from './file-input.js';
 
 /** True for what names a cluster's remote API rather than a file. */
@@ -11,10 +12,11 @@ export async function readCluster(
   source: string,
   duplicates: HtoolsTextOptions['duplicates'],
   staticKvmNodeMemory = STATIC_KVM_NODE_MEMORY,
+  rapi: RapiClientOptions = {},
 ): Promise<ParsedCluster> {
   if (isRapiAddress(source)) {
     const { readRapiCluster } = await import('./rapi-input.js'); // only then: a text file is read at once
-    return { cluster: await readRapiCluster(source, staticKvmNodeMemory), remarks: [] };
+    return { cluster: await readRapiCluster(source, staticKvmNodeMemory, rapi), remarks: [] };
   }
   return parseHtoolsText(await readTextFile(source), { file: source, duplicates });
 }

@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { join, parse } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
@@ -26,6 +25,7 @@ import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { refuseInputAsOutput } from './output-file.js';
 import { startProgress, type Progress } from './progress.js';
+import { besideStore } from './store-files.js';
 
 interface CollectOptions extends CommonOptions {
   out?: string;
@@ -520,21 +520,6 @@ async function fileTarget(path: string): Promise<Target> {
 /** Resolves when the stream has room for more. */
 async function writeAll(stream: NodeJS.WritableStream, text: string): Promise<void> {
   if (!stream.write(text)) await once(stream, 'drain');
-}
-
-/**
- * A file beside the store: `moves.db` → `moves.rejects.jsonl`. Beside a store on a server: in `.movecast/` here, named
- * for the server and the database.
- */
-function besideStore(storeUrl: string, ending: string): string {
-  if (storeUrl.startsWith('sqlite:')) {
-    const path = storeUrl.slice('sqlite:'.length).replace(/^\/\/\/+/, '/');
-    if (path === ':memory:') return join('.movecast', ending);
-    const { dir, name, ext } = parse(path);
-    return join(dir, `${/^\.(db|sqlite3?)$/i.test(ext) ? name : name + ext}.${ending}`);
-  }
-  const address = storeUrl.slice(storeUrl.lastIndexOf('@') + 1).replace(/^[a-z]+:\/\//, '');
-  return join('.movecast', `${address.replace(/[^A-Za-z0-9.-]+/g, '-')}.${ending}`);
 }
 
 interface Report extends Done {

@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Option, type Command } from 'commander';
+import type { Clock } from '../ganeti/clock.js';
 import { DEFAULT_STORE_URL } from '../store/store.js';
 
 /** What a command is given of the world, so that a test can hand it another one. */
@@ -11,6 +12,8 @@ export interface Context {
   env: Readonly<Record<string, string | undefined>>;
   /** Epoch milliseconds. */
   now: () => number;
+  /** What an execution waits by. @default the time on the wall */
+  clock?: Clock;
 }
 
 export const processContext = (): Context => ({

@@ -38,6 +38,11 @@ export const errorCodes = {
     httpStatus: 422,
     meaning: 'balance --blind where hbal ends with 1',
   },
+  'not-carried-out': {
+    exitCode: 1,
+    httpStatus: 409,
+    meaning: 'an execution that was not begun, or stopped before its end',
+  },
   'cannot-listen': { exitCode: 1, httpStatus: 500, meaning: 'the address is in use or not ours' },
   'service-unavailable': { exitCode: 1, httpStatus: 503, meaning: 'a service asked for does not answer' },
 } as const;

@@ -44,7 +44,7 @@ const ourProcesses: Processes = {
 const TAKEOVER_ENDING = '.takeover';
 const STALE_TAKEOVER_MS = 10_000;
 
-/** Takes the lock; returns what gives it back. @throws UserError `not-allowed` when another execution has it. */
+/** Takes the lock; returns what gives it back. @throws UserError `not-carried-out` when another execution has it. */
 export function lockCluster(
   path: string,
   { processes = ourProcesses, now = Date.now }: { processes?: Processes; now?: () => number } = {},
@@ -95,7 +95,7 @@ function isGone(owner: Owner, processes: Processes): boolean {
 
 const taken = (path: string, owner: Owner | undefined): UserError =>
   new UserError(
-    'not-allowed',
+    'not-carried-out',
     `another execution on this cluster is under way${
       owner === undefined ? '' : ` (process ${owner.pid} on ${owner.host})`
     }; wait for its end, or if there is none, remove ${path}`,

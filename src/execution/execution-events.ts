@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { planSchema } from '../domain/plan.js';
 
 /** What an execution tells while it goes on: one JSON object a line with `--json`. Times are RFC 3339. */
 
@@ -13,10 +14,7 @@ export const executionEventSchema = z.discriminatedUnion('event', [
     at,
     event: z.literal('plan').describe('the first plan, or a new one in its place'),
     why: z.string(),
-    moves: z.number(),
-    score_before: z.number(),
-    score_after: z.number(),
-    duration_seconds: z.object({ p50: seconds, p90: seconds }),
+    plan: planSchema,
   }),
   z.object({
     at,

@@ -27,6 +27,8 @@ export interface ReplanRequest {
   records: readonly MoveRecord[];
   /** Actual over predicted seconds since the last plan, for predictions that cannot learn. */
   ratio(operation: Operation): number;
+  /** Moves that were made or are under way, of all plans. */
+  made: number;
   /** What is left of `--max-time` and `--finish-by`; undefined without a limit. */
   remainingSeconds: number | undefined;
 }
@@ -344,10 +346,17 @@ export class Execution {
   }
 
   async #tellPlan(why: string): Promise<void> {
-    const { moves, score_before, score_after, duration_seconds } = this.#plan;
-    const plan = { why, moves: moves.length, score_before, score_after };
-    await this.#audit.write({ event: 'plan', ...plan, seconds: duration_seconds });
-    this.#tell({ event: 'plan', ...plan, duration_seconds });
+    const plan = this.#plan;
+    const { moves, score_before, score_after, duration_seconds } = plan;
+    await this.#audit.write({
+      event: 'plan',
+      why,
+      moves: moves.length,
+      score_before,
+      score_after,
+      seconds: duration_seconds,
+    });
+    this.#tell({ event: 'plan', why, plan });
   }
 
   /** Nothing new starts from here on; the first reason counts. */
@@ -806,6 +815,7 @@ export class Execution {
       why,
       excluded: this.#excluded,
       records: this.#records,
+      made: this.#done + this.#flights.size,
       ratio: (operation) => this.#pace.ratio(operation),
       remainingSeconds:
         deadlineMs === undefined ? undefined : Math.max(0, (deadlineMs - this.#clock.now()) / 1000),

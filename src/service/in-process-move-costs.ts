@@ -1,4 +1,5 @@
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
+import type { MoveRecord } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import type { ModelReference } from '../domain/prediction.js';
 import type { Predictor } from '../predictor/predictor.js';
@@ -6,7 +7,7 @@ import type { Predictor } from '../predictor/predictor.js';
 /** Prices of moves from a predictor in this process. Moves without a time of their own start at `nowMs`. */
 export class InProcessMoveCosts implements MoveCosts {
   readonly #predictor: Predictor;
-  readonly #nowMs: number;
+  #nowMs: number;
 
   constructor(predictor: Predictor, nowMs: number) {
     this.#predictor = predictor;
@@ -15,6 +16,12 @@ export class InProcessMoveCosts implements MoveCosts {
 
   get model(): ModelReference {
     return this.#predictor.model;
+  }
+
+  /** Takes in moves that finished meanwhile; predictions are then for `nowMs`. */
+  learn(records: readonly MoveRecord[], nowMs: number): void {
+    for (const record of records) this.#predictor.learn(record);
+    this.#nowMs = nowMs;
   }
 
   durations(requests: readonly MoveRequest[]): Promise<CostColumns> {

@@ -1,0 +1,50 @@
+import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
+import type { MoveRecord, Operation } from '../domain/move-record.js';
+import type { MoveRequest } from '../domain/move-request.js';
+import type { ModelReference } from '../domain/prediction.js';
+import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
+
+const OPERATIONS: readonly Operation[] = ['live_migration', 'failover', 'disk_replication'];
+
+/**
+ * Durations that follow what an execution sees: a model in this process learns its moves; whoever else answers is
+ * multiplied by what moves took compared with what was predicted, by operation.
+ */
+export class LearningCosts implements MoveCosts {
+  readonly #costs: MoveCosts;
+  readonly #now: () => number;
+  readonly #factors = new Map<Operation, number>();
+
+  constructor(costs: MoveCosts, now: () => number) {
+    this.#costs = costs;
+    this.#now = now;
+  }
+
+  get model(): ModelReference | undefined {
+    return this.#costs.model;
+  }
+
+  learn({
+    records,
+    ratio,
+  }: {
+    records: readonly MoveRecord[];
+    ratio: (operation: Operation) => number;
+  }): void {
+    if (this.#costs instanceof InProcessMoveCosts) this.#costs.learn(records, this.#now());
+    else
+      for (const operation of OPERATIONS)
+        this.#factors.set(operation, (this.#factors.get(operation) ?? 1) * ratio(operation));
+  }
+
+  async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+    const { p10, p50, p90 } = await this.#costs.durations(requests);
+    const factors = requests.map(({ operation }) => this.#factors.get(operation ?? 'live_migration') ?? 1);
+    const paced = (column: Float64Array): Float64Array => column.map((seconds, r) => seconds * factors[r]!);
+    return { p10: paced(p10), p50: paced(p50), p90: paced(p90) };
+  }
+
+  warnings(): readonly string[] {
+    return this.#costs.warnings();
+  }
+}

@@ -28,12 +28,12 @@ const MOST_LINKS = 10;
 
 /**
  * What is wrong with the forecasts now: drift on all moves or on one link, and intervals that hold less than they
- * promise. Scores of a backtest say nothing about now and are left out. O(n log n).
+ * promise. Scores of a backtest say nothing about now and are left out. Looks no further back than it has to.
  *
  * @param scores in order of finish
  */
 export function alarmsOf(scores: readonly Score[]): Alarm[] {
-  const recent = scores.filter(({ how, completed }) => how !== 'backtest' && completed).slice(-RECENT);
+  const recent = newestOf(scores);
   const alarms: Alarm[] = [];
   const overall = driftOf(recent);
   if (overall !== undefined) alarms.push(driftAlarm(overall, 'all'));
@@ -53,6 +53,15 @@ export function alarmsOf(scores: readonly Score[]): Alarm[] {
       });
   }
   return alarms;
+}
+
+function newestOf(scores: readonly Score[]): Score[] {
+  const recent: Score[] = [];
+  for (let i = scores.length - 1; i >= 0 && recent.length < RECENT; i -= 1) {
+    const score = scores[i]!;
+    if (score.how !== 'backtest' && score.completed) recent.push(score);
+  }
+  return recent.reverse();
 }
 
 function linkAlarms(recent: readonly Score[]): Alarm[] {

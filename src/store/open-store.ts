@@ -23,6 +23,8 @@ export interface SpoolOptions {
 export interface OpenStoreOptions {
   /** For programs that write: keeps what a server that is away cannot take. An SQLite file needs none. */
   spool?: SpoolOptions;
+  /** Most memory for the pages of an SQLite file. @default 32 MiB, which suits long runs of writing */
+  cacheMib?: number;
   /** How long a server that goes away is waited for. */
   retry?: Partial<RetryPolicy>;
 }
@@ -43,7 +45,7 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   if (url.startsWith('sqlite:')) {
     const path = sqlitePath(url);
     if (path === '') throw new UserError('usage', `the store URL ${redactUrl(url)} names no file; ${HOW}`);
-    return SqliteStore.open(path);
+    return SqliteStore.open(path, options.cacheMib);
   }
   const address = parseInfluxUrl(url, redactUrl(url));
   if (address === undefined)

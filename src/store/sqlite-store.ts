@@ -36,11 +36,11 @@ const ROWS_PER_TRANSACTION = 2000;
 const ROWS_PER_PAGE = 1000;
 
 /**
- * Pages held in memory, in KiB, and pages of the log after which it is folded into the file. Ids arrive in no order, so
+ * Pages held in memory, in MiB, and pages of the log after which it is folded into the file. Ids arrive in no order, so
  * that each batch touches pages all over their index: with SQLite's own 2 MB and 1000 pages the same pages are written
  * again and again, at half the speed (`npm run bench:store`).
  */
-const CACHE_KIB = 32 * 1024;
+const CACHE_MIB = 32;
 const CHECKPOINT_PAGES = 8000;
 
 /** A sample as it was measured has the span 0; a coarse one the milliseconds that end at `at_ms`. */
@@ -152,7 +152,7 @@ export class SqliteStore implements Store {
   }
 
   /** Opens or makes the file, and the folders that lead to it. */
-  static async open(path: string): Promise<SqliteStore> {
+  static async open(path: string, cacheMib = CACHE_MIB): Promise<SqliteStore> {
     const url = `sqlite:${path}`;
     if (path !== ':memory:') {
       try {
@@ -170,7 +170,7 @@ export class SqliteStore implements Store {
       database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
       await enterWal(database);
       database.exec(
-        `PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
+        `PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${Math.round(cacheMib * 1024)}; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`,
       );
       prepareLayout(database, url);
     } catch (error) {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { historyOf } from '../../src/service/history-stream.js';
 import { ScoreBook } from '../../src/service/score-book.js';
@@ -179,22 +180,41 @@ describe('catching up', () => {
 });
 
 describe('ScoreBook', () => {
-  it('keeps the first score of a move, and no more than it may', () => {
+  const score = (id: string, finished_ms: number): Score => ({ id, finished_ms }) as Score;
+
+  it('keeps the first score of a move, and of too many those that finished last', () => {
     const book = new ScoreBook(2);
-    const score = (id: string, finished_ms: number): Score => ({ id, finished_ms }) as Score;
-    expect([score('x', 3), score('x', 9), score('y', 2), score('z', 1)].map((one) => book.add(one))).toEqual([
-      true,
-      false,
-      true,
-      true,
-    ]);
-    expect(book.between(undefined, 10).map(({ id }) => id)).toEqual(['z', 'y']);
-    expect(book.newest(1).map(({ id }) => id)).toEqual(['y']);
+    const added = [score('x', 3), score('x', 9), score('z', 1), score('y', 2)].map((one) => book.add(one));
+    expect(added).toEqual([true, false, true, true]);
+    expect(book.between(undefined, 10).map(({ id }) => id)).toEqual(['y', 'x']);
+    expect([book.has('z'), book.has('y'), book.size]).toEqual([false, true, 2]);
+    expect(book.newest(1).map(({ id }) => id)).toEqual(['x']);
+    expect(book.newest(0)).toEqual([]);
+  });
+
+  it('agrees with sorting everything at every look, in whatever order scores come', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.nat(30), fc.nat(20)), { maxLength: 60 }),
+        fc.nat(20),
+        fc.nat(20),
+        (written, fromMs, toMs) => {
+          const book = new ScoreBook();
+          const all: Score[] = [];
+          for (const [id, finishedMs] of written) {
+            const one = score(String(id), finishedMs);
+            if (!all.some((known) => known.id === one.id)) all.push(one);
+            book.add(one);
+          }
+          const sorted = all.toSorted((a, b) => a.finished_ms - b.finished_ms);
+          const ids = (scores: readonly Score[]): string[] => scores.map(({ id }) => id);
+          expect(ids(book.between(undefined, Infinity))).toEqual(ids(sorted));
+          expect(ids(book.newest(3))).toEqual(ids(sorted.slice(-3)));
+          expect(ids(book.between(fromMs, toMs))).toEqual(
+            ids(sorted.filter(({ finished_ms: at }) => at >= fromMs && at < toMs)),
+          );
+        },
+      ),
+    );
   });
 });
-
-const request = {
-  instance: 'web1',
-  source_node: 'node1',
-  target_node: 'node2',
-} satisfies Partial<MoveRecord>;

@@ -61,7 +61,7 @@ function newestOf(scores: readonly Score[]): Score[] {
     const score = scores[i]!;
     if (score.how !== 'backtest' && score.completed) recent.push(score);
   }
-  return recent.reverse();
+  return recent.toReversed();
 }
 
 function linkAlarms(recent: readonly Score[]): Alarm[] {

@@ -206,7 +206,7 @@ describe('ScoreBook', () => {
             if (!all.some((known) => known.id === one.id)) all.push(one);
             book.add(one);
           }
-          const sorted = all.toSorted((a, b) => a.finished_ms - b.finished_ms);
+          const sorted = all.toSorted((x, y) => x.finished_ms - y.finished_ms);
           const ids = (scores: readonly Score[]): string[] => scores.map(({ id }) => id);
           expect(ids(book.between(undefined, Infinity))).toEqual(ids(sorted));
           expect(ids(book.newest(3))).toEqual(ids(sorted.slice(-3)));
@@ -218,3 +218,8 @@ describe('ScoreBook', () => {
     );
   });
 });
+const request = {
+  instance: 'web1',
+  source_node: 'node1',
+  target_node: 'node2',
+} satisfies Partial<MoveRecord>;

@@ -70,12 +70,11 @@ async function refuseIfAnyoneWrites(path: string): Promise<void> {
  * `npm run bench:service`).
  */
 function keepHeapClose(): void {
-  setFlagsFromString('--max-semi-space-size=8');
   setFlagsFromString('--heap-growing-percent=20');
 }
 
 /** The service writes a few rows at a time and reads the history in order: more pages would lie in memory for nothing. */
-const STORE_CACHE_MIB = 8;
+const STORE_CACHE_MIB = 4;
 
 async function serve(options: Options, context: Context): Promise<void> {
   keepHeapClose();

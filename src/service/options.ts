@@ -9,7 +9,7 @@ export interface ServiceOptions {
   loopbackHostOnly: boolean;
   /** Largest body after decompression, in bytes. 10,000 requests with every field set are about 6 MB. */
   bodyLimitBytes: number;
-  /** Requests a second for each client; far above what one event loop answers one by one. */
+  /** Requests a second for each client; about two thirds of what one event loop answers one by one. */
   requestsPerSecond: number;
   /** Requests answered at the same time; one more waits at the caller. */
   concurrentRequests: number;

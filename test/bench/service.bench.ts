@@ -64,7 +64,17 @@ try {
   ]);
   const bare = await start(['test/bench/bare-express.mjs']);
   const spawnedMs = performance.now();
-  const served = await start(['dist/src/main.js', 'serve', '--port', '0', '--json', '--store', store]);
+  const served = await start([
+    'dist/src/main.js',
+    'serve',
+    '--port',
+    '0',
+    '--json',
+    '--store',
+    store,
+    '--requests-per-second',
+    '1000000',
+  ]);
   const port = Number(new URL((JSON.parse(served.line) as { url: string }).url).port);
   for (;;)
     if (

@@ -33,6 +33,8 @@ export const costsFileSchema = z.object({
   live_migration: rateSchema.optional(),
   failover: rateSchema.optional(),
   disk_replication: rateSchema.optional(),
+  /** What a node's network card carries, all its copies together; `*` for nodes that are not named. */
+  nic_mib_per_second: z.record(z.string(), z.number().positive()).optional(),
   /** p90 / p50 and p50 / p10 of every duration. */
   spread: z.number().min(1).optional(),
   /** Seconds of single steps; the row with the most of operation and nodes given wins. */
@@ -75,12 +77,14 @@ export const ratesOf = (file: CostsFile): Record<Operation, Rate> => ({
 export class ConstantMoveCosts implements MoveCosts {
   readonly model = undefined;
   readonly #rates: Record<Operation, Rate>;
+  readonly #nics: CostsFile['nic_mib_per_second'];
   readonly #spread: number;
   readonly #rows = new Map<string, TableRow>();
   readonly #warnings: readonly string[];
 
   constructor(file: CostsFile, warnings: readonly string[] = []) {
     this.#rates = ratesOf(file);
+    this.#nics = file.nic_mib_per_second;
     this.#spread = file.spread ?? PLAIN_SPREAD;
     for (const row of file.table ?? [])
       this.#rows.set(rowKey(row.instance, row.operation, row.source_node, row.target_node), row);
@@ -112,7 +116,17 @@ export class ConstantMoveCosts implements MoveCosts {
     const { fixed_seconds, mib_per_second } = this.#rates[operation];
     if (mib_per_second === undefined) return fixed_seconds;
     const mib = operation === 'disk_replication' ? request.disk_mib : request.memory_mib;
-    return fixed_seconds + (mib ?? 0) / mib_per_second;
+    return fixed_seconds + (mib ?? 0) / this.#sharedRate(request, mib_per_second);
+  }
+
+  /** Copies that cross a card at once share what it carries; of a card that is not given, no more than one's rate. */
+  #sharedRate({ source_node, target_node, concurrent_moves = 0 }: MoveRequest, alone: number): number {
+    let rate = alone;
+    for (const node of [source_node, target_node]) {
+      const card = this.#nics?.[node] ?? this.#nics?.['*'] ?? (concurrent_moves > 0 ? alone : Infinity);
+      rate = Math.min(rate, card / (1 + concurrent_moves));
+    }
+    return rate;
   }
 
   /** The row that names most of the step. */

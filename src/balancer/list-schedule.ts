@@ -1,4 +1,5 @@
 import type { GroupModel } from './group-model.js';
+import { HeldResources } from './held-resources.js';
 import { nodesOfMove } from './jobsets.js';
 import { MoveTrial } from './move-trial.js';
 import type { Move } from './moves.js';
@@ -32,6 +33,17 @@ export interface Order {
   stuck: number[];
 }
 
+export interface OrderRules {
+  ignoreSoftErrors: boolean;
+  /** Moves that a node takes part in at once; 1, as Ganeti's locks enforce, unless given. */
+  parallelPerNode?: number | undefined;
+  /**
+   * What a move's gain in score per second, as a share of the best one that could start at the moment, adds to its
+   * priority; 0: nothing is asked.
+   */
+  gainWeight?: number;
+}
+
 /**
  * One list schedule. `priority` is per move, higher first. Several moves of one instance keep their order. O(moves²) at
  * worst.
@@ -40,17 +52,19 @@ export function orderMoves(
   start: GroupModel,
   timed: readonly TimedMove[],
   priority: Float64Array,
-  ignoreSoftErrors: boolean,
+  { ignoreSoftErrors, parallelPerNode = 1, gainWeight = 0 }: OrderRules,
 ): Order {
   const model = start.copy();
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board, { ignoreSoftErrors });
+  const held = parallelPerNode > 1 ? new HeldResources(model) : undefined;
   const count = timed.length;
   const nodes = timed.map(({ move }) => nodesOfMove(move));
   const previous = previousOfInstance(timed);
-  const started = new Uint8Array(count);
+  const endOf = new Float64Array(count).fill(Infinity);
   let pending = Array.from(priority.keys()).sort((a, b) => priority[b]! - priority[a]! || a - b);
-  const freeAt = new Float64Array(start.nodeCount);
+  const running: number[] = [];
+  const taken = new Int32Array(start.nodeCount);
   const order: Order = {
     sequence: [],
     moves: [],
@@ -62,47 +76,99 @@ export function orderMoves(
     stuck: [],
   };
   const scoreBefore = board.score;
+  const worth = new Float64Array(count);
   let now = 0;
+  const nodesFree = (c: number): boolean => {
+    if (previous[c]! >= 0 && !(endOf[previous[c]!]! <= now)) return false;
+    const nodesOfC = nodes[c]!;
+    for (let j = 0; j < nodesOfC.length; j++) if (taken[nodesOfC[j]!]! >= parallelPerNode) return false;
+    return true;
+  };
+  const mayStart = (c: number): boolean => {
+    const { instance, kind, target } = timed[c]!.move;
+    trial.begin(instance);
+    if (!trial.allows(kind, target)) return false;
+    if (held === undefined || !held.any(nodes[c]!)) return true;
+    // What runs on these nodes has not yet left its old place there.
+    const whole = held.impose(nodes[c]!);
+    trial.begin(instance);
+    const may = whole && trial.allows(kind, target);
+    held.lift(nodes[c]!);
+    if (!may) return false;
+    trial.begin(instance);
+    return trial.allows(kind, target);
+  };
   while (pending.length > 0) {
+    if (gainWeight !== 0) pending = byGain(pending);
     const left: number[] = [];
     for (const c of pending) {
-      const { move, seconds } = timed[c]!;
-      const nodesOfC = nodes[c]!;
-      let free = previous[c]! < 0 || started[previous[c]!] === 1;
-      for (let j = 0; j < nodesOfC.length; j++) if (freeAt[nodesOfC[j]!]! > now) free = false;
-      if (free) {
-        trial.begin(move.instance);
-        free = trial.allows(move.kind, move.target);
-      }
-      if (!free) {
+      if (!nodesFree(c) || !mayStart(c)) {
         left.push(c);
         continue;
       }
+      const { move, seconds } = timed[c]!;
+      held?.hold(c, move);
       trial.measure();
       trial.settle();
-      started[c] = 1;
       const at = order.sequence.length;
       order.sequence.push(c);
       order.moves.push(move);
       order.starts[at] = now;
       order.ends[at] = now + seconds;
       order.scores[at] = board.score;
-      for (let j = 0; j < nodesOfC.length; j++) freeAt[nodesOfC[j]!] = now + seconds;
+      endOf[c] = now + seconds;
+      running.push(c);
+      for (const node of nodes[c]!) taken[node]! += 1;
       if (order.ends[at]! > order.makespan) order.makespan = order.ends[at]!;
     }
     pending = left;
     if (pending.length === 0) break;
     let next = Infinity;
-    for (const time of freeAt) if (time > now && time < next) next = time;
+    for (const c of running) if (endOf[c]! < next) next = endOf[c]!;
     if (next === Infinity) {
       order.stuck = pending;
       break;
     }
     now = next;
+    for (let r = running.length - 1; r >= 0; r--) {
+      const c = running[r]!;
+      if (endOf[c]! > now) continue;
+      running.splice(r, 1);
+      held?.release(c, timed[c]!.move);
+      for (const node of nodes[c]!) taken[node]! -= 1;
+    }
   }
   order.area = areaUnder(order, scoreBefore);
   return order;
+
+  /** Those that could start now first, by their priority and what they gain a second. */
+  function byGain(waiting: readonly number[]): number[] {
+    const ready: number[] = [];
+    const others: number[] = [];
+    let most = 1e-12;
+    for (const c of waiting) {
+      if (!nodesFree(c) || !mayStart(c)) {
+        others.push(c);
+        continue;
+      }
+      worth[c] = Math.max(0, board.score - trial.approximateScore()) / Math.max(timed[c]!.seconds, 1e-9);
+      if (worth[c]! > most) most = worth[c]!;
+      ready.push(c);
+    }
+    const value = (c: number): number => priority[c]! + (gainWeight * worth[c]!) / most;
+    ready.sort((a, b) => value(b) - value(a) || a - b);
+    return [...ready, ...others];
+  }
 }
+
+/** Moves as they stand, each as early as its nodes and checks allow; of two that could start, the earlier one. */
+export const inOrder = (start: GroupModel, timed: readonly TimedMove[], rules: OrderRules): Order =>
+  orderMoves(
+    start,
+    timed,
+    Float64Array.from(timed, (_, m) => -m),
+    rules,
+  );
 
 /** For each move, the one before it of the same instance, or -1. */
 function previousOfInstance(timed: readonly TimedMove[]): Int32Array {
@@ -127,15 +193,20 @@ function areaUnder(order: Order, scoreBefore: number): number {
 
 /** Share of the makespan that is given for moves which help most to come first. */
 const EARLY_GAIN_ALLOWANCE = 0.01;
+/** Of the tries, the part that changes the best order so far instead of starting anew. */
+const CHANGED_PART = 0.6;
+/** Moves of an order that a change gives another priority, and by how much at most. */
+const CHANGED_MOVES = 4;
+const LARGEST_CHANGE = 0.6;
 
 /**
  * The best of several list schedules: least makespan, then, within 1 % of it, least area under the score. Priorities
- * are mixtures of how busy a move's nodes are, how long it is and chance.
+ * are mixtures of how busy a move's nodes are, how long it is, what it gains and chance; then changes of the best.
  */
 export function bestOrder(
   start: GroupModel,
   timed: readonly TimedMove[],
-  { tries, random, ignoreSoftErrors }: { tries: number; random: Random; ignoreSoftErrors: boolean },
+  { tries, random, ...rules }: OrderRules & { tries: number; random: Random },
 ): Order {
   const count = timed.length;
   const busy = new Float64Array(start.nodeCount);
@@ -148,33 +219,46 @@ export function bestOrder(
   const busiest = Math.max(...busy, 1e-9);
   const crowd = Float64Array.from(nodes, (list) => Math.max(...list.map((node) => busy[node]!)) / busiest);
   const length = Float64Array.from(timed, ({ seconds }) => seconds / Math.max(longest, 1e-9));
-  const early = gainsPerSecond(start, timed, ignoreSoftErrors);
-  const priority = new Float64Array(count);
+  const early = gainsPerSecond(start, timed, rules.ignoreSoftErrors);
   let best: Order | undefined;
+  let bestPriority = new Float64Array(count);
+  let bestGainWeight = 0;
   let least = Infinity;
-  for (let round = 0; round < Math.max(1, tries); round++) {
-    const crowdWeight = round === 0 ? 1 : random();
-    const lengthWeight = round === 0 ? 0.5 : round % 3 === 0 ? -random() : random();
-    const earlyWeight = round % 2 === 0 ? 0 : 2 * random();
-    const noise = round === 0 ? 0 : random() * 0.5;
-    for (let c = 0; c < count; c++)
-      priority[c] =
-        crowdWeight * crowd[c]! + lengthWeight * length[c]! + earlyWeight * early[c]! + noise * random();
-    const order = orderMoves(start, timed, priority, ignoreSoftErrors);
-    if (best === undefined || order.stuck.length < best.stuck.length) {
-      best = order;
-      least = order.makespan;
-      continue;
+  const isBetter = (order: Order): boolean => {
+    if (best === undefined || order.stuck.length < best.stuck.length) return true;
+    if (order.stuck.length > best.stuck.length) return false;
+    const allowed = Math.min(least, order.makespan) * (1 + EARLY_GAIN_ALLOWANCE);
+    return best.makespan > allowed
+      ? order.makespan < best.makespan
+      : order.makespan <= allowed && order.area < best.area;
+  };
+  const rounds = Math.max(1, tries);
+  for (let round = 0; round < rounds; round++) {
+    const priority = new Float64Array(count);
+    let gainWeight: number;
+    if (round < rounds * (1 - CHANGED_PART)) {
+      const crowdWeight = round === 0 ? 1 : random();
+      const lengthWeight = round === 0 ? 0.5 : round % 3 === 0 ? -random() : random();
+      const earlyWeight = round % 4 === 1 ? 2 * random() : 0;
+      gainWeight = round % 4 >= 2 ? 2 * random() : 0;
+      const noise = round === 0 ? 0 : random() * 0.5;
+      for (let c = 0; c < count; c++)
+        priority[c] =
+          crowdWeight * crowd[c]! + lengthWeight * length[c]! + earlyWeight * early[c]! + noise * random();
+    } else {
+      priority.set(bestPriority);
+      gainWeight = bestGainWeight * (0.5 + random());
+      for (let change = 0; change < CHANGED_MOVES; change++)
+        priority[Math.floor(random() * count)]! += LARGEST_CHANGE * (2 * random() - 1);
     }
-    if (order.stuck.length > best.stuck.length) continue;
-    least = Math.min(least, order.makespan);
-    const allowed = least * (1 + EARLY_GAIN_ALLOWANCE);
-    if (
-      best.makespan > allowed
-        ? order.makespan <= allowed
-        : order.makespan <= allowed && order.area < best.area
-    )
-      best = order;
+    const order = orderMoves(start, timed, priority, { ...rules, gainWeight });
+    const better = isBetter(order);
+    if (best === undefined || order.stuck.length < best.stuck.length) least = order.makespan;
+    else if (order.stuck.length === best.stuck.length) least = Math.min(least, order.makespan);
+    if (!better) continue;
+    best = order;
+    bestPriority = priority;
+    bestGainWeight = gainWeight;
   }
   return best!;
 }

@@ -42,13 +42,13 @@ export class MovePrices {
     this.#swap = new Float64Array(m).fill(Infinity);
   }
 
-  /** Asks for all prices in one call. `quantile` is 0.1 to 0.9. */
-  static async ask(model: GroupModel, costs: MoveCosts, quantile: number): Promise<MovePrices> {
+  /** Asks for all prices in one call. `quantile` is 0.1 to 0.9; `others`: moves at work on the same nodes besides. */
+  static async ask(model: GroupModel, costs: MoveCosts, quantile: number, others = 0): Promise<MovePrices> {
     const pairwise = model.instanceCount * model.nodeCount * 4 <= MOST_QUESTIONS;
     const prices = new MovePrices(model, pairwise);
     const requests: MoveRequest[] = [];
     const put: ((seconds: number) => void)[] = [];
-    for (let i = 0; i < model.instanceCount; i++) prices.#collect(model, i, requests, put);
+    for (let i = 0; i < model.instanceCount; i++) prices.#collect(model, i, requests, put, others);
     const columns = await costs.durations(requests);
     refuseBadTimes(requests, columns);
     put.forEach((set, r) => set(priceAt(quantile, columns.p10[r]!, columns.p50[r]!, columns.p90[r]!)));
@@ -86,7 +86,13 @@ export class MovePrices {
     }
   }
 
-  #collect(model: GroupModel, i: number, requests: MoveRequest[], put: ((seconds: number) => void)[]): void {
+  #collect(
+    model: GroupModel,
+    i: number,
+    requests: MoveRequest[],
+    put: ((seconds: number) => void)[],
+    others: number,
+  ): void {
     const mirror = model.mirror[i]!;
     const p = model.primary[i]!;
     const s = model.secondary[i]!;
@@ -98,7 +104,7 @@ export class MovePrices {
       moveSteps(model, moveFrom(model, i, kind, target)).forEach((step, j) => {
         const column = columns[j];
         if (column === undefined) return;
-        requests.push(stepRequest(model, i, step));
+        requests.push(stepRequest(model, i, step, others));
         put.push((seconds) => {
           column[at] = seconds;
         });

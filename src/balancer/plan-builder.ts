@@ -1,14 +1,15 @@
 import type { Plan } from '../domain/plan.js';
 import type { GroupModel } from './group-model.js';
 import { jobsetsOf } from './jobsets.js';
+import { inOrder } from './list-schedule.js';
 import type { MoveCosts } from './move-costs.js';
 import { MoveTrial } from './move-trial.js';
 import { moveCommands, moveLetters, type Move } from './moves.js';
 import { simulateSchedule, type SimulatedTimes } from './plan-simulation.js';
 import { seededRandom } from './random.js';
-import { movesBefore } from './schedule.js';
+import { movesBefore, movesEndedBefore } from './schedule.js';
 import { ScoreBoard } from './score.js';
-import { askStepTimes, type StepTimes } from './step-times.js';
+import { askStepTimes, moveSeconds, type StepTimes } from './step-times.js';
 
 /** Everything about a plan: the contract's document and the numbers it was made from. */
 export interface BuiltPlan {
@@ -21,6 +22,8 @@ export interface BuiltPlan {
 
 export interface PlanBuilderOptions {
   ignoreSoftErrors?: boolean;
+  /** Moves that a node takes part in at once. */
+  parallelPerNode?: number | undefined;
   seed?: number;
   /** Sentences to add to the plan's own. */
   warnings?: readonly string[];
@@ -45,12 +48,24 @@ const seconds = (value: number): number => roundTo(value, 3);
  */
 export async function buildPlan(
   model: GroupModel,
-  moves: readonly Move[],
+  given: readonly Move[],
   costs: MoveCosts,
-  { ignoreSoftErrors = false, seed = 1, warnings = [] }: PlanBuilderOptions = {},
+  { ignoreSoftErrors = false, parallelPerNode = 1, seed = 1, warnings = [] }: PlanBuilderOptions = {},
 ): Promise<BuiltPlan> {
-  const times = await askStepTimes(model, moves, costs);
-  const before = movesBefore(moves);
+  let moves = given;
+  let times = await askStepTimes(model, moves, costs, parallelPerNode - 1);
+  let before = movesBefore(moves);
+  if (parallelPerNode > 1) {
+    const seconds = moveSeconds(times, times.p50);
+    const timed = given.map((move, m) => ({ move, seconds: seconds[m]! }));
+    const order = inOrder(model, timed, { ignoreSoftErrors, parallelPerNode });
+    // Where a check never holds while others run, the moves keep their order, one at a time on each node.
+    if (order.stuck.length === 0) {
+      moves = order.moves;
+      times = await askStepTimes(model, moves, costs, parallelPerNode - 1);
+      before = movesEndedBefore(moves, order.starts, order.ends);
+    }
+  }
   const draws = Math.max(100, Math.min(DRAWS, Math.floor(MOST_DRAWN_MOVES / Math.max(1, moves.length))));
   const simulated = simulateSchedule(before, times, {
     draws,

@@ -22,8 +22,6 @@ export const truthFileSchema = costsFileSchema.extend({
       }),
     )
     .optional(),
-  /** What a node's network card carries, all its copies together; `*` for nodes that are not named. */
-  nic_mib_per_second: z.record(z.string(), z.number().positive()).optional(),
   /** Every duration is multiplied by exp(sigma × a standard normal number). */
   deviation: z.object({ sigma: z.number().nonnegative(), seed: z.int() }).optional(),
   /** Steps that break off when this share of them is done; every step of the instance unless an operation is named. */

@@ -25,6 +25,41 @@ export function movesBefore(moves: readonly Move[]): number[][] {
   });
 }
 
+/**
+ * The same for nodes that take part in several moves at once: a move waits for each earlier one on its nodes that had
+ * ended when it started. Times are those of the schedule in which every check held, with what runs at the same time
+ * counted at its old and its new place. What waits for each other nowhere overlaps there at one moment, so that no
+ * node ever takes part in more moves than in the schedule. O(moves² on a node).
+ */
+export function movesEndedBefore(
+  moves: readonly Move[],
+  starts: ArrayLike<number>,
+  ends: ArrayLike<number>,
+): number[][] {
+  const onNode = new Map<number, number[]>();
+  /** Everything that a move waits for, through others as well. */
+  const waited: Set<number>[] = [];
+  return moves.map((move, m) => {
+    const ended = new Set<number>();
+    for (const node of nodesOfMove(move)) {
+      const earlier = onNode.get(node) ?? [];
+      for (const w of earlier) if (ends[w]! <= starts[m]!) ended.add(w);
+      earlier.push(m);
+      onNode.set(node, earlier);
+    }
+    const all = new Set<number>();
+    const needed: number[] = [];
+    for (const w of [...ended].sort((a, b) => b - a)) {
+      if (all.has(w)) continue;
+      needed.push(w);
+      all.add(w);
+      for (const further of waited[w]!) all.add(further);
+    }
+    waited.push(all);
+    return needed.sort((a, b) => a - b);
+  });
+}
+
 /** Times when moves end, each as soon as what it waits for has ended. `into` takes the ends. Returns the last end. */
 export function playOrder(
   before: readonly (readonly number[])[],

@@ -13,6 +13,8 @@ export interface SearchOptions {
   evacuate: boolean;
   restrictedMigration: boolean;
   ignoreSoftErrors: boolean;
+  /** Moves that a node takes part in at once; 1, as Ganeti's locks enforce, unless given. Not hbal's. */
+  parallelPerNode?: number | undefined;
   /** Names; undefined: all. */
   selected: ReadonlySet<string> | undefined;
   excluded: ReadonlySet<string>;

@@ -13,8 +13,11 @@ export interface StepTimes {
   p90: Float64Array;
 }
 
-/** What is known beforehand of one step, as a request to whoever knows durations. */
-export function stepRequest(model: GroupModel, instance: number, step: MoveStep): MoveRequest {
+/**
+ * What is known beforehand of one step, as a request to whoever knows durations. `others`: moves that its nodes take
+ * part in besides.
+ */
+export function stepRequest(model: GroupModel, instance: number, step: MoveStep, others = 0): MoveRequest {
   const sizes = model.instances[instance]!;
   const copiesDisk = step.operation === 'disk_replication';
   return {
@@ -25,7 +28,7 @@ export function stepRequest(model: GroupModel, instance: number, step: MoveStep)
     memory_mib: sizes.memory,
     vcpus: sizes.vcpus,
     disk_mib: copiesDisk ? sizes.disk : 0,
-    concurrent_moves: 0,
+    concurrent_moves: others,
   };
 }
 
@@ -34,6 +37,7 @@ export async function askStepTimes(
   model: GroupModel,
   moves: readonly Move[],
   costs: MoveCosts,
+  others = 0,
 ): Promise<StepTimes> {
   const steps: MoveStep[] = [];
   const requests: MoveRequest[] = [];
@@ -41,7 +45,7 @@ export async function askStepTimes(
   moves.forEach((move, m) => {
     for (const step of moveSteps(model, move)) {
       steps.push(step);
-      requests.push(stepRequest(model, move.instance, step));
+      requests.push(stepRequest(model, move.instance, step, others));
     }
     firstStep[m + 1] = steps.length;
   });

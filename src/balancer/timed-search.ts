@@ -1,7 +1,7 @@
 import { blindSearch, countCandidates, type SearchResult } from './blind-search.js';
 import { kindsForTargets, mayFailOver, movableInstances } from './candidates.js';
 import type { GroupModel } from './group-model.js';
-import { bestOrder } from './list-schedule.js';
+import { bestOrder, inOrder } from './list-schedule.js';
 import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
 import { FAILOVER, moveFrom, type Move, type MoveKind } from './moves.js';
@@ -103,7 +103,7 @@ export function timedSearch(
   const known =
     reference === undefined
       ? undefined
-      : reorder(start, replay(start, reference, prices), prices, options, effort);
+      : reorder(start, replay(start, reference, prices, options), prices, options, effort);
   const target = known?.score;
   if (known?.moves.length === 0) return result(nothing, target);
 
@@ -197,16 +197,18 @@ function orderAndFinish(
     move: moveFrom(start, instance, kind, target),
     seconds,
   }));
+  const { ignoreSoftErrors, parallelPerNode } = options;
   const order = bestOrder(start, timed, {
     tries,
     random: seededRandom(ORDER_SEED),
-    ignoreSoftErrors: options.ignoreSoftErrors,
+    ignoreSoftErrors,
+    parallelPerNode,
   });
   let moves = order.moves;
   const { maxSeconds } = limits;
   // What would end too late falls out; later moves on the same nodes end later still, so that nothing is missing.
   if (maxSeconds !== undefined) moves = moves.filter((_move, t) => order.ends[t]! <= maxSeconds);
-  return finish(start, options, prices, replay(start, moves, prices), limits);
+  return finish(start, options, prices, replay(start, moves, prices, options), limits);
 }
 
 /** Adds the moves with the best gain per time to a plan until its target is reached or no move helps. */
@@ -236,7 +238,7 @@ function finish(
   const mostSteps = Math.floor(MOST_FINISH_CANDIDATES / countCandidates(start, options));
   const most = Math.min(mostMoves, plan.moves.length + mostSteps);
   while (board.score > target && moves.length < most && step(TIME_POWER)) continue;
-  return replay(start, moves, prices);
+  return replay(start, moves, prices, options);
 }
 
 /** Gains are divided by seconds to this power: 1 would never touch a long move, 0 is hbal. */
@@ -294,7 +296,7 @@ export function reorderMoves(
   prices: MovePrices,
   options: SearchOptions,
 ): Move[] {
-  return reorder(start, replay(start, moves, prices), prices, options, 1).moves;
+  return reorder(start, replay(start, moves, prices, options), prices, options, 1).moves;
 }
 
 /** The same moves in the best order that is found. */
@@ -302,22 +304,33 @@ function reorder(
   start: GroupModel,
   plan: Plan,
   prices: MovePrices,
-  { ignoreSoftErrors }: SearchOptions,
+  options: SearchOptions,
   effort: number,
 ): Plan {
+  const { ignoreSoftErrors, parallelPerNode } = options;
   if (plan.moves.length === 0) return plan;
   const timed = plan.moves.map((move) => ({
     move,
     seconds: prices.typical(move.instance, move.kind, move.target),
   }));
   const tries = ordersToTry(timed.length, effort);
-  const order = bestOrder(start, timed, { tries, random: seededRandom(ORDER_SEED), ignoreSoftErrors });
+  const order = bestOrder(start, timed, {
+    tries,
+    random: seededRandom(ORDER_SEED),
+    ignoreSoftErrors,
+    parallelPerNode,
+  });
   if (order.stuck.length > 0 || order.makespan >= plan.seconds) return plan;
-  return replay(start, order.moves, prices);
+  return replay(start, order.moves, prices, options);
 }
 
 /** Score and time of moves in their order. */
-function replay(start: GroupModel, given: readonly Move[], prices: MovePrices): Plan {
+function replay(
+  start: GroupModel,
+  given: readonly Move[],
+  prices: MovePrices,
+  { parallelPerNode = 1, ignoreSoftErrors }: SearchOptions,
+): Plan {
   const moves = [...given];
   const model = start.copy();
   const board = new ScoreBoard(model);
@@ -329,7 +342,11 @@ function replay(start: GroupModel, given: readonly Move[], prices: MovePrices): 
   });
   board.refresh();
   const ends = new Float64Array(moves.length);
-  return { moves, score: board.score, seconds: playOrder(movesBefore(moves), seconds, ends) };
+  if (parallelPerNode === 1)
+    return { moves, score: board.score, seconds: playOrder(movesBefore(moves), seconds, ends) };
+  const timed = moves.map((move, m) => ({ move, seconds: seconds[m]! }));
+  const { stuck, makespan } = inOrder(start, timed, { ignoreSoftErrors, parallelPerNode });
+  return { moves, score: board.score, seconds: stuck.length > 0 ? Infinity : makespan };
 }
 
 /** Makes moves in their order, with the score after each; `model` moves along. */

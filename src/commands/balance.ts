@@ -57,6 +57,7 @@ interface Options extends ExecutionOptions {
   maxGainCost?: number;
   pareto?: boolean;
   effort: number;
+  parallelPerNode: number;
   svg?: string;
   maxLength: number;
   minScore: number;
@@ -119,6 +120,12 @@ export function balanceCommand(context: Context): Command {
     .option('--max-gain-cost <score>', 'least score gain per hour of moving', number)
     .option('--pareto', 'plans for several times: score against time, to choose from')
     .option('--effort <x>', 'search so many times as long as usual', positive, 1)
+    .option(
+      '--parallel-per-node <n>',
+      'moves that a node takes part in at once (Ganeti runs one)',
+      parallelMoves,
+      1,
+    )
     .option('--svg <file>', 'draw the schedule as an SVG picture')
     .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1)
     .option('-G, --group <group>', 'node group, by name or uuid')
@@ -266,6 +273,7 @@ async function balance(file: string, options: Options, context: Context): Promis
     const { document } = await buildPlan(start, moves, costs, {
       seed: options.seed,
       ignoreSoftErrors: search.ignoreSoftErrors,
+      parallelPerNode: search.parallelPerNode,
     });
     toExecute = { plan: document, costs };
     for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
@@ -306,7 +314,7 @@ async function searchForTime(
   limits: Pick<TimedSettings, 'maxSeconds' | 'maxGainCost'>,
   remark: (line: string) => void,
 ): Promise<SearchResult> {
-  const prices = await MovePrices.ask(model, costs, options.quantile);
+  const prices = await MovePrices.ask(model, costs, options.quantile, options.parallelPerNode - 1);
   const found = timedSearch(model, search, prices, {
     seed: options.seed,
     effort: options.effort,
@@ -376,7 +384,7 @@ async function paretoPlans(
   options: Options,
   whole: Plan,
 ): Promise<ParetoPoint[]> {
-  const prices = await MovePrices.ask(start, costs, options.quantile);
+  const prices = await MovePrices.ask(start, costs, options.quantile, options.parallelPerNode - 1);
   const points: ParetoPoint[] = [];
   for (const part of PARETO_SHARES) {
     const maxSeconds = part * whole.duration_seconds.p50;
@@ -386,7 +394,11 @@ async function paretoPlans(
       maxSeconds,
     });
     if (moves.length === 0) continue;
-    const { document } = await buildPlan(start, moves, costs, { seed: options.seed });
+    const { document } = await buildPlan(start, moves, costs, {
+      seed: options.seed,
+      ignoreSoftErrors: search.ignoreSoftErrors,
+      parallelPerNode: search.parallelPerNode,
+    });
     points.push(pointOf(document));
   }
   points.push(pointOf(whole));
@@ -443,6 +455,7 @@ function searchOptions(cluster: Cluster, options: Options): SearchOptions {
     evacuate: options.evacMode === true,
     restrictedMigration: options.restrictedMigration === true,
     ignoreSoftErrors: options.ignoreSoftErrors === true,
+    parallelPerNode: options.parallelPerNode,
     selected:
       options.selectInstances === undefined ? undefined : fullNames(options.selectInstances, all, 'instance'),
     excluded: fullNames(options.excludeInstances ?? [], all, 'instance'),
@@ -538,6 +551,16 @@ function positive(text: string): number {
 function integer(text: string): number {
   const value = number(text);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+/** More at once than any network card shares well. */
+const MOST_PARALLEL_MOVES = 100;
+
+function parallelMoves(text: string): number {
+  const value = integer(text);
+  if (value < 1 || value > MOST_PARALLEL_MOVES)
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_PARALLEL_MOVES}.`);
   return value;
 }
 

@@ -1,9 +1,8 @@
 /**
  * The marks of docs/balancer.md, printed: npm run marks:balancer [-- CLUSTER… | computing | large]
  *
- * Every time is from one run with both sides in it. The truth: plain durations (docs/balancer.md) times a log-normal
- * deviation of each single step and one that the whole run shares. The plans are made with the plain durations and
- * their spread; they never see the deviations.
+ * Every time is from one run with both sides in it. The plans are made with plain durations (docs/balancer.md); the
+ * truth deviates from them as real moves deviated from what the model had predicted (measured-errors.ts).
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,23 +10,22 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { blindSearch } from '../../src/balancer/blind-search.js';
-import { ConstantMoveCosts, PLAIN_SPREAD } from '../../src/balancer/constant-move-costs.js';
+import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
 import { showFixed } from '../../src/balancer/haskell-numbers.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { jobsetsOf, nodesOfMove } from '../../src/balancer/jobsets.js';
-import type { CostColumns, MoveCosts } from '../../src/balancer/move-costs.js';
+import type { MoveCosts } from '../../src/balancer/move-costs.js';
 import { MovePrices } from '../../src/balancer/move-prices.js';
 import type { Move } from '../../src/balancer/moves.js';
 import { buildPlan } from '../../src/balancer/plan-builder.js';
-import { normalFrom, seededRandom } from '../../src/balancer/random.js';
 import { movesBefore, playJobsets, playOrder } from '../../src/balancer/schedule.js';
 import { defaultSearchOptions, type SearchOptions } from '../../src/balancer/search-options.js';
 import { askStepTimes, moveSeconds } from '../../src/balancer/step-times.js';
 import { playMoves, reorderMoves, timedSearch } from '../../src/balancer/timed-search.js';
-import type { MoveRequest } from '../../src/domain/move-request.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
 import { optionsOf, type HbalRun } from '../balancer/hbal-options.js';
+import { PredictedDurations, TrueDurations, measuredErrors, type MeasuredErrors } from './measured-errors.js';
 
 const SHARED = join('..', 'shared', 'peers', 'hbal');
 const HBAL = '/usr/lib/ganeti/3.0/usr/bin/hbal';
@@ -35,9 +33,6 @@ const TRUTHS = 5;
 const PROMISE_TRUTHS = 200;
 /** Planning with the truth known costs as much as planning: fewer worlds. */
 const REGRET_TRUTHS = 1;
-/** Standard deviation of ln(true / predicted) that fits the plain spread: p90 / p50 = 1.5. */
-const SIGMA = Math.log(PLAIN_SPREAD) / 1.2815515655446004;
-const SHARED_PART = 0.2;
 
 const print = (line = ''): void => void process.stdout.write(`${line}\n`);
 const cpuSeconds = (): number => {
@@ -50,39 +45,6 @@ const read = (path: string): string => {
 };
 const geometricMean = (values: readonly number[]): number =>
   Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
-
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let c = 0; c < text.length; c++) value = Math.imul(value ^ text.charCodeAt(c), 0x01000193);
-  return value;
-}
-
-/** The true durations of one world; the same step takes the same time in every plan. */
-class Truth implements MoveCosts {
-  readonly model = undefined;
-  readonly #plain = new ConstantMoveCosts({});
-  readonly #seed: number;
-  readonly #common: number;
-
-  constructor(seed: number) {
-    this.#seed = seed;
-    this.#common = Math.sqrt(SHARED_PART) * normalFrom(seededRandom(hash(`world ${seed}`)));
-  }
-
-  async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
-    const { p50 } = await this.#plain.durations(requests);
-    requests.forEach(({ instance, operation, source_node, target_node }, r) => {
-      const key = `${this.#seed} ${instance} ${operation} ${source_node} ${target_node}`;
-      const own = Math.sqrt(1 - SHARED_PART) * normalFrom(seededRandom(hash(key)));
-      p50[r]! *= Math.exp(SIGMA * (own + this.#common));
-    });
-    return { p10: p50, p50, p90: p50 };
-  }
-
-  warnings(): readonly string[] {
-    return [];
-  }
-}
 
 interface Case {
   name: string;
@@ -201,16 +163,67 @@ interface Row {
   early: number;
   alone: number;
   bound: number;
-  regret: number;
-  kept: number;
+  /** With the first and the second kind of errors. */
+  regret: number[];
+  kept: number[];
   cut: boolean;
+}
+
+const columns = (row: readonly string[]): string => {
+  const widths = [26, 15, 24, 11, 9, 14, 13, 13, 15, 5];
+  return row
+    .map((cell, c) => (c % 9 === 0 || c === 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
+    .join(' | ');
+};
+const percent = (share: number): string => (100 * share).toFixed(1);
+const sortedMedian = (values: Float64Array): number => values.toSorted()[values.length >> 1]!;
+
+function describe({ name, moves, episodes, low, high, deviation }: MeasuredErrors): void {
+  const inside = deviation.filter((d) => d >= -1 && d <= 1).length;
+  print(
+    `errors of ${name}: ${moves} real moves one at a time in ${episodes.length} hours of a host; promised p10 / p50 / p90 ` +
+      `${sortedMedian(low).toFixed(3)} / 1 / ${sortedMedian(high).toFixed(3)} (median), which held ${percent(inside / moves)} %`,
+  );
+}
+
+/** Geometric means of ratios; plain means of shares. */
+function figuresOf(rows: readonly Row[]): string[] {
+  const ratio = (of: (row: Row) => number): string => geometricMean(rows.map(of)).toFixed(3);
+  const share = (of: (row: Row) => number): string =>
+    percent(rows.reduce((sum, row) => sum + of(row), 0) / rows.length);
+  const each = (show: (of: (row: Row) => number) => string, pick: (row: Row) => number[]): string =>
+    rows[0]!.regret.map((_, e) => show((row) => pick(row)[e]!)).join(' / ');
+  return [
+    ratio((row) => row.time),
+    ratio((row) => row.early),
+    ratio((row) => row.alone),
+    ratio((row) => row.bound),
+    each(ratio, (row) => row.regret),
+    each(share, (row) => row.kept),
+  ];
 }
 
 async function timeMarks(all: readonly Case[]): Promise<void> {
   const plain = new ConstantMoveCosts({});
+  const errors = [
+    measuredErrors('OSIC', join('data', 'osic', 'records.jsonl')),
+    measuredErrors('the QEMU lab', join('data', 'qemu-lab', 'records.jsonl')),
+  ];
+  errors.forEach(describe);
   const rows: Row[] = [];
   print(
-    'cluster and options        | moves hbal/ours | score hbal -> ours       | time / hbal | 95 % gain | schedule alone | / lower bound | regret | p90 kept | CPU s',
+    columns([
+      'cluster and options',
+      'moves hbal/ours',
+      'score hbal -> ours',
+      'time / hbal',
+      '95 % gain',
+      'schedule alone',
+      '/ lower bound',
+      'regret',
+      'p90 kept, %',
+      'CPU s',
+    ]),
   );
   for (const { name, start, search } of all) {
     const hbal = blindSearch(start.copy(), search);
@@ -227,10 +240,9 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
       early: [] as number[],
       alone: [] as number[],
       bound: [] as number[],
-      regret: [] as number[],
     };
     for (let t = 1; t <= TRUTHS; t++) {
-      const truth = new Truth(t);
+      const truth = new TrueDurations(errors[0]!, t);
       const hbalSeconds = await secondsOf(start, hbalMoves, truth);
       const oursSeconds = await secondsOf(start, ours.moves, truth);
       const hbalTime = playJobsets(jobsetsOf(hbalMoves), hbalSeconds);
@@ -243,41 +255,50 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
         secondsToShare(start, ours.moves, ends, 0.95 * gain) /
           secondsToShare(start, hbalMoves, jobsetEnds(hbalMoves, hbalSeconds), 0.95 * gain),
       );
-      if (t <= REGRET_TRUTHS) {
+    }
+    const regret: number[] = [];
+    const kept: number[] = [];
+    for (const kind of errors) {
+      const ratios: number[] = [];
+      for (let t = 1; t <= REGRET_TRUTHS; t++) {
+        const truth = new TrueDurations(kind, t);
         const knowing = await MovePrices.ask(start, truth, 0.5);
         const perfect = timedSearch(start, ownOptions, knowing, { seed: 1, reference: hbalMoves });
-        row.regret.push(oursTime / lastEnd(perfect.moves, await secondsOf(start, perfect.moves, truth)));
+        const ownEnd = lastEnd(ours.moves, await secondsOf(start, ours.moves, truth));
+        ratios.push(ownEnd / lastEnd(perfect.moves, await secondsOf(start, perfect.moves, truth)));
       }
+      regret.push(geometricMean(ratios));
+      const { document } = await buildPlan(start, ours.moves, new PredictedDurations(kind));
+      let held = 0;
+      for (let t = 1; t <= PROMISE_TRUTHS; t++) {
+        const seconds = await secondsOf(start, ours.moves, new TrueDurations(kind, 1000 + t));
+        if (lastEnd(ours.moves, seconds) <= document.duration_seconds.p90) held += 1;
+      }
+      kept.push(held / PROMISE_TRUTHS);
     }
-    const { document } = await buildPlan(start, ours.moves, plain);
-    let keptHere = 0;
-    for (let t = 1; t <= PROMISE_TRUTHS; t++) {
-      const seconds = await secondsOf(start, ours.moves, new Truth(1000 + t));
-      if (lastEnd(ours.moves, seconds) <= document.duration_seconds.p90) keptHere += 1;
-    }
-    const mean = (values: readonly number[]): number => geometricMean(values);
-    rows.push({
-      time: mean(row.time),
-      early: mean(row.early),
-      alone: mean(row.alone),
-      bound: mean(row.bound),
-      regret: mean(row.regret),
-      kept: keptHere / PROMISE_TRUTHS,
+    const made: Row = {
+      time: geometricMean(row.time),
+      early: geometricMean(row.early),
+      alone: geometricMean(row.alone),
+      bound: geometricMean(row.bound),
+      regret,
+      kept,
       cut: search.maxLength > 0,
-    });
+    };
+    rows.push(made);
     print(
-      `${name.padEnd(26)} | ${`${hbalMoves.length} / ${ours.moves.length}`.padStart(15)} | ${`${hbal.scoreAfter.toFixed(4)} -> ${ours.scoreAfter.toFixed(4)}`.padEnd(24)} | ${mean(row.time).toFixed(3).padStart(11)} | ${mean(row.early).toFixed(3).padStart(9)} | ${mean(row.alone).toFixed(3).padStart(14)} | ${mean(row.bound).toFixed(3).padStart(13)} | ${mean(row.regret).toFixed(3).padStart(6)} | ${`${((100 * keptHere) / PROMISE_TRUTHS).toFixed(1)} %`.padStart(8)} | ${cpu.toFixed(1)}`,
+      columns([
+        name,
+        `${hbalMoves.length} / ${ours.moves.length}`,
+        `${hbal.scoreAfter.toFixed(4)} -> ${ours.scoreAfter.toFixed(4)}`,
+        ...figuresOf([made]),
+        cpu.toFixed(1),
+      ]),
     );
   }
   const means = (title: string, pick: (row: Row) => boolean): void => {
     const some = rows.filter(pick);
-    if (some.length === 0) return;
-    const mean = (of: (row: Row) => number, width: number): string =>
-      geometricMean(some.map(of)).toFixed(3).padStart(width);
-    const share = some.reduce((sum, row) => sum + row.kept, 0) / some.length;
-    print(
-      `${title.padEnd(26)} | ${''.padStart(15)} | ${''.padEnd(24)} | ${mean((row) => row.time, 11)} | ${mean((row) => row.early, 9)} | ${mean((row) => row.alone, 14)} | ${mean((row) => row.bound, 13)} | ${mean((row) => row.regret, 6)} | ${`${(100 * share).toFixed(1)} %`.padStart(8)} |`,
-    );
+    if (some.length > 0) print(columns([title, '', '', ...figuresOf(some), '']));
   };
   means('geometric mean', () => true);
   means('mean of whole runs', ({ cut }) => !cut);

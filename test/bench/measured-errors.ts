@@ -1,0 +1,165 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
+import type { CostColumns, MoveCosts } from '../../src/balancer/move-costs.js';
+import { seededRandom } from '../../src/balancer/random.js';
+import type { MoveRequest } from '../../src/domain/move-request.js';
+
+/**
+ * What the model got wrong about real moves, as the truth of simulated ones. The rolling backtest predicts every move
+ * of a data set from what had finished before it; how far off each was, measured by the band that had been promised
+ * for it, is replayed on the steps of a plan. The promise of a plan is thereby tested on errors that it knows nothing
+ * of: their tails, their bias, and how they hang together on one host in one hour are those of the real moves.
+ */
+export interface MeasuredErrors {
+  name: string;
+  moves: number;
+  /** Per move, p10 / p50 and p90 / p50 as promised. */
+  low: Float64Array;
+  high: Float64Array;
+  /** Per move, ln(actual / p50) over the width of the promised band on its side: -1 is p10, 1 is p90. */
+  deviation: Float64Array;
+  /** Largest |ln(actual / p50)|. */
+  most: number;
+  /** Moves of one source host within one hour, by index; and the episode of each move. */
+  episodes: number[][];
+  episodeOf: Int32Array;
+}
+
+interface PredictedMove {
+  id: string;
+  actual_seconds: number;
+  status: string;
+  duration_seconds: { p10: number; p50: number; p90: number };
+}
+
+interface Where {
+  id: string;
+  cluster: string;
+  source_node: string;
+  started_at: string;
+  concurrent_moves?: number;
+}
+
+/** Moves one at a time, as a plan makes them on each node; those that were broken off tell no error. */
+export function measuredErrors(
+  name: string,
+  records: string,
+  further: readonly string[] = [],
+): MeasuredErrors {
+  const folder = mkdtempSync(join(tmpdir(), 'movecast-errors-'));
+  const out = join(folder, 'predictions.jsonl');
+  const program = [join('dist', 'src', 'main.js'), 'backtest', '--candidates', 'movecast', '--quiet'];
+  const { status, stderr } = spawnSync(process.execPath, [...program, '--records', records, '--out', out], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(`the backtest on ${records} ended with ${status}: ${stderr}`);
+  const predicted = lines<PredictedMove>(out);
+  rmSync(folder, { recursive: true });
+  const where = new Map(lines<Where>(records).map((record) => [record.id, record]));
+  const alone = predicted.filter(
+    ({ id, status: ended }) => ended === 'completed' && (where.get(id)?.concurrent_moves ?? 0) === 0,
+  );
+  const episodes = new Map<string, number[]>();
+  const keys = alone.map(({ id }, m) => {
+    const { cluster, source_node, started_at } = where.get(id)!;
+    const key = `${cluster} ${source_node} ${started_at.slice(0, 13)}`;
+    const episode = episodes.get(key) ?? [];
+    episode.push(m);
+    episodes.set(key, episode);
+    return key;
+  });
+  const numbers = new Map([...episodes.keys()].map((key, e) => [key, e]));
+  const low = Float64Array.from(alone, ({ duration_seconds: d }) => d.p10 / d.p50);
+  const high = Float64Array.from(alone, ({ duration_seconds: d }) => d.p90 / d.p50);
+  const errors = alone.map(({ actual_seconds, duration_seconds: d }) => Math.log(actual_seconds / d.p50));
+  return {
+    name,
+    moves: alone.length,
+    low,
+    high,
+    deviation: Float64Array.from(errors, (e, m) => (e < 0 ? -e / Math.log(low[m]!) : e / Math.log(high[m]!))),
+    most: Math.max(...errors.map(Math.abs)),
+    episodes: [...episodes.values()],
+    episodeOf: Int32Array.from(keys, (key) => numbers.get(key)!),
+  };
+}
+
+const lines = <T>(path: string): T[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);
+
+/** FNV-1a. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let c = 0; c < text.length; c++) value = Math.imul(value ^ text.charCodeAt(c), 0x01000193);
+  return value;
+}
+
+const draw = (text: string, count: number): number => Math.floor(seededRandom(hash(text))() * count);
+
+const stepKey = ({ instance, operation, source_node, target_node }: MoveRequest): string =>
+  `${instance} ${operation} ${source_node} ${target_node}`;
+
+/** Plain durations with the bands that the model promised for real moves, the same for a step in every world. */
+export class PredictedDurations implements MoveCosts {
+  readonly model = undefined;
+  readonly #plain = new ConstantMoveCosts({});
+  readonly #errors: MeasuredErrors;
+
+  constructor(errors: MeasuredErrors) {
+    this.#errors = errors;
+  }
+
+  async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+    const { p10, p50, p90 } = await this.#plain.durations(requests);
+    const { low, high, moves } = this.#errors;
+    requests.forEach((request, r) => {
+      const promised = draw(stepKey(request), moves);
+      p10[r] = p50[r]! * low[promised]!;
+      p90[r] = p50[r]! * high[promised]!;
+    });
+    return { p10, p50, p90 };
+  }
+
+  warnings(): readonly string[] {
+    return [];
+  }
+}
+
+/**
+ * One world: every source node lives through one episode of a real host, and each of its steps deviates from its
+ * band as a move of that episode did. The same step takes the same time in every plan.
+ */
+export class TrueDurations implements MoveCosts {
+  readonly model = undefined;
+  readonly #errors: MeasuredErrors;
+  readonly #predicted: PredictedDurations;
+  readonly #world: number;
+
+  constructor(errors: MeasuredErrors, world: number) {
+    this.#errors = errors;
+    this.#predicted = new PredictedDurations(errors);
+    this.#world = world;
+  }
+
+  async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+    const { p10, p50, p90 } = await this.#predicted.durations(requests);
+    const { episodes, episodeOf, deviation, moves, most } = this.#errors;
+    requests.forEach((request, r) => {
+      const episode = episodes[episodeOf[draw(`${this.#world} ${request.source_node}`, moves)]!]!;
+      const as = episode[draw(`${this.#world} ${stepKey(request)}`, episode.length)]!;
+      const width = deviation[as]! < 0 ? Math.log(p50[r]! / p10[r]!) : Math.log(p90[r]! / p50[r]!);
+      p50[r]! *= Math.exp(Math.max(-most, Math.min(most, deviation[as]! * width)));
+    });
+    return { p10: p50, p50, p90: p50 };
+  }
+
+  warnings(): readonly string[] {
+    return [];
+  }
+}

@@ -65,6 +65,8 @@ const PAIRED = 0.7;
 const TAKE_BACK_BESIDE = 0.35;
 const SAME_KIND = 0.5;
 const NEAR_TARGET = 0.7;
+/** Kinds of move are drawn in proportion to their seconds to minus this power. */
+const QUICK_FIRST = 0.7;
 /** Energy by which a state that reaches the score goes before any that does not. */
 const REACHED = 1e6;
 /** Running sums are made anew after so many accepted changes. */
@@ -278,9 +280,31 @@ class Walk {
     return movable[Math.floor(this.#settings.random() * movable.length)]!;
   }
 
+  #typicalSeconds(i: number, kind: MoveKind): number {
+    return this.#prices.typical(i, kind, this.#choices.targets[0] ?? -1);
+  }
+
+  /** A kind of move, quick ones more often than slow ones. */
   #drawKind(i: number): number {
     const kinds = this.#choices.kindsOf(i);
-    return kinds.length === 0 ? -1 : kinds[Math.floor(this.#settings.random() * kinds.length)]!;
+    if (kinds.length === 0) return -1;
+    const shares = (this.#kindShares[i] ??= this.#sharesOf(i, kinds));
+    const at = this.#settings.random() * shares[kinds.length - 1]!;
+    let k = 0;
+    while (k < kinds.length - 1 && at >= shares[k]!) k += 1;
+    return kinds[k]!;
+  }
+
+  readonly #kindShares: Float64Array[] = [];
+
+  /** Running sums of what each kind is worth being drawn. */
+  #sharesOf(i: number, kinds: readonly MoveKind[]): Float64Array {
+    let sum = 0;
+    return Float64Array.from(kinds, (kind) => {
+      const seconds = this.#typicalSeconds(i, kind);
+      sum += seconds < Infinity && seconds > 0 ? seconds ** -QUICK_FIRST : 1e-9;
+      return sum;
+    });
   }
 
   #present(i: number): Change {

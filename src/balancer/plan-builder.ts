@@ -56,8 +56,8 @@ export async function buildPlan(
   let times = await askStepTimes(model, moves, costs, parallelPerNode - 1);
   let before = movesBefore(moves);
   if (parallelPerNode > 1) {
-    const seconds = moveSeconds(times, times.p50);
-    const timed = given.map((move, m) => ({ move, seconds: seconds[m]! }));
+    const each = moveSeconds(times, times.p50);
+    const timed = given.map((move, m) => ({ move, seconds: each[m]! }));
     const order = inOrder(model, timed, { ignoreSoftErrors, parallelPerNode });
     // Where a check never holds while others run, the moves keep their order, one at a time on each node.
     if (order.stuck.length === 0) {

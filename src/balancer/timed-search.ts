@@ -51,18 +51,15 @@ const MOST_PROPOSALS = 600_000;
 /**
  * Annealing runs. The share of the best time so far that counts as one unit of energy, and the energy of missing the
  * gain: together they say how cold a run is and what a second is worth in score, about a tenth of the time for the last
- * per cent. A warm run starts from the best moves so far.
+ * per cent. A warm run starts from the best moves so far. `part`: how many times the usual proposals; a few long runs
+ * end sooner than many short ones.
  */
 const ROUNDS = [
-  { timeShare: 1, scorePenalty: 30, warm: false },
-  { timeShare: 0.3, scorePenalty: 200, warm: false },
-  { timeShare: 0.1, scorePenalty: 30, warm: false },
-  { timeShare: 0.3, scorePenalty: 300, warm: true },
-  { timeShare: 0.3, scorePenalty: 30, warm: true },
-  { timeShare: 0.1, scorePenalty: 1000, warm: true },
-  { timeShare: 0.1, scorePenalty: 30, warm: true },
+  { timeShare: 0.3, scorePenalty: 200, warm: false, part: 3 },
+  { timeShare: 0.1, scorePenalty: 30, warm: true, part: 2 },
+  { timeShare: 0.1, scorePenalty: 1000, warm: true, part: 2 },
 ];
-const OPEN_ROUNDS = [{ timeShare: 1, scorePenalty: 30, warm: false }];
+const OPEN_ROUNDS = [{ timeShare: 1, scorePenalty: 30, warm: false, part: 1 }];
 const WARM_HOTTEST = 0.1;
 /** Orders draw from a stream of their own, so that the search does not hang on how many were tried. */
 const ORDER_SEED = 1;
@@ -115,7 +112,9 @@ export function timedSearch(
   let best = known;
   let bestChosen: readonly ChosenMove[] | undefined;
   const usual = known?.seconds ?? busiestOfAll(start, movable, prices);
-  for (const { timeShare, scorePenalty, warm } of openEnded || known === undefined ? OPEN_ROUNDS : ROUNDS) {
+  for (const { timeShare, scorePenalty, warm, part } of openEnded || known === undefined
+    ? OPEN_ROUNDS
+    : ROUNDS) {
     if (warm && bestChosen === undefined) continue;
     const { chosen } = search.run(
       {
@@ -124,7 +123,7 @@ export function timedSearch(
         gainPerHour: maxGainCost ?? 0,
       },
       {
-        proposals: Math.floor(proposals),
+        proposals: Math.floor(part * proposals),
         random,
         timeScale: Math.max(1e-9, timeShare * Math.min(usual, best?.seconds ?? Infinity)),
         scoreScale,

@@ -3,7 +3,15 @@ import fc from 'fast-check';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import type { Cluster } from '../../src/balancer/cluster.js';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
-import { GroupModel, ROW, F_DSK, FAILS_N1, U_MEM } from '../../src/balancer/group-model.js';
+import {
+  GroupModel,
+  ROW,
+  F_DSK,
+  FAILS_N1,
+  LOCAL_DISK,
+  U_MEM,
+  USES_MEMORY,
+} from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { jobsetsOf, nodesOfMove } from '../../src/balancer/jobsets.js';
 import { MovePrices } from '../../src/balancer/move-prices.js';
@@ -37,9 +45,8 @@ async function plan(start: GroupModel, settings: Partial<TimedSettings> = {}) {
 }
 
 /** Any order that respects what moves wait for, drawn at random. */
-function anyOrder(moves: readonly Move[], seed: number): number[] {
+function anyOrder(moves: readonly Move[], seed: number, before = movesBefore(moves)): number[] {
   const random = seededRandom(seed);
-  const before = movesBefore(moves);
   const done = new Set<number>();
   const order: number[] = [];
   while (order.length < moves.length) {
@@ -50,6 +57,107 @@ function anyOrder(moves: readonly Move[], seed: number): number[] {
   }
   return order;
 }
+
+/** Moves with two at once on a node, as the plan's document gives them. */
+async function planOfTwoAtOnce(start: GroupModel) {
+  const options = { ...defaultSearchOptions, parallelPerNode: 2 };
+  const prices = await MovePrices.ask(start, costs, 0.5, 1);
+  const found = timedSearch(start, options, prices, { seed: 1, effort: EFFORT });
+  return { found, ...(await buildPlan(start, found.moves, costs, { parallelPerNode: 2 })) };
+}
+
+describe('a plan of several moves at once on a node', () => {
+  it('never has more of them on a node than are allowed, whatever each takes', async () => {
+    let together = 0;
+    for (const seed of [1, 2, 3]) {
+      const start = new GroupModel(clusterOf(seed, 5, 5, 0), { group: 0 });
+      const { moves, before } = await planOfTwoAtOnce(start);
+      const random = seededRandom(seed);
+      const seconds = Float64Array.from(moves, () => 1 + 100 * random());
+      const ends = new Float64Array(moves.length);
+      playOrder(before, seconds, ends);
+      for (let m = 0; m < moves.length; m++) {
+        const at = ends[m]! - seconds[m]!;
+        for (const node of nodesOfMove(moves[m]!)) {
+          const running = moves.filter(
+            (move, w) => nodesOfMove(move).includes(node) && ends[w]! > at && ends[w]! - seconds[w]! <= at,
+          );
+          expect(running.length).toBeLessThanOrEqual(2);
+          together = Math.max(together, running.length);
+        }
+      }
+    }
+    expect(together).toBe(2);
+  });
+
+  it('leaves room for both copies of whatever is under way', async () => {
+    for (const seed of [1, 2, 3]) {
+      const start = new GroupModel(clusterOf(seed, 5, 5, 0), { group: 0 });
+      const { moves, before, found } = await planOfTwoAtOnce(start);
+      expect(moves.length).toBe(found.moves.length);
+      const random = seededRandom(seed);
+      const seconds = Float64Array.from(moves, () => 1 + 100 * random());
+      const ends = new Float64Array(moves.length);
+      playOrder(before, seconds, ends);
+      const starts = ends.map((end, m) => end - seconds[m]!);
+      for (const at of starts) {
+        const memory = Float64Array.from({ length: start.nodeCount }, (_, k) => start.rows[k * ROW + U_MEM]!);
+        const disk = Float64Array.from({ length: start.nodeCount }, (_, k) => start.rows[k * ROW + F_DSK]!);
+        moves.forEach((move, m) => {
+          if (starts[m]! > at) return;
+          const { memory: ram, disk: mib } = start.instances[move.instance]!;
+          const gone = ends[m]! <= at;
+          const runs = start.has(move.instance, USES_MEMORY);
+          const local = start.has(move.instance, LOCAL_DISK);
+          const from = [move.fromPrimary, move.fromSecondary].filter((node) => node >= 0);
+          const to = [move.toPrimary, move.toSecondary].filter((node) => node >= 0);
+          if (runs && move.toPrimary !== move.fromPrimary) {
+            memory[move.toPrimary]! -= ram;
+            if (gone) memory[move.fromPrimary]! += ram;
+          }
+          if (!local) return;
+          for (const node of to) if (!from.includes(node)) disk[node]! -= mib;
+          if (gone) for (const node of from) if (!to.includes(node)) disk[node]! += mib;
+        });
+        for (let k = 0; k < start.nodeCount; k++) {
+          expect(memory[k]!).toBeGreaterThan(Math.min(0, start.rows[k * ROW + U_MEM]!) - 1e-9);
+          expect(disk[k]!).toBeGreaterThan(Math.min(0, start.rows[k * ROW + F_DSK]!) - 1e-9);
+        }
+      }
+    }
+  });
+
+  it('keeps every hard rule in every order that respects what moves wait for', async () => {
+    for (const seed of [1, 2, 3]) {
+      const start = new GroupModel(clusterOf(seed, 5, 5, seed % 2), { group: 0 });
+      const { moves, before, document } = await planOfTwoAtOnce(start);
+      const model = start.copy();
+      const trial = new MoveTrial(new ScoreBoard(model));
+      for (const m of anyOrder(moves, seed, before)) {
+        trial.begin(moves[m]!.instance);
+        expect(trial.allows(moves[m]!.kind, moves[m]!.target)).toBe(true);
+        trial.commit();
+      }
+      expect(document.warnings).toBeUndefined();
+    }
+  });
+
+  it('counts on no more bandwidth than one copy had', async () => {
+    const request = {
+      instance: 'a',
+      source_node: 'n1',
+      target_node: 'n2',
+      operation: 'live_migration' as const,
+      memory_mib: 1000,
+    };
+    const seconds = async (file: ConstructorParameters<typeof ConstantMoveCosts>[0], others: number) =>
+      (await new ConstantMoveCosts(file).durations([{ ...request, concurrent_moves: others }])).p50[0];
+    expect(await seconds({}, 0)).toBe(18);
+    expect(await seconds({}, 1)).toBe(28);
+    expect(await seconds({ nic_mib_per_second: { '*': 400 } }, 1)).toBe(18);
+    expect(await seconds({ nic_mib_per_second: { n2: 50 } }, 0)).toBe(28);
+  });
+});
 
 describe('a timed plan', () => {
   it("ends with a score no worse than hbal's, in no more predicted time than hbal's job sets", async () => {

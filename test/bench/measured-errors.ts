@@ -44,11 +44,7 @@ interface Where {
 }
 
 /** Moves one at a time, as a plan makes them on each node; those that were broken off tell no error. */
-export function measuredErrors(
-  name: string,
-  records: string,
-  further: readonly string[] = [],
-): MeasuredErrors {
+export function measuredErrors(name: string, records: string): MeasuredErrors {
   const folder = mkdtempSync(join(tmpdir(), 'movecast-errors-'));
   const out = join(folder, 'predictions.jsonl');
   const program = [join('dist', 'src', 'main.js'), 'backtest', '--candidates', 'movecast', '--quiet'];

@@ -1,4 +1,5 @@
 // Every row of the marks table, measured on the shipped data: npm run marks
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseMoveRecord, type MoveRecord } from '../../src/domain/move-record.js';
@@ -10,6 +11,8 @@ import { candidates } from '../../training/candidates/candidates.js';
 import { wholeModel } from '../../training/candidates/whole-model.js';
 import { fitModel } from '../../training/fit.js';
 import { shiftReaction } from '../../training/shift-test.js';
+import { coverageMarks } from './group-coverage.js';
+import { precopyMarks, unseenMarks } from './synthetic-marks.js';
 
 const SEED = 7;
 let missed = 0;
@@ -82,6 +85,20 @@ atMost('OSIC 4 at a time: MAPE', four.mape, 42);
 mark('OSIC 2 at a time: the 90 % interval holds', two.coverage_90, 88, 92, ' %');
 mark('OSIC 4 at a time: the 90 % interval holds', four.coverage_90, 88, 92, ' %');
 for (const others of [1, 3]) {
+  const parallel = accuracies(osicRows.filter(withOthers(others)));
+  const [best] = [...parallel]
+    .filter(([name]) => name !== wholeModel.name)
+    .sort(([, a], [, b]) => a.pinball - b.pinball);
+  console.log(
+    `pinball loss, OSIC ${others + 1} at a time: ${[...parallel].map(([name, { pinball }]) => `${name} ${pinball.toFixed(2)}`).join(', ')} %`,
+  );
+  atMost(
+    `OSIC ${others + 1} at a time: pinball loss, the best other's (${best![0]}) at most`,
+    parallel.get(wholeModel.name)!.pinball,
+    Number(best![1].pinball.toFixed(2)),
+  );
+}
+for (const others of [1, 3]) {
   const hosts = new Map<string, { actual: number; predicted: number }>();
   for (const row of osicRows.filter((r) => r.candidate === wholeModel.name && withOthers(others)(r))) {
     const host = row.id.slice(0, row.id.lastIndexOf(':'));
@@ -96,6 +113,12 @@ for (const others of [1, 3]) {
 atMost('OSIC, all of it: MAPE', ours(osicRows).mape, 13);
 mark('OSIC: the 80 % interval holds', ours(osicRows).coverage_80, 78.5, 81.5, ' %');
 mark('OSIC: the 90 % interval holds', ours(osicRows).coverage_90, 88.5, 91.5, ' %');
+coverageMarks(
+  'OSIC',
+  osic,
+  osicRows.filter((row) => row.candidate === wholeModel.name),
+  atMost,
+);
 
 console.log('\nOSIC, a flavour never seen: the median of the predictions against that of the durations');
 const sizeRows = protocol(osic, 'new-size', [wholeModel]);
@@ -130,6 +153,15 @@ atMost('QEMU lab: median', ours(labRows).median_ape, 17);
 atMost('QEMU lab, campaign s101 single: median', single.median_ape, 8);
 mark('QEMU lab: the 80 % interval holds', ours(labRows).coverage_80, 78.5, 81.5, ' %');
 mark('QEMU lab: the 90 % interval holds', ours(labRows).coverage_90, 88.5, 91.5, ' %');
+coverageMarks(
+  'QEMU lab',
+  lab,
+  labRows.filter((row) => row.candidate === wholeModel.name),
+  atMost,
+);
+
+unseenMarks(SEED, atMost);
+precopyMarks(SEED, atMost);
 
 console.log('\nA bandwidth that drops by 20 % (measured moves of OSIC, durations altered)');
 let falseAlarms = 0;
@@ -156,6 +188,12 @@ atMost(
   5,
   ' s',
 );
+const child = spawnSync(process.execPath, ['scripts/run.mjs', 'test/bench/fitting.bench.ts'], {
+  encoding: 'utf8',
+});
+const fitting = JSON.parse(child.stdout) as { cpu_seconds: number; peak_mib: number };
+atMost('fitting 100,000 rows', fitting.cpu_seconds, 60, ' s');
+atMost('fitting 100,000 rows: peak memory of its process', fitting.peak_mib, 512, ' MiB');
 const predictor = loadPredictor(JSON.parse(JSON.stringify(file)));
 const asked = osic
   .slice(0, 2000)

@@ -1,0 +1,43 @@
+/** Do intervals hold in every group, or only overall? */
+import type { MoveRecord } from '../../src/domain/move-record.js';
+import { accuracyBy } from '../../training/accuracy.js';
+import type { BacktestRow } from '../../training/backtest.js';
+import { moveGroups } from '../../training/move-groups.js';
+import type { AtMost } from './synthetic-marks.js';
+
+/** Smaller groups are judged by chance: of 200 moves one standard deviation of a coverage of 80 % is 2.8 points. */
+const LEAST_MOVES = 200;
+const MOST_POINTS = 4;
+
+/** Prints the coverage of every group of at least 200 moves; the mark is the one that is farthest off. */
+export function coverageMarks(
+  title: string,
+  records: readonly MoveRecord[],
+  rows: readonly BacktestRow[],
+  atMost: AtMost,
+): void {
+  const groups = moveGroups(records);
+  const atOnce = (row: BacktestRow): string => `${(groups.record(row)?.concurrent_moves ?? 0) + 1} at a time`;
+  const ways: Readonly<Record<string, (row: BacktestRow) => string>> = {
+    operation: groups.operation,
+    'cluster, alone or in parallel': groups.cluster,
+    'how many at a time': atOnce,
+    memory: groups.size,
+    capabilities: groups.capabilities,
+    'what it stands on': (row) => row.basis,
+  };
+  console.log(`\n${title}: coverage in every group of ${LEAST_MOVES} moves or more`);
+  let worst = { points: 0, name: 'none' };
+  for (const [way, groupOf] of Object.entries(ways)) {
+    for (const [name, accuracy] of accuracyBy(rows, groupOf)) {
+      if (accuracy.moves < LEAST_MOVES) continue;
+      const { coverage_80, coverage_90, moves } = accuracy;
+      const points = Math.max(Math.abs(coverage_80 - 80), Math.abs(coverage_90 - 90));
+      if (points > worst.points) worst = { points, name: `${way}: ${name}` };
+      console.log(
+        `  ${`${way}: ${name}`.padEnd(56)} ${String(moves).padStart(5)} moves  in 80 ${coverage_80.toFixed(1)}  in 90 ${coverage_90.toFixed(1)}${points > MOST_POINTS ? '  !' : ''}`,
+      );
+    }
+  }
+  atMost(`${title}: worst group, off by (${worst.name})`, worst.points, MOST_POINTS, ' points');
+}

@@ -137,17 +137,97 @@ describe('movecast balance', () => {
     expect([code, err.trim().split('\n').length]).toEqual([2, 1]);
   });
 
+  /** Changes fields of rows of one section of the text: 1 nodes, 2 instances. */
+  const changed = (section: 1 | 2, change: (fields: string[]) => string[]): string =>
+    TEXT.split('\n\n')
+      .map((part, s) =>
+        s === section
+          ? part
+              .split('\n')
+              .map((row) => (row === '' ? row : change(row.split('|')).join('|')))
+              .join('\n')
+          : part,
+      )
+      .join('\n\n');
+  const firstNode = TEXT.split('\n\n')[1]!.split('|')[0]!;
+
+  it.each([
+    [
+      'a node that reports no free memory',
+      () => changed(1, (f) => (f[0] === firstNode ? f.with(3, '0') : f)),
+      /[1-9]\d* bad nodes/,
+    ],
+    [
+      'nodes whose instances need more memory than they have',
+      () => changed(2, (f) => (f[6] === firstNode ? f.with(1, '60000') : f)),
+      /[1-9]\d* bad nodes/,
+    ],
+    [
+      'an offline node with instances',
+      () => changed(1, (f) => (f[0] === firstNode ? f.with(7, 'Y') : f)),
+      /Solution length=[1-9]/,
+    ],
+  ])('improves %s, blind and timed', async (_case, text, words) => {
+    const broken = file('broken.data', text());
+    const blind = await run('balance', '--blind', broken);
+    expect([blind.code, blind.out]).toEqual([0, expect.stringMatching(words)]);
+    const timed = await run('balance', broken, '--costs', costs, '--json', '--effort', '0.01');
+    expect(timed.code).toBe(0);
+    const plan = JSON.parse(timed.out) as Plan;
+    const reached = /(?:improved from \S+ to|Initial score:) (\S+)/.exec(
+      blind.out.split('\n').reverse().join('\n'),
+    );
+    expect(plan.score_after).toBeLessThanOrEqual(Number(reached![1]) + 1e-8);
+    expect(plan.warnings?.filter((line) => line.includes('breaks a hard rule')) ?? []).toEqual([]);
+  });
+
+  it('says which columns it does not know, and plans all the same', async () => {
+    const wide = file(
+      'wide.data',
+      changed(2, (f) => [...f, 'N', 'more', 'of it']),
+    );
+    const { code, err } = await run('balance', wide, '--costs', costs, '--effort', '0.01');
+    expect([code, err]).toEqual([0, expect.stringMatching(/column/)]);
+  });
+
+  it.each([['0'], ['-1'], ['1.5'], ['many'], ['101']])('takes no %s moves at once on a node', async (n) => {
+    const { code, err } = await run('balance', cluster, '--costs', costs, '--parallel-per-node', n);
+    expect([code, err]).toEqual([2, expect.stringContaining('--parallel-per-node')]);
+  });
+
+  it('moves several instances of a node at once where that is allowed', async () => {
+    const args = ['balance', cluster, '--costs', costs, '--json', '--effort', '0.01'];
+    const { code, out } = await run(...args, '--parallel-per-node', '3');
+    expect(code).toBe(0);
+    const { moves } = JSON.parse(out) as Plan;
+    const nodes = ({ from, to }: Plan['moves'][number]): Set<string | undefined> =>
+      new Set([from.primary, from.secondary, to.primary, to.secondary]);
+    const overlap = moves.some((a, m) =>
+      moves
+        .slice(0, m)
+        .some(
+          (b) =>
+            [...nodes(a)].some((node) => node !== undefined && nodes(b).has(node)) &&
+            b.end_seconds.p50 > a.start_seconds,
+        ),
+    );
+    expect(overlap).toBe(true);
+  });
+
   it('says that there is nothing to move where all nodes are offline', async () => {
     const offline = TEXT.replaceAll(/\|N\|uuid-1\|/g, '|Y|uuid-1|');
     const { code, out } = await run('balance', file('off.data', offline), '--costs', costs);
     expect([code, out.includes('nothing to move')]).toEqual([0, true]);
   });
 
-  it('refuses costs that are not positive numbers, with the field', async () => {
-    const bad = file('bad.json', '{"live_migration": {"fixed_seconds": -1}}');
-    const { code, err } = await run('balance', cluster, '--costs', bad);
-    expect([code, err.includes('live_migration.fixed_seconds')]).toEqual([2, true]);
-  });
+  it.each([['-1'], ['"NaN"'], ['1e999'], ['null']])(
+    'refuses costs of %s seconds, with the field',
+    async (value) => {
+      const bad = file('bad.json', `{"live_migration": {"fixed_seconds": ${value}}}`);
+      const { code, err } = await run('balance', cluster, '--costs', bad);
+      expect([code, err.includes('live_migration.fixed_seconds')]).toEqual([2, true]);
+    },
+  );
 });
 
 describe('movecast balance, asked to write where it reads,', () => {

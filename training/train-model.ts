@@ -4,6 +4,7 @@ import { backtest, type BacktestData, type BacktestRow, type Protocol } from './
 import type { BacktestPieces } from './backtest-pieces.js';
 import { backtestReport } from './backtest-report.js';
 import { accuracyIntervals, type AccuracyIntervals } from './bootstrap.js';
+import { replayBackground } from './background-replay.js';
 import { candidates } from './candidates/candidates.js';
 import { wholeModel } from './candidates/whole-model.js';
 import { fitModel } from './fit.js';
@@ -72,7 +73,8 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
     onProgress: (done) => onProgress(parts - 2 + done, parts),
   });
   onProgress(parts - 1, parts);
-  const file = fitModel(data.records, { name, seed });
+  const { moves } = replayBackground({ moves: data.records, linkSamples: data.linkSamples ?? [] });
+  const file = fitModel(moves, { name, seed });
   onProgress(parts, parts);
   const groups = moveGroups(data.records);
   const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>

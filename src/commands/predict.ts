@@ -3,25 +3,36 @@ import { once } from 'node:events';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { FinishQueue } from '../domain/finish-queue.js';
-import { startMs, type MoveRecord } from '../domain/move-record.js';
+import { DEFAULT_CLUSTER, startMs, type MoveRecord } from '../domain/move-record.js';
 import type { MoveProgress } from '../domain/move-progress.js';
 import { askedForMs, parseMoveRequest, type MoveRequest } from '../domain/move-request.js';
 import type { Prediction, PredictionOrError } from '../domain/prediction.js';
+import type { InstanceSample, LinkSample } from '../domain/samples.js';
+import { fromIsoTime, MS_PER_DAY } from '../domain/units.js';
 import { loadPredictor } from '../predictor/load-predictor.js';
 import type { Predictor } from '../predictor/predictor.js';
 import { ModelRegistry } from '../store/model-registry.js';
 import { openStore } from '../store/open-store.js';
-import { DEFAULT_STORE_URL } from '../store/store.js';
+import { DEFAULT_STORE_URL, type Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { refuseInputAsOutput } from './output-file.js';
 import { predictionText } from './prediction-text.js';
 import { startProgress } from './progress.js';
-import { readRecords, remarkRejected, requestRows, type Rejected } from './table-input.js';
+import {
+  readInstanceSamples,
+  readLinkSamples,
+  readRecords,
+  remarkRejected,
+  requestRows,
+  type Rejected,
+} from './table-input.js';
 
 interface Options extends CommonOptions {
   model: string;
   requests?: string;
   history?: string[];
+  linkSamples?: string[];
+  instanceSamples?: string[];
   out?: string;
   [flag: string]: unknown;
 }
@@ -69,6 +80,8 @@ export function predictCommand(context: Context): Command {
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder", 'default')
     .option('--requests <file>', 'JSONL or CSV of move requests; - reads standard input')
     .option('--history <file...>', 'records that happened since the training, instead of the store')
+    .option('--link-samples <file...>', 'traffic of links, instead of that in the store')
+    .option('--instance-samples <file...>', 'load of instances, instead of that in the store')
     .option('--out <file>', 'write the predictions there instead of to standard output');
   for (const [flag, , type, help] of requestFlags) {
     const option = new Option(flag, help);
@@ -84,7 +97,7 @@ export function predictCommand(context: Context): Command {
     examples: [
       'movecast predict --instance web1 --source-node node1 --target-node node2 --memory-mib 4096 --link-mbps 10000',
       'movecast predict --requests requests.jsonl > predictions.jsonl',
-      'movecast predict --requests requests.csv --history moves.jsonl --model default',
+      'movecast predict --requests requests.csv --history moves.jsonl --link-samples traffic.csv',
       'movecast predict --instance web1 --source-node node1 --target-node node2 --memory-mib 4096 \\\n    --elapsed-seconds 20 --transferred-mib 1900 --remaining-mib 2100 --dirty-rate 12   # what remains of a running move',
     ],
   });
@@ -101,6 +114,8 @@ async function run(options: Options, context: Context): Promise<void> {
   await refuseInputAsOutput('--out', options.out, [
     ...(options.requests === undefined ? [] : [options.requests]),
     ...(options.history ?? []),
+    ...(options.linkSamples ?? []),
+    ...(options.instanceSamples ?? []),
   ]);
   const registry = new ModelRegistry(options.models);
   const files = await registry.read(await registry.resolve(options.model));
@@ -115,7 +130,7 @@ async function run(options: Options, context: Context): Promise<void> {
         askedForMs: askedForMs(request, nowMs),
       },
     ];
-    const [prediction] = await predictInTime(predictor, one, history(options, context), nowMs);
+    const [prediction] = await predictInTime(predictor, one, whatHappened(options, context, one), nowMs);
     if (options.json === true || options.out !== undefined) await write([prediction!], options, context);
     else context.stdout.write(predictionText(request, prediction as Prediction));
     return;
@@ -140,7 +155,7 @@ async function run(options: Options, context: Context): Promise<void> {
     }
   }
   await write(
-    await predictInTime(predictor, questions, history(options, context), nowMs, (done) =>
+    await predictInTime(predictor, questions, whatHappened(options, context, questions), nowMs, (done) =>
       progress.update(done, questions.length),
     ),
     options,
@@ -154,13 +169,13 @@ export type Question =
   { ok: true; request: MoveRequest; askedForMs: number } | { ok: false; answer: PredictionOrError };
 
 /**
- * Answers in the order of the questions; each sees of the past (in order of start) only what had finished when it
- * starts, or when it showed its progress, whatever the order of the questions.
+ * Answers in the order of the questions; each sees of the past (in order of time, moves by their start) only what had
+ * finished or been sampled when it starts, or when it showed its progress, whatever the order of the questions.
  */
 export async function predictInTime(
   predictor: Predictor,
   questions: readonly Question[],
-  past: AsyncIterable<MoveRecord>,
+  past: AsyncIterable<PastEvent>,
   nowMs: number,
   onProgress: (done: number) => void = () => undefined,
 ): Promise<PredictionOrError[]> {
@@ -172,40 +187,148 @@ export async function predictInTime(
   });
   const momentOf = (i: number): number => (questions[i] as { askedForMs: number }).askedForMs;
   order.sort((a, b) => momentOf(a) - momentOf(b) || a - b);
-  const records = past[Symbol.asyncIterator]();
+  const events = past[Symbol.asyncIterator]();
   const running = new FinishQueue();
-  let next = await records.next();
+  let next = await events.next();
   let done = 0;
   for (const i of order) {
     const atMs = momentOf(i);
-    while (next.done !== true && startMs(next.value) <= atMs) {
-      for (const finished of running.takeFinishedBy(startMs(next.value))) predictor.learn(finished);
-      running.add(next.value);
-      next = await records.next();
+    while (next.done !== true && next.value.atMs <= atMs) {
+      for (const finished of running.takeFinishedBy(next.value.atMs)) predictor.learn(finished);
+      if (next.value.kind === 'move') running.add(next.value.record);
+      else if (next.value.kind === 'link') predictor.learnLinkSample(next.value.sample);
+      else predictor.learnInstanceSample(next.value.sample);
+      next = await events.next();
     }
     for (const finished of running.takeFinishedBy(atMs)) predictor.learn(finished);
     answers[i] = predictor.predict((questions[i] as { request: MoveRequest }).request, nowMs);
     onProgress(++done);
   }
-  await records.return?.();
+  await events.return?.();
   return answers;
 }
 
-/** Records in order of start: of the named files, or of the store when there is one. */
-async function* history(options: Options, context: Context): AsyncGenerator<MoveRecord> {
-  if (options.history !== undefined) {
-    const rejected: Rejected = { count: 0, first: undefined };
-    const records = await readRecords(options.history, context, rejected);
-    remarkRejected(rejected, context, options.quiet);
-    records.sort((a, b) => startMs(a) - startMs(b) || (a.id < b.id ? -1 : 1));
-    const seen = new Set<string>();
-    for (const record of records) {
-      if (seen.has(record.id)) continue;
-      seen.add(record.id);
-      yield record;
+/** A move that started, or a sample that was taken. */
+export type PastEvent =
+  | { kind: 'move'; atMs: number; record: MoveRecord }
+  | { kind: 'link'; atMs: number; sample: LinkSample }
+  | { kind: 'instance'; atMs: number; sample: InstanceSample };
+
+const moveEvent = (record: MoveRecord): PastEvent => ({ kind: 'move', atMs: startMs(record), record });
+const linkEvent = (sample: LinkSample): PastEvent => ({ kind: 'link', atMs: fromIsoTime(sample.at), sample });
+const instanceEvent = (sample: InstanceSample): PastEvent => ({
+  kind: 'instance',
+  atMs: fromIsoTime(sample.at),
+  sample,
+});
+
+/** Samples further back than two weeks of seasons before the first question are not looked at. */
+const SAMPLE_DAYS = 14;
+
+/** What happened, in order of time: of the named files, and of the store for what no file is named for. */
+async function* whatHappened(
+  options: Options,
+  context: Context,
+  questions: readonly Question[],
+): AsyncGenerator<PastEvent> {
+  const asked = questions.filter((question) => question.ok);
+  if (asked.length === 0) return;
+  const clusters = new Set(asked.map(({ request }) => request.cluster ?? DEFAULT_CLUSTER));
+  const momentsMs = asked.map(({ askedForMs: ms }) => ms);
+  const store = await storeOf(options, context);
+  try {
+    const range = {
+      fromMs: Math.max(
+        0,
+        momentsMs.reduce((least, ms) => Math.min(least, ms), Infinity) - SAMPLE_DAYS * MS_PER_DAY,
+      ),
+      toMs: momentsMs.reduce((most, ms) => Math.max(most, ms), 0) + 1,
+      ...(clusters.size === 1 ? { cluster: [...clusters][0]! } : {}),
+    };
+    const { linkSamples, instanceSamples } = options;
+    yield* inOrderOfTime([
+      mapped(history(options, context, store), moveEvent),
+      mapped(
+        linkSamples === undefined
+          ? (store?.linkSamples(range) ?? [])
+          : samplesOf(linkSamples, readLinkSamples, context, options.quiet),
+        linkEvent,
+      ),
+      mapped(
+        instanceSamples === undefined
+          ? (store?.instanceSamples(range) ?? [])
+          : samplesOf(instanceSamples, readInstanceSamples, context, options.quiet),
+        instanceEvent,
+      ),
+    ]);
+  } finally {
+    await store?.close();
+  }
+}
+
+async function* mapped<T>(
+  items: AsyncIterable<T> | Iterable<T>,
+  event: (item: T) => PastEvent,
+): AsyncGenerator<PastEvent> {
+  for await (const item of items) yield event(item);
+}
+
+/** Merges streams that are each in order of time; at one moment the first stream comes first. */
+async function* inOrderOfTime(streams: readonly AsyncGenerator<PastEvent>[]): AsyncGenerator<PastEvent> {
+  try {
+    const heads = await Promise.all(streams.map((stream) => stream.next()));
+    for (;;) {
+      let first = -1;
+      heads.forEach((head, k) => {
+        if (head.done !== true && (first < 0 || head.value.atMs < (heads[first]!.value as PastEvent).atMs))
+          first = k;
+      });
+      if (first < 0) return;
+      yield heads[first]!.value as PastEvent;
+      heads[first] = await streams[first]!.next();
     }
+  } finally {
+    await Promise.all(streams.map((stream) => stream.return(undefined)));
+  }
+}
+
+async function* samplesOf<T extends { at: string }>(
+  paths: readonly string[],
+  read: (paths: readonly string[], context: Context, rejected: Rejected) => Promise<T[]>,
+  context: Context,
+  quiet: boolean | undefined,
+): AsyncGenerator<T> {
+  const rejected: Rejected = { count: 0, first: undefined };
+  const samples = await read(paths, context, rejected);
+  remarkRejected(rejected, context, quiet);
+  yield* samples.sort((a, b) => fromIsoTime(a.at) - fromIsoTime(b.at));
+}
+
+/** Records in order of start: of the named files, or of the store when there is one. */
+async function* history(
+  options: Options,
+  context: Context,
+  store: Store | undefined,
+): AsyncGenerator<MoveRecord> {
+  if (options.history === undefined) {
+    if (store !== undefined) yield* store.moves();
     return;
   }
+  const rejected: Rejected = { count: 0, first: undefined };
+  const records = await readRecords(options.history, context, rejected);
+  remarkRejected(rejected, context, options.quiet);
+  records.sort((a, b) => startMs(a) - startMs(b) || (a.id < b.id ? -1 : 1));
+  const seen = new Set<string>();
+  for (const record of records) {
+    if (seen.has(record.id)) continue;
+    seen.add(record.id);
+    yield record;
+  }
+}
+
+/** The store, where there is one and not all is read from files. With `--history` its samples are asked for by file too. */
+async function storeOf(options: Options, context: Context): Promise<Store | undefined> {
+  if (options.history !== undefined) return undefined;
   // Asking for a prediction makes no store where there is none.
   const path = options.store.startsWith('sqlite:') ? options.store.slice('sqlite:'.length) : undefined;
   if (path !== undefined && !existsSync(path)) {
@@ -214,14 +337,9 @@ async function* history(options: Options, context: Context): AsyncGenerator<Move
         'store-unavailable',
         `${options.store}: there is no store; collect something first, or leave --store away`,
       );
-    return;
+    return undefined;
   }
-  const store = await openStore(options.store);
-  try {
-    yield* store.moves();
-  } finally {
-    await store.close();
-  }
+  return openStore(options.store);
 }
 
 function requestOfFlags(options: Options): MoveRequest {

@@ -251,6 +251,17 @@ export class DurationModel {
     return out;
   }
 
+  /** Seconds by physics alone, with what the instance is known to send. `inputs` after `fillKnown`. */
+  physicsSeconds(inputs: MoveInputs): number {
+    this.volumes.sum(volumeKeys(moveKeys(inputs), inputs), inputs.startMs, this.volumeSum);
+    return exp(this.physicsNow(inputs, moveKeys(inputs)));
+  }
+
+  /** Whether the background of most of a cluster's last moves was known when they were learnt. */
+  knowsBackground(cluster: string): boolean {
+    return this.known.knowsBackground(cluster);
+  }
+
   /** Physics says how long the rest takes; past downtimes of the family say how far that is off. */
   private fillDowntime(inputs: MoveInputs, keys: readonly string[], out: DurationEstimate): void {
     if (inputs.operation === 'disk_replication') out.downtimeMs = [0, 0];

@@ -20,6 +20,9 @@ const instanceInputs = [
 /** Inputs for which another instance's value is better than none. */
 const clusterInputs = new Set<string>(['memoryMib', 'diskMib']);
 
+/** Of each move of a cluster 1 when its background was known, else 0. */
+const BACKGROUND_KNOWN = 'background_mbps known';
+
 export type SavedValues = [string, number[]][];
 
 class ValueRing {
@@ -35,12 +38,22 @@ class ValueRing {
 }
 
 const SEPARATOR = '\u001f';
+const NONE = new ValueRing();
 
 export class KnownInputs {
   private readonly last = new Map<string, number>();
   private readonly rings = new Map<string, ValueRing>();
 
+  /** Whether most of the last moves of a cluster came with their background. */
+  knowsBackground(cluster: string): boolean {
+    const { values } = this.rings.get(cluster + SEPARATOR + BACKGROUND_KNOWN) ?? NONE;
+    let known = 0;
+    for (const value of values) known += value;
+    return 2 * known > values.length;
+  }
+
   learn(inputs: MoveInputs): void {
+    this.ring(inputs.cluster + SEPARATOR + BACKGROUND_KNOWN).add(inputs.backgroundMbps >= 0 ? 1 : 0);
     const instance = inputs.cluster + SEPARATOR + inputs.instance;
     for (const [key, field] of instanceInputs) {
       const value = inputs[key];

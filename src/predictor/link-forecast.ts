@@ -103,7 +103,12 @@ export class LinkForecasts {
   private readonly series = new Map<string, Followed>();
   private readonly pools = new Map<string, Pool>();
 
-  constructor(private readonly options: SeriesForecastOptions = {}) {}
+  /** `mostSeries`: links followed one by one; those seen after that speak through their node and cluster. */
+  constructor(private readonly options: SeriesForecastOptions & { mostSeries?: number } = {}) {}
+
+  private get mostSeries(): number {
+    return this.options.mostSeries ?? MOST_SERIES;
+  }
 
   /** Learns samples in order of time, whatever order they come in. O(n log n). */
   static fit(samples: readonly LinkSample[], options: SeriesForecastOptions = {}): LinkForecasts {
@@ -127,7 +132,7 @@ export class LinkForecasts {
     const { name, evidence, isAtLeast } = readLinkName(sample.link);
     const key = keyOf(cluster, evidence, name);
     let followed = this.series.get(key);
-    if (followed === undefined && this.series.size < MOST_SERIES)
+    if (followed === undefined && this.series.size < this.mostSeries)
       this.series.set(key, (followed = this.newFollowed()));
     if (followed !== undefined) learnInto(followed, atMs, sample, isAtLeast);
     const node = name.endsWith(EGRESS) ? undefined : sourceOf(name);
@@ -135,7 +140,7 @@ export class LinkForecasts {
       const poolKey = keyOf(cluster, evidence, pooled);
       let pool = this.pools.get(poolKey);
       if (pool === undefined) {
-        if (this.pools.size >= MOST_SERIES) continue;
+        if (this.pools.size >= this.mostSeries) continue;
         this.pools.set(poolKey, (pool = { ...this.newFollowed(), turns: new Map() }));
       }
       let turn = pool.turns.get(name);

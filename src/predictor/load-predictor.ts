@@ -13,11 +13,12 @@ import { mbpsToMibPerSecond } from '../domain/units.js';
 import { moveFeatures } from './move-features.js';
 import { fromJson } from './trees.js';
 import { UserError } from '../domain/errors.js';
+import { BackgroundForecasts, fillBackground, widenByBackground } from './background-forecasts.js';
 import { DurationModel, meanOfQuantiles, newEstimate, type DurationEstimate } from './duration-model.js';
 import { ImportedTreesModel } from './imported-trees.js';
 import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
 import { parseModelFile, type ModelFile } from './model-file.js';
-import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
+import { inputsOfRecord, inputsOfRequest, type MoveInputs } from './move-inputs.js';
 import { newStream } from './move-physics.js';
 import type { DurationColumns, Predictor } from './predictor.js';
 
@@ -44,6 +45,7 @@ class LoadedPredictor implements Predictor {
   private readonly estimate: DurationEstimate = newEstimate();
   private readonly inFlight: InFlightEstimate = newInFlightEstimate();
   private readonly stream = newStream();
+  private readonly backgrounds = new BackgroundForecasts();
 
   constructor(file: ModelFile) {
     this.model = { name: file.name, version: file.version };
@@ -76,7 +78,10 @@ class LoadedPredictor implements Predictor {
         `start_at lies before the end of what the model was trained on for cluster ${inputs.cluster}: it knows moves from later`,
       );
     const filled = this.durationModel.fillKnown(inputs);
+    const background = fillBackground(this.backgrounds, this.durationModel, inputs);
+    if (background !== undefined) filled.push('background_mbps');
     const e = this.durationModel.estimate(inputs, this.estimate);
+    if (background !== undefined) widenByBackground(background, this.durationModel, inputs, e);
     const [p05, p10, p50, p90, p95] = e.seconds as unknown as [number, number, number, number, number];
     const prediction: Prediction = {
       duration_seconds: { p05, p10, p50, p90, p95, mean: e.mean },
@@ -136,7 +141,9 @@ class LoadedPredictor implements Predictor {
     for (let i = 0; i < n; i++) {
       const inputs = inputsOfRequest(requests[i]!, nowMs);
       this.durationModel.fillKnown(inputs);
+      const background = fillBackground(this.backgrounds, this.durationModel, inputs);
       const estimate = this.durationModel.estimate(inputs, this.estimate);
+      if (background !== undefined) widenByBackground(background, this.durationModel, inputs, estimate);
       const { seconds } = estimate;
       let { mean } = estimate;
       const { progress } = requests[i]!;
@@ -174,24 +181,26 @@ class LoadedPredictor implements Predictor {
         }
         const inputs = { ...known, targetNode: target };
         this.durationModel.fillKnown(inputs);
-        costs[i * nodes + k] = atQuantile(
-          this.durationModel.estimate(inputs, this.estimate).seconds,
-          quantile,
-        );
+        const background = fillBackground(this.backgrounds, this.durationModel, inputs);
+        const estimate = this.durationModel.estimate(inputs, this.estimate);
+        if (background !== undefined && quantile !== 0.5)
+          widenByBackground(background, this.durationModel, inputs, estimate);
+        costs[i * nodes + k] = atQuantile(estimate.seconds, quantile);
       }
     }
     return costs;
   }
 
   learn(record: MoveRecord): void {
+    this.backgrounds.learnMove(record);
     // What the model was trained on is inside it: it is not learnt a second time.
     const untilMs = this.untilMs.get(record.cluster ?? DEFAULT_CLUSTER);
     if (untilMs !== undefined && finishMs(record) <= untilMs) return;
-    this.durationModel.learn(record);
+    this.durationModel.learn(this.backgrounds.completed(record, inputsOfRecord(record)));
   }
 
-  learnLinkSample(_sample: LinkSample): void {
-    return;
+  learnLinkSample(sample: LinkSample): void {
+    this.backgrounds.learnSample(sample);
   }
 
   learnInstanceSample(sample: InstanceSample): void {

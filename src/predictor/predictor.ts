@@ -35,6 +35,7 @@ export interface Predictor {
 
   /** Takes in one finished move. Callers feed moves in order of their finish. Learns at once, O(1). */
   learn(record: MoveRecord): void;
+  /** Traffic of a link: fills `background_mbps` of moves that start at or after it and do not say it. In order of time. */
   learnLinkSample(sample: LinkSample): void;
   learnInstanceSample(sample: InstanceSample): void;
 }

@@ -16,6 +16,8 @@ import type { ScoreBook } from './score-book.js';
 const MOST_HISTORY_MOVES = 100_000;
 /** Samples older than this before the newest move are not replayed: a week's season, twice. */
 const SAMPLE_DAYS = 14;
+/** About so many link samples are replayed at most: at 24 us each, 2.4 s of one core. */
+const MOST_LINK_SAMPLES = 100_000;
 /** Predictions given out and kept for a move that has not been reported yet. */
 const MOST_AWAITED = 50_000;
 /** Events replayed between two looks at the event loop: a few milliseconds. */
@@ -78,6 +80,7 @@ export class LearningModel {
   private keptReadMs = 0;
   /** Reports that came while a rebuild was reading. */
   private arrived: MoveRecord[] | undefined;
+  private arrivedSamples: ((next: Predictor) => void)[] | undefined;
   private stale = false;
   private rebuilding: Promise<void> | undefined;
   private rebuiltMs = 0;
@@ -124,6 +127,7 @@ export class LearningModel {
     this.rebuilding ??= this.buildAnew().finally(() => {
       this.rebuilding = undefined;
       this.arrived = undefined;
+      this.arrivedSamples = undefined;
     });
     return this.rebuilding;
   }
@@ -137,18 +141,35 @@ export class LearningModel {
     return counts;
   }
 
+  /** Stores samples of links; they are learnt at once. */
   async reportLinkSamples(samples: readonly LinkSample[]): Promise<AddCounts> {
     const counts = await this.parts.store.addLinkSamples(samples);
-    const newest = this.predictor;
-    if (counts.new > 0) for (const sample of sortedByTime(samples)) newest.learnLinkSample(sample);
+    if (counts.new > 0)
+      await this.learnSamples(samples, (predictor, sample) => predictor.learnLinkSample(sample));
     return counts;
   }
 
   async reportInstanceSamples(samples: readonly InstanceSample[]): Promise<AddCounts> {
     const counts = await this.parts.store.addInstanceSamples(samples);
-    const newest = this.predictor;
-    if (counts.new > 0) for (const sample of sortedByTime(samples)) newest.learnInstanceSample(sample);
+    if (counts.new > 0)
+      await this.learnSamples(samples, (predictor, sample) => predictor.learnInstanceSample(sample));
     return counts;
+  }
+
+  /** Shows samples to the predictor that answers, and to the one that takes its place when a rebuild is under way. */
+  private async learnSamples<T extends { at: string }>(
+    samples: readonly T[],
+    learnOne: (predictor: Predictor, sample: T) => void,
+  ): Promise<void> {
+    const { predictor } = this;
+    const sorted = sortedByTime(samples);
+    this.arrivedSamples?.push((next) => {
+      for (const sample of sorted) learnOne(next, sample);
+    });
+    for (const [index, sample] of sorted.entries()) {
+      learnOne(predictor, sample);
+      if (index % REPLAY_SLICE === REPLAY_SLICE - 1) await yieldToLoop();
+    }
   }
 
   /** Keeps predictions that were given out, so that the moves they are for can be scored against them. */
@@ -220,16 +241,17 @@ export class LearningModel {
     const { store, log, now } = this.parts;
     const startedMs = now();
     this.arrived = [];
+    this.arrivedSamples = [];
     this.stale = false;
     const loaded = await this.parts.load();
     const { predictor } = loaded;
     const shown: Shown = { ...loaded, learned: new Set(), newestFinishMs: -Infinity };
     await this.readKept();
-    const { moves } = await store.info();
+    const { moves, link_samples } = await store.info();
     const movesFromMs = await this.historyStart(moves);
     const made: KeptPrediction[] = [];
     let events = 0;
-    const first = { movesFromMs, samplesFromMs: await this.samplesStart() };
+    const first = { movesFromMs, samplesFromMs: await this.samplesStart(link_samples) };
     for await (const event of historyOf(store, first)) {
       if (event.kind === 'started') this.score(shown, event.record, made);
       else if (event.kind === 'finished') learn(shown, event.record, event.atMs);
@@ -238,6 +260,8 @@ export class LearningModel {
       events += 1;
       if (events % REPLAY_SLICE === 0) await yieldToLoop();
     }
+    for (const learnAll of this.arrivedSamples) learnAll(predictor);
+    this.arrivedSamples = undefined;
     this.shown = shown;
     this.seenMoves = moves;
     const late = this.arrived.filter((record) => !shown.learned.has(record.id));
@@ -322,10 +346,12 @@ export class LearningModel {
     return oldestMs;
   }
 
-  private async samplesStart(): Promise<number | undefined> {
+  /** From when on samples are replayed: the last days before the newest move, fewer where there are very many. */
+  private async samplesStart(linkSamples: number): Promise<number | undefined> {
+    const spanMs = SAMPLE_DAYS * MS_PER_DAY * Math.min(1, MOST_LINK_SAMPLES / linkSamples);
     for await (const record of this.parts.store.moves({ newestFirst: true, limit: 1 }))
-      return Math.min(startMs(record), this.parts.now()) - SAMPLE_DAYS * MS_PER_DAY;
-    return this.parts.now() - SAMPLE_DAYS * MS_PER_DAY;
+      return Math.min(startMs(record), this.parts.now()) - spanMs;
+    return this.parts.now() - spanMs;
   }
 }
 

@@ -3,6 +3,7 @@ import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record
 import { accuracyOf } from '../../training/accuracy.js';
 import { backtest, protocols, type BacktestRow, type Protocol } from '../../training/backtest.js';
 import { candidates } from '../../training/candidates/candidates.js';
+import { wholeModel } from '../../training/candidates/whole-model.js';
 import { inventedMoves } from './invented-moves.js';
 
 const inTime = ['rolling', 'new-instance', 'new-link', 'new-node', 'cold-start'] as const;
@@ -42,6 +43,36 @@ describe('backtest', () => {
       }
     },
   );
+
+  it('knows no link sample from after a start, and none that may still be the mean of the time after it', () => {
+    const whole = [wholeModel];
+    const sampleMs = 20_000;
+    const records = moves.map((record, i): MoveRecord => ({
+      ...record,
+      link_mbps: 1000,
+      ...(i % 3 === 0 ? {} : { background_mbps: 100 * (i % 7) }),
+    }));
+    const linkSamples = Array.from({ length: 180 }, (_, k) =>
+      [0, 1, 2, 3, 4, 5, 6, 7, 8, 9].map((node) => ({
+        at: new Date(Date.UTC(2026, 0, 1) + k * sampleMs).toISOString(),
+        cluster: 'c',
+        link: `n${node}:egress`,
+        throughput_mbps: 100 * ((k + node) % 7),
+      })),
+    ).flat();
+    const options = { protocol: 'rolling', seed: 3 } as const;
+    const rows = backtest({ records, linkSamples }, whole, options);
+    const asked = moves[180]!; // the 180th has no background of its own
+    const ofAsked = (all: readonly BacktestRow[]): BacktestRow => all.find(({ id }) => id === asked.id)!;
+    const changed = (fromMs: number) =>
+      linkSamples.map((sample) =>
+        Date.parse(sample.at) > fromMs ? { ...sample, throughput_mbps: 999 } : sample,
+      );
+    const later = changed(startMs(asked) - sampleMs);
+    expect(ofAsked(backtest({ records, linkSamples: later }, whole, options))).toEqual(ofAsked(rows));
+    const earlier = changed(startMs(asked) - 20 * sampleMs);
+    expect(ofAsked(backtest({ records, linkSamples: earlier }, whole, options))).not.toEqual(ofAsked(rows));
+  });
 
   it('gives the same lines to the last digit when the end of the file is cut off', () => {
     const whole = new Map(

@@ -1,7 +1,14 @@
 import { finishMs, DEFAULT_CLUSTER } from '../../src/domain/move-record.js';
 import { newEstimate } from '../../src/predictor/duration-model.js';
+import {
+  fillBackground,
+  widenByBackground,
+  type BackgroundForecasts,
+} from '../../src/predictor/background-forecasts.js';
 import { basisOf, durationModelOf } from '../../src/predictor/load-predictor.js';
 import type { ModelFile } from '../../src/predictor/model-file.js';
+import { inputsOfRecord } from '../../src/predictor/move-inputs.js';
+import { replayBackground } from '../background-replay.js';
 import { fitModel } from '../fit.js';
 import type { Candidate, Forecaster } from '../forecaster.js';
 
@@ -10,7 +17,10 @@ export const wholeModel: Candidate = {
   name: 'movecast',
   kind: 'whole',
   summary: 'all layers together: what train registers',
-  fit: (history, seed) => modelForecaster(fitModel(history.moves, { name: 'movecast', seed })),
+  fit(history, seed) {
+    const { moves, forecasts } = replayBackground(history);
+    return modelForecaster(fitModel(moves, { name: 'movecast', seed }), forecasts);
+  },
 };
 
 /** A model as it is in service: never fitted again, learning what it was not trained on. */
@@ -19,19 +29,22 @@ export const servedModel = (file: ModelFile): Candidate => ({
   kind: 'whole',
   summary: 'a registered version',
   fit(history) {
-    const forecaster = modelForecaster(file);
-    for (const record of history.moves) forecaster.learn(record);
+    const { moves, forecasts } = replayBackground(history);
+    const forecaster = modelForecaster(file, forecasts);
+    for (const record of moves) forecaster.learn(record);
     return forecaster;
   },
 });
 
-function modelForecaster(file: ModelFile): Forecaster {
+function modelForecaster(file: ModelFile, forecasts: BackgroundForecasts): Forecaster {
   const model = durationModelOf(file);
   const until = new Map(Object.entries(file.trained_on.until_ms));
   return {
     predict(inputs) {
       model.fillKnown(inputs);
+      const background = fillBackground(forecasts, model, inputs);
       const estimate = model.estimate(inputs, newEstimate());
+      if (background !== undefined) widenByBackground(background, model, inputs, estimate);
       return {
         seconds: estimate.seconds,
         mean: estimate.mean,
@@ -40,8 +53,11 @@ function modelForecaster(file: ModelFile): Forecaster {
       };
     },
     learn(record) {
-      if (finishMs(record) > (until.get(record.cluster ?? DEFAULT_CLUSTER) ?? -Infinity)) model.learn(record);
+      forecasts.learnMove(record);
+      if (finishMs(record) > (until.get(record.cluster ?? DEFAULT_CLUSTER) ?? -Infinity))
+        model.learn(forecasts.completed(record, inputsOfRecord(record)));
     },
+    learnLinkSample: (sample) => forecasts.learnSample(sample),
     learnInstanceSample: (sample) => model.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample),
   };
 }

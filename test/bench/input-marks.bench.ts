@@ -1,0 +1,116 @@
+// What a forecast in the place of an input that a request leaves out is worth: npm run marks:inputs
+import { readFileSync } from 'node:fs';
+import { parseMoveRecord, type MoveRecord, type Parsed } from '../../src/domain/move-record.js';
+import { parseLinkSample, type LinkSample } from '../../src/domain/samples.js';
+import { accuracyOf } from '../../training/accuracy.js';
+import { backtest, type BacktestRow } from '../../training/backtest.js';
+import { wholeModel } from '../../training/candidates/whole-model.js';
+import type { Candidate } from '../../training/forecaster.js';
+
+const SEED = 7;
+const FOLDER = 'data/qemu-lab';
+
+const lines = (name: string): string[] =>
+  readFileSync(`${FOLDER}/${name}`, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+function must<T>(parsed: Parsed<T>): T {
+  if (!parsed.ok) throw new Error(parsed.reason);
+  return parsed.value;
+}
+const records = lines('records.jsonl').map((line) => must(parseMoveRecord(JSON.parse(line))));
+const linkSamples = lines('link-samples.csv')
+  .slice(1)
+  .map((line): LinkSample => {
+    const [at, cluster, link, mbps] = line.split(',');
+    return must(parseLinkSample({ at, cluster, link, throughput_mbps: Number(mbps) }));
+  });
+
+/** Whether the laboratory's samples are means of the time before or after `at`: by how well the moves' own traffic explains them. */
+function windowOfSamples(): void {
+  const windowMs = 10_000;
+  for (const [name, offsetMs] of [
+    ['before', -windowMs],
+    ['after', 0],
+  ] as const) {
+    const own: number[] = [];
+    const measured: number[] = [];
+    for (const { at, cluster, link, throughput_mbps } of linkSamples) {
+      const fromMs = Date.parse(at) + offsetMs;
+      let mbps = 0;
+      for (const record of records) {
+        if (record.cluster !== cluster || `${record.source_node}:egress` !== link) continue;
+        const startMs = Date.parse(record.started_at);
+        const sharedMs =
+          Math.min(fromMs + windowMs, startMs + 1000 * record.duration_seconds) - Math.max(fromMs, startMs);
+        if (sharedMs > 0) mbps += (sharedMs / windowMs) * (record.throughput_mbps ?? 0);
+      }
+      own.push(mbps);
+      measured.push(throughput_mbps);
+    }
+    console.log(
+      `  samples as means of the 10 s ${name.padEnd(6)} \`at\`: correlation with the moves' own traffic ${correlation(own, measured).toFixed(2)}`,
+    );
+  }
+}
+
+function correlation(x: readonly number[], y: readonly number[]): number {
+  const mean = (values: readonly number[]): number => values.reduce((sum, v) => sum + v, 0) / values.length;
+  const mx = mean(x);
+  const my = mean(y);
+  let xy = 0;
+  let xx = 0;
+  let yy = 0;
+  x.forEach((value, i) => {
+    xy += (value - mx) * (y[i]! - my);
+    xx += (value - mx) ** 2;
+    yy += (y[i]! - my) ** 2;
+  });
+  return xy / Math.sqrt(xx * yy);
+}
+
+/** Asked without its background, whatever history knows. */
+const asksWithout: Candidate = {
+  ...wholeModel,
+  fit(history, seed) {
+    const forecaster = wholeModel.fit(history, seed);
+    return {
+      ...forecaster,
+      predict: (inputs) => forecaster.predict({ ...inputs, backgroundMbps: NaN }),
+    };
+  },
+};
+const bare = records.map((record): MoveRecord => {
+  const { background_mbps: _background, ...rest } = record;
+  return rest;
+});
+const rolling = (
+  candidate: Candidate,
+  data: { records: readonly MoveRecord[]; linkSamples?: LinkSample[] },
+) => backtest(data, [candidate], { protocol: 'rolling', seed: SEED });
+
+console.log(
+  `background_mbps on ${FOLDER}: given, left out, or forecast from link samples; rolling, seed ${SEED}`,
+);
+windowOfSamples();
+const runs: [string, BacktestRow[]][] = [
+  ['measured and given', rolling(wholeModel, { records })],
+  ['measured, asked without; nothing filled', rolling(asksWithout, { records })],
+  ['measured, asked without; forecast', rolling(asksWithout, { records, linkSamples })],
+  ['never measured; nothing filled', rolling(wholeModel, { records: bare })],
+  ['never measured; forecast', rolling(wholeModel, { records: bare, linkSamples })],
+];
+const scenarios = new Map(records.map((record) => [record.id, String(record.labels?.['scenario'])]));
+const header = ['moves', 'MAPE', 'median', 'p90', 'pinball', 'in 80', 'in 90', 'width 80'];
+for (const scenario of ['', 'day', 'single', 'contention', 'nodes']) {
+  console.log(
+    `\n${(scenario === '' ? 'all' : scenario).padEnd(42)}${header.map((name) => name.padStart(9)).join('')}`,
+  );
+  for (const [name, rows] of runs) {
+    const a = accuracyOf(rows.filter(({ id }) => scenario === '' || scenarios.get(id) === scenario))!;
+    const figures = [a.mape, a.median_ape, a.p90_ape, a.pinball, a.coverage_80, a.coverage_90, a.width_80];
+    console.log(
+      `  ${name.padEnd(40)}${String(a.moves).padStart(9)}${figures.map((x) => x.toFixed(1).padStart(9)).join('')}`,
+    );
+  }
+}

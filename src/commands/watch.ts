@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { join, parse } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Command } from 'commander';
 import { pino } from 'pino';
@@ -13,6 +12,7 @@ import { emptyState, keepState, readState, type WatchState } from '../watch/watc
 import { watch, type Balancer } from '../watch/watcher.js';
 import { isRapiAddress } from './cluster-input.js';
 import { packageVersion, withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { besideStore } from './store-files.js';
 import { timetableOf, watchSettings, type WatchSettings } from './watch-settings.js';
 
 interface Flags extends Partial<CommonOptions> {
@@ -74,7 +74,7 @@ export function watchCommand(
     const given = { ...flags, ...(cluster === undefined ? {} : { master: cluster }) };
     const { settings } = await watchSettings.read(given as Record<string, unknown>, context);
     const address = clusterOf(settings);
-    const statePath = settings.state ?? besideStore(settings.store, address);
+    const statePath = settings.state ?? statePathOf(settings.store, address);
     if (flags.status === true) return status(statePath, address, flags, context);
     const world = { context, runBalance, clock, statePath, address };
     return run({ ...settings, execute: settings.execute && flags.dryRun !== true }, flags, world);
@@ -95,7 +95,7 @@ async function run(
   { context, runBalance, clock, statePath, address }: World,
 ): Promise<void> {
   const timetable = timetableOf(settings);
-  const args = balanceArguments(settings);
+  const args = balanceArguments(address, settings);
   const unlock = lockWatch(`${statePath}.lock`);
   try {
     const shown = shownAddress(address);
@@ -184,9 +184,8 @@ function clusterOf({ master: cluster }: WatchSettings): URL {
   return address;
 }
 
-function balanceArguments(settings: WatchSettings): string[] {
+function balanceArguments(address: URL, settings: WatchSettings): string[] {
   const {
-    master,
     models,
     ca,
     pin_sha256: pin,
@@ -206,7 +205,7 @@ function balanceArguments(settings: WatchSettings): string[] {
   };
   return [
     'balance',
-    master!,
+    shownAddress(address),
     '--json',
     '--quiet',
     '--models',
@@ -223,7 +222,7 @@ function lockWatch(path: string): () => void {
   try {
     return lockCluster(path);
   } catch (error) {
-    if (error instanceof UserError && error.code === 'not-allowed')
+    if (error instanceof UserError && error.code === 'not-carried-out')
       throw new UserError(
         'not-allowed',
         `another watch is on this cluster already; end it first, or if there is none, remove ${path}`,
@@ -353,14 +352,9 @@ function stopOnSignals(): { signal: AbortSignal; reason: () => string | undefine
   return { signal: controller.signal, reason: () => reason, forget };
 }
 
-/** `watch-master-5080.json` in the store's folder, or for a store on a server in `.movecast/` here. */
-function besideStore(storeUrl: string, { hostname, port }: URL): string {
-  const path = storeUrl.startsWith('sqlite:')
-    ? storeUrl.slice('sqlite:'.length).replace(/^\/\/\/+/, '/')
-    : '';
-  const folder = path === '' || path === ':memory:' ? '.movecast' : parse(path).dir;
-  return join(folder, `watch-${`${hostname}-${port}`.replace(/[^A-Za-z0-9.-]+/g, '-')}.json`);
-}
+/** `moves.master-5080.watch.json` beside the store `moves.db`. */
+const statePathOf = (storeUrl: string, { hostname, port }: URL): string =>
+  besideStore(storeUrl, `${`${hostname}-${port}`.replace(/[^A-Za-z0-9.-]+/g, '-')}.watch.json`);
 
 async function status(path: string, address: URL, flags: Flags, context: Context): Promise<void> {
   const state = await readState(path);
@@ -383,7 +377,7 @@ function isRunning(lockPath: string): boolean {
     lockCluster(lockPath)();
     return false;
   } catch (error) {
-    if (error instanceof UserError && error.code === 'not-allowed') return true;
+    if (error instanceof UserError && error.code === 'not-carried-out') return true;
     throw error;
   }
 }

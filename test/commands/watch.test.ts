@@ -101,7 +101,7 @@ const nightly = (...more: string[]): string[] => [
   store(),
   ...more,
 ];
-const statePath = (): string => join(folder, 'watch-master.example.com-5080.json');
+const statePath = (): string => join(folder, 'moves.master.example.com-5080.watch.json');
 const named = (events: Record<string, unknown>[]): unknown[] => events.map(({ event }) => event);
 
 describe('movecast watch', () => {

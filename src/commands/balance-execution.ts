@@ -33,7 +33,7 @@ export async function executePlan(
     if (stop.signal.aborted) leave.abort();
     else {
       stop.abort();
-      say('stopping: what runs is left to finish; a second signal leaves at once');
+      say('told to stop; a second signal leaves at once');
     }
   };
   try {

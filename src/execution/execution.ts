@@ -101,6 +101,9 @@ const LONG_PAUSE_MS = 10_000;
 
 const COMMENT = 'movecast';
 
+/** What the master is asked, as far as one may fail while another does not. */
+type Asked = 'queue' | 'job' | 'state' | 'submission';
+
 /** Somebody else's job that is under way. */
 interface ForeignJob {
   id: number;
@@ -135,6 +138,8 @@ export class Execution {
   #firstJob = 1;
   #online: Set<string> | undefined;
   #lastState: ClusterState | undefined;
+  /** When the last state was answered. */
+  #stateMs = 0;
   #records: MoveRecord[] = [];
   readonly #pace = new Pace();
   readonly #lateFlights = new Set<Flight>();
@@ -145,7 +150,8 @@ export class Execution {
   #stopWhy: string | undefined;
   /** The cluster cannot be watched any more. */
   #isBlind = false;
-  #outageSinceMs: number | undefined;
+  /** What gets no answer, since when. */
+  readonly #outages = new Map<Asked, number>();
   #hasWait = true;
   #score: number | undefined;
   #done = 0;
@@ -300,7 +306,7 @@ export class Execution {
 
   async #end(): Promise<ExecutionReport> {
     if (!this.#isBlind && this.#settings.leave?.aborted !== true) {
-      const state = await this.#reach(() => this.#askState()).catch(() => undefined);
+      const state = await this.#reach('state', () => this.#askState()).catch(() => undefined);
       this.#score = state?.score;
     }
     const stillRunning = [...this.#flights].flatMap(({ move, openJobs }) =>
@@ -367,19 +373,20 @@ export class Execution {
     for (const flight of this.#flights) if (flight.hasNotBegun) await this.#takeBack(flight, why);
   }
 
-  /** Cancels the jobs of a move that has not begun, the last first. What has begun meanwhile goes on. */
+  /** Cancels the jobs of a move that has not begun. Where the first has begun meanwhile, all go on. */
   async #takeBack(flight: Flight, why: string): Promise<void> {
-    for (const { token, job } of flight.steps.toReversed()) {
-      if (job === undefined || token === undefined || this.#cancelled.has(job)) continue;
+    const { instance, letters } = flight.move;
+    for (const { token, job, isClosed } of flight.steps) {
+      if (job === undefined || token === undefined || isClosed || this.#cancelled.has(job)) continue;
       if (!(await this.#note({ event: 'cancel', token, job, why }))) return;
-      this.#cancelled.add(job);
-      const { instance, letters } = flight.move;
-      this.#tell({ event: 'cancel', instance, letters, job, why });
       try {
-        await this.#client.cancel(job);
+        if (!(await this.#client.cancel(job)).isCancelled) return;
       } catch (error) {
-        if (!(error instanceof RapiError)) throw error;
+        if (!(error instanceof RapiError) && this.#settings.leave?.aborted !== true) throw error;
+        return;
       }
+      this.#cancelled.add(job);
+      this.#tell({ event: 'cancel', instance, letters, job, why });
     }
   }
 
@@ -387,7 +394,7 @@ export class Execution {
 
   /** Looks at the queue. False where the master did not answer. */
   async #poll(): Promise<boolean> {
-    const jobs = await this.#reach(() => this.#client.jobsFrom(this.#firstJob));
+    const jobs = await this.#reach('queue', () => this.#client.jobsFrom(this.#firstJob));
     if (jobs === undefined) return false;
     this.#newestJob = Math.max(this.#newestJob, ...jobs.map(({ id }) => id));
     for (const flight of this.#flights) {
@@ -443,9 +450,9 @@ export class Execution {
 
   async #see(flight: Flight, step: FlightStep, jobs: readonly JobState[]): Promise<void> {
     const id = step.job!;
-    const job = jobs.find((each) => each.id === id) ?? (await this.#reach(() => this.#client.job(id)));
+    const job = jobs.find((each) => each.id === id) ?? (await this.#reach('job', () => this.#client.job(id)));
     if (job === undefined) {
-      if (this.#outageSinceMs !== undefined || ++step.seenMissing < 2) return;
+      if (this.#outages.has('job') || ++step.seenMissing < 2) return;
       step.isClosed = true;
       flight.failure ??= `job ${id} vanished from the queue`;
       await this.#note({ event: 'ended', token: step.token!, job: id, status: 'vanished' });
@@ -459,7 +466,7 @@ export class Execution {
 
   /** A job has ended: into the audit log, into the store, and on. */
   async #close(flight: Flight, step: FlightStep, seen: JobState): Promise<void> {
-    const job = await this.#reach(() => this.#client.wholeJob(seen.id));
+    const job = await this.#reach('job', () => this.#client.wholeJob(seen.id));
     if (job === undefined) return; // asked again at the next look
     step.isClosed = true;
     step.state = job;
@@ -531,7 +538,7 @@ export class Execution {
     if (isDone) {
       this.#ended.add(move.index);
       this.#done++;
-      const seconds = (endMs - startedMs) / 1000;
+      const seconds = Math.round(endMs - startedMs) / 1000;
       this.#tell({
         event: 'finish',
         instance,
@@ -631,13 +638,13 @@ export class Execution {
     if (state === undefined) return;
     for (const move of startable) {
       if (this.#stopWhy !== undefined || this.#settings.stop?.aborted === true) return;
-      if (this.#clock.now() - state.atMs > FRESH_MS) return; // on a new state, at the next look
+      if (this.#clock.now() - this.#stateMs > FRESH_MS) return; // on a new state, at the next look
       if (this.#openJobCount() + move.steps.length > this.#most() && this.#flights.size > 0) return;
       if (this.#isBusy(nodesOf(move)) || this.#endsTooLate(move)) continue;
       const refusal = state.refusalOf(move, this.#settings.ignoreSoftErrors === true);
       if (refusal === undefined) {
         await this.#start(move, state);
-        if (this.#outageSinceMs !== undefined) return;
+        if (this.#outages.has('submission')) return;
       } else if (refusal.kind === 'gone' || refusal.kind === 'offline') return this.#stop(refusal.sentence);
       else return this.#unforeseen(refusal.sentence);
     }
@@ -747,10 +754,14 @@ export class Execution {
           after: before === undefined ? [] : [before],
         });
       } catch (error) {
-        if (!(error instanceof RapiError)) throw error;
-        return this.#notSubmitted(flight, step, token, error);
+        if (error instanceof RapiError) return this.#notSubmitted(flight, step, token, error);
+        if (this.#settings.leave?.aborted !== true) throw error;
+        step.token = token;
+        step.lostMs = this.#clock.now();
+        return;
       }
       step.token = token;
+      this.#outages.delete('submission');
       this.#ownJobs.add(step.job);
       this.#newestJob = Math.max(this.#newestJob, step.job);
       await this.#note({ event: 'submitted', token, job: step.job });
@@ -771,7 +782,7 @@ export class Execution {
     await this.#note({ event: 'not-submitted', token, why: error.message });
     if (steps[0] === step) this.#putBack(flight);
     if (error.isPassing && error.status === undefined) {
-      this.#away(error.message);
+      this.#away('submission', error.message);
       return;
     }
     if (steps[0] !== step) flight.failure ??= error.message;
@@ -844,16 +855,17 @@ export class Execution {
 
   /** The cluster as it is now, if it is still the cluster that was planned for; else the execution is stopped. */
   async #freshState(): Promise<ClusterState | undefined> {
-    const info = await this.#reach(() => this.#client.info());
+    const info = await this.#reach('queue', () => this.#client.info());
     if (info === undefined) return undefined;
     if (info.name !== this.#info.name || info.uuid !== this.#info.uuid)
       await this.#stop(`another cluster answers: ${info.name} in place of ${this.#info.name}`);
     else if (info.master !== this.#info.master)
       await this.#stop(`the master failed over from ${this.#info.master} to ${info.master}`);
     if (this.#stopWhy !== undefined) return undefined;
-    const state = await this.#reach(() => this.#askState());
+    const state = await this.#reach('state', () => this.#askState());
     if (state === undefined) return undefined;
     this.#lastState = state;
+    this.#stateMs = this.#clock.now();
     this.#finished.noteInstances(state.instancesReply, state.atMs);
     const online = new Set(state.onlineNodes());
     const lost = [...(this.#online ?? [])].filter((name) => !online.has(name));
@@ -887,33 +899,32 @@ export class Execution {
   // The world outside.
 
   /** An answer of the master; undefined while it is away. What will not pass ends the execution. */
-  async #reach<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  async #reach<T>(asked: Asked, ask: () => Promise<T>): Promise<T | undefined> {
     try {
       const answer = await ask();
-      if (this.#outageSinceMs !== undefined) {
-        this.#outageSinceMs = undefined;
-        this.#tell({ event: 'back' });
-      }
+      if (this.#outages.delete(asked) && this.#outages.size === 0) this.#tell({ event: 'back' });
       return answer;
     } catch (error) {
       if (this.#settings.leave?.aborted === true) return undefined;
       if (!(error instanceof UserError)) throw error;
       // A reply that is not Ganeti's, as of a node whose daemon is restarted, may be one a little later.
       if (!(error instanceof RapiError) || error.isPassing || error.status === undefined)
-        this.#away(error.message);
+        this.#away(asked, error.message);
       else this.#giveUp(error.message);
       return undefined;
     }
   }
 
-  #away(why: string): void {
+  #away(asked: Asked, why: string): void {
     const nowMs = this.#clock.now();
-    if (this.#outageSinceMs === undefined) {
-      this.#outageSinceMs = nowMs;
-      this.#tell({ event: 'outage', why });
+    const sinceMs = this.#outages.get(asked);
+    if (sinceMs === undefined) {
+      this.#outages.set(asked, nowMs);
+      if (this.#outages.size === 1) this.#tell({ event: 'outage', why });
+      return;
     }
     const { patienceMs = PATIENCE_MS } = this.#settings;
-    if (nowMs - this.#outageSinceMs >= patienceMs)
+    if (nowMs - sinceMs >= patienceMs)
       this.#giveUp(`${why}; it was waited for ${Math.round(patienceMs / 1000)} s`);
   }
 
@@ -947,9 +958,11 @@ export class Execution {
     );
     const [flight, ...others] = [...this.#flights];
     const step = flight?.steps.find(({ job, isClosed }) => job !== undefined && !isClosed);
-    if (flight !== undefined && others.length === 0 && this.#hasWait && this.#outageSinceMs === undefined) {
+    if (flight !== undefined && others.length === 0 && this.#hasWait && this.#outages.size === 0) {
       if (step?.state !== undefined && step.state.status === 'running' && !flight.isInDoubt) {
-        const hasChanged = await this.#reach(() => this.#client.jobChanges(step.job!, step.state!.status));
+        const hasChanged = await this.#reach('queue', () =>
+          this.#client.jobChanges(step.job!, step.state!.status),
+        );
         if (hasChanged === true || this.#clock.now() - nowMs > SHORT_PAUSE_MS) return;
         if (hasChanged === false) this.#hasWait = false; // a server that gives no such answer
       }

@@ -30,17 +30,19 @@ const modelOf = (cluster: Cluster): GroupModel => new GroupModel(cluster, { grou
 export class Harness {
   readonly cluster: FakeCluster;
   readonly server: FakeRapi;
-  readonly folder = mkdtempSync(join(tmpdir(), 'movecast-execution-'));
-  readonly auditPath = join(this.folder, 'audit.jsonl');
+  readonly folder: string;
+  readonly auditPath: string;
   readonly events: ExecutionEvent[] = [];
   readonly stop = new AbortController();
   readonly leave = new AbortController();
   /** Rules that were broken at some moment which were not at the beginning. */
   readonly broken = new Set<string>();
 
-  private constructor(cluster: FakeCluster) {
+  private constructor(cluster: FakeCluster, server = new FakeRapi(cluster), folder?: string) {
     this.cluster = cluster;
-    this.server = new FakeRapi(cluster);
+    this.server = server;
+    this.folder = folder ?? mkdtempSync(join(tmpdir(), 'movecast-execution-'));
+    this.auditPath = join(this.folder, 'audit.jsonl');
     const before = new Set(cluster.brokenRules());
     cluster.onChange = () => {
       for (const rule of cluster.brokenRules()) if (!before.has(rule)) this.broken.add(rule);
@@ -52,6 +54,21 @@ export class Harness {
     const harness = new Harness(cluster);
     await harness.server.start();
     return harness;
+  }
+
+  /** The next process on the same machine and cluster. */
+  afterwards(): Harness {
+    return new Harness(this.cluster, this.server, this.folder);
+  }
+
+  /** Tokens that the audit log leaves open. */
+  openIntents(): string[] {
+    const open = new Set<string>();
+    for (const entry of this.audit()) {
+      if (entry.event === 'intent') open.add(entry.token);
+      if (entry.event === 'ended' || entry.event === 'not-submitted') open.delete(entry.token);
+    }
+    return [...open];
   }
 
   async close(): Promise<void> {
@@ -87,9 +104,14 @@ export class Harness {
 
   readonly replan = ({ start, excluded }: ReplanRequest): Promise<Plan> => this.plan(start, excluded);
 
-  async run(plan: Plan, options: Partial<CarryOutOptions> = {}): Promise<ExecutionReport> {
+  async run(
+    plan: Plan,
+    options: Partial<CarryOutOptions> = {},
+    { address = this.server.url, ...trust }: { address?: string; pinSha256?: string } = {},
+  ): Promise<ExecutionReport> {
     const { clock } = this.cluster;
-    const client = new RapiClient(this.server.url, {
+    const client = new RapiClient(address, {
+      ...trust,
       clock,
       credentialsFile: join(this.folder, 'credentials'),
       signal: this.leave.signal,
@@ -115,7 +137,13 @@ export class Harness {
     return readFileSync(this.auditPath, 'utf8')
       .split('\n')
       .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as AuditEntry);
+      .flatMap((line) => {
+        try {
+          return [JSON.parse(line) as AuditEntry];
+        } catch {
+          return []; // cut off
+        }
+      });
   }
 
   /** Jobs that changed something, as `web1 migrate`, and how often. */

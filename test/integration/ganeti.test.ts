@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { build } from 'esbuild';
 import type { MoveRecord } from '../../src/domain/move-record.js';
@@ -69,6 +71,47 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as MoveRecord);
+
+  interface News {
+    event: string;
+    plan?: { score_after: number; moves: { instance: string; to: { primary: string } }[] };
+  }
+  /** Two windows, since nothing begins in the last minute of one. */
+  const ALWAYS_OPEN = ['--window', '00:00-24:00,12:00-11:59'];
+  /** A watch whose window is open; told to end once an event has come. */
+  const watchUntil = async (
+    last: string,
+    ...args: string[]
+  ): Promise<{ events: Record<string, unknown>[]; code: number | null }> => {
+    const watch = cluster.start(
+      [
+        ...[
+          process.execPath,
+          join(packages, 'main.mjs'),
+          'watch',
+          cluster.address,
+          '--window',
+          '00:00-24:00',
+        ],
+        ...['--store', 'sqlite:watch.db', '--models', join(process.cwd(), 'models'), ...args],
+        ...['--balance-options', '--effort 0.2'],
+      ],
+      { cwd: folder },
+    );
+    const ended = once(watch, 'close') as Promise<[number | null]>;
+    const events: Record<string, unknown>[] = [];
+    let words = '';
+    watch.stderr!.on('data', (chunk: Buffer) => (words += String(chunk)));
+    for await (const line of createInterface({ input: watch.stdout! })) {
+      events.push(JSON.parse(line) as Record<string, unknown>);
+      if (events.at(-1)!['event'] === last) watch.kill('SIGTERM');
+      if (events.at(-1)!['event'] === 'retry') watch.kill('SIGTERM');
+    }
+    const [code] = await ended;
+    expect(words).toMatch(/^movecast: watching [^\n]+\n$/); // no other complaint
+    expect(code).toBe(0);
+    return { events, code };
+  };
 
   it('is read over its remote API with the score, and balanced with the words, of the real hbal', async () => {
     const theirs = cluster.onMaster('hbal', '-m', cluster.address);
@@ -145,6 +188,80 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
     expect(stranger.stderr).toMatch(/^movecast: https:\/\/192\.0\.2\.10:5080: refuses the user/);
     expect(stranger.stderr).not.toContain('wrong');
     expect(stranger.code).not.toBe(0);
+  });
+
+  it('is not changed by a user who may only read, and says so', async () => {
+    const before = places();
+    const { code, stderr } = await movecast(
+      'balance',
+      cluster.address,
+      ...['--execute', '--yes', ...access('reader'), '--store', 'sqlite:refused.db', '--effort', '0.2'],
+    );
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^movecast: .*(?:right|refuses)/m);
+    expect(places()).toEqual(before);
+  });
+
+  it('is reported on by a watch that may not execute, which ends when it is told to', async () => {
+    const before = places();
+    const { events } = await watchUntil('would-execute', ...access('reader'));
+    expect(events.map(({ event }) => event)).toEqual(
+      expect.arrayContaining(['watch-started', 'slot-due', 'plan', 'would-execute', 'watch-ended']),
+    );
+    expect(events.map(({ event }) => event)).not.toContain('execution-started');
+    const plan = events.find(({ event }) => event === 'plan') as { score_before: number };
+    expect(plan.score_before.toFixed(8)).toBe(hbalScore());
+    expect(places()).toEqual(before);
+  });
+
+  it('is balanced by a watch to the end that the plan foretold, and the queue tells of the same moves', async () => {
+    const before = hbalScore();
+    const { events } = await watchUntil(
+      'execution-ended',
+      '--execute',
+      ...access('balancer'),
+      '--state',
+      'w.json',
+    );
+    const news = events.flatMap(({ event, execution }) => (event === 'execution' ? [execution as News] : []));
+    const ended = events.find(({ event }) => event === 'execution-ended')!;
+    expect(ended).toMatchObject({ outcome: 'executed' });
+    const { plan } = news.findLast((one) => one.event === 'plan')!;
+    // The cluster is where the plan ends, by its own word and by the real hbal's.
+    const planned = Object.fromEntries(plan!.moves.map(({ instance, to }) => [instance, to.primary]));
+    expect(places()).toMatchObject(planned);
+    expect(hbalScore()).toBe(plan!.score_after.toFixed(8));
+    expect(Number(hbalScore())).toBeLessThan(Number(before));
+    // Its moves went into the store as they ended: the queue has nothing to add.
+    const { stdout } = await collectInto('watch.db', 'ganeti-rapi', cluster.address, ...access('reader'));
+    expect(stdout).toBe(`read ${2 + plan!.moves.length}: 2 new, ${plan!.moves.length} known, 0 rejected\n`);
+    await collect('ganeti-rapi', cluster.address, ...access('reader'), '--out', 'after.jsonl');
+    const found = records('after.jsonl').slice(2);
+    expect(found.map(({ instance, target_node }) => `${instance} ${target_node}`).sort()).toEqual(
+      plan!.moves.map(({ instance, to }) => `${instance} ${to.primary}`).sort(),
+    );
+  });
+
+  it('is left alone once it is balanced', async () => {
+    const jobs = (): string => cluster.onMaster('gnt-job', 'list', '--no-headers', '-o', 'id');
+    const before = jobs();
+    const { stdout, code } = await movecast(
+      'balance',
+      cluster.address,
+      ...[
+        '--execute',
+        '--yes',
+        '--quiet',
+        ...access('balancer'),
+        '--store',
+        'sqlite:watch.db',
+        '--effort',
+        '0.2',
+      ],
+    );
+    expect(code).toBe(0);
+    expect(stdout).not.toMatch(/fa:/);
+    expect(jobs()).toBe(before);
   });
 
   it('leaves nothing behind', async () => {

@@ -101,15 +101,17 @@ function bestMove(
   const slack = NEAR_TIE * (1 + Math.abs(present));
   near.clear();
   let least = present;
+  let leastSpreads = 0;
   const consider = (instance: number, kind: MoveKind, target: number): void => {
     if (!trial.allows(kind, target)) return;
-    const score = trial.approximateScore(least + slack);
+    const score = trial.approximateScore(least + slack, leastSpreads);
     if (!(score <= least + slack)) return;
     if (score < least) least = score;
     near.push(instance, kind, target, score);
   };
   for (const i of movableInstances(model, options)) {
     trial.begin(i);
+    leastSpreads = board.leastSpreads(i);
     if (mayFailOver(model, i, options)) consider(i, FAILOVER, -1);
     const kinds = kindsForTargets(model, i, options);
     if (kinds.length === 0) continue;

@@ -26,7 +26,7 @@ import {
   USES_MEMORY,
   type GroupModel,
 } from './group-model.js';
-import { moveFrom, placementAfter, type Move, type MoveKind } from './moves.js';
+import { moveFrom, primaryAfter, secondaryAfter, type Move, type MoveKind } from './moves.js';
 import {
   FAILOVER,
   FAILOVER_AND_REPLACE,
@@ -106,7 +106,8 @@ export class MoveTrial {
     this.#kind = kind;
     this.#target = target;
     this.#touchedCount = 0;
-    [this.#toPrimary, this.#toSecondary] = placementAfter(kind, p, s, target);
+    this.#toPrimary = primaryAfter(kind, p, s, target);
+    this.#toSecondary = secondaryAfter(kind, p, s, target);
     this.#locate();
 
     if (kind === FAILOVER) {
@@ -209,8 +210,11 @@ export class MoveTrial {
     return false;
   }
 
-  /** The score after the move last allowed, to about 1e-10 of it, or Infinity if it is above `limit`. O(1). */
-  approximateScore(limit = Infinity): number {
+  /**
+   * The score after the move last allowed, to about 1e-10 of it, or Infinity if it is above `limit`; `leastSpreads` is the board's bound for
+   * the instance. O(1).
+   */
+  approximateScore(limit = Infinity, leastSpreads = 0): number {
     this.measure();
     return this.board.approximateWith(
       this.#touched,
@@ -218,6 +222,7 @@ export class MoveTrial {
       this.#metrics,
       this.#pairChange(),
       limit,
+      leastSpreads,
     );
   }
 

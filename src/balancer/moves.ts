@@ -30,20 +30,29 @@ export function moveFrom(model: GroupModel, instance: number, kind: MoveKind, ta
 }
 
 /** (primary, secondary) after a move. */
-export function placementAfter(kind: MoveKind, p: number, s: number, x: number): [number, number] {
+export const placementAfter = (kind: MoveKind, p: number, s: number, x: number): [number, number] => [
+  primaryAfter(kind, p, s, x),
+  secondaryAfter(kind, p, s, x),
+];
+
+/** The same one by one, without an array: for inner loops. */
+export function primaryAfter(kind: MoveKind, p: number, s: number, x: number): number {
+  if (kind === REPLACE_SECONDARY) return p;
+  return kind === FAILOVER || kind === FAILOVER_AND_REPLACE ? s : x;
+}
+
+export function secondaryAfter(kind: MoveKind, p: number, s: number, x: number): number {
   switch (kind) {
     case FAILOVER:
-      return [s, p];
-    case FAILOVER_TO_ANY:
-      return [x, -1];
-    case REPLACE_SECONDARY:
-      return [p, x];
     case REPLACE_AND_FAILOVER:
-      return [x, p];
+      return p;
+    case FAILOVER_TO_ANY:
+      return -1;
     case REPLACE_PRIMARY:
-      return [x, s];
+      return s;
+    case REPLACE_SECONDARY:
     case FAILOVER_AND_REPLACE:
-      return [s, x];
+      return x;
   }
 }
 

@@ -164,6 +164,9 @@ export class ScoreBoard {
   /** Spreads that approximate scores count, the largest part of the score first; and their weights with twins merged. */
   #spreadOrder = SPREADS;
   readonly #mergedWeights = WEIGHTS.slice();
+  /** Largest distance of an online node from the mean. */
+  readonly #reach = new Float64Array(METRIC_COUNT);
+  readonly #smallest: SmallestNode;
   #pairs = 0;
   /** The 20 components before their weights, as of the last refresh or shift. */
   readonly components = new Float64Array(METRIC_COUNT);
@@ -175,6 +178,7 @@ export class ScoreBoard {
     this.#online = Int32Array.from(
       Array.from(model.online, (flag, k) => (flag === 1 ? k : -1)).filter((k) => k >= 0),
     );
+    this.#smallest = smallestNode(model, this.#online);
     this.#mergeTwins();
     for (let k = 0; k < model.nodeCount; k++) this.takeNode(k);
     this.refresh();
@@ -201,11 +205,14 @@ export class ScoreBoard {
       mean /= this.#online.length;
       let sum = 0;
       let squares = 0;
+      let reach = 0;
       for (const k of this.#online) {
         const d = values[k * METRIC_COUNT + c]! - mean;
         sum += d;
         squares += d * d;
+        if (Math.abs(d) > reach) reach = Math.abs(d);
       }
+      this.#reach[c] = reach;
       this.#centre[c] = mean;
       this.#sum[c] = sum;
       this.#squares[c] = squares;
@@ -269,10 +276,48 @@ export class ScoreBoard {
   }
 
   readonly #kept = new Float64Array(4 * METRIC_COUNT);
+  readonly #liveRows = new Int32Array(4);
+  readonly #liveChangedRows = new Int32Array(4);
 
   /**
-   * The same score from the running sums, to about 1e-10 of it; Infinity as soon as it is sure to be above `limit`. O(1):
-   * 13 square roots at most. Where a spread nearly vanishes, so that the sums have lost their digits, it is walked.
+   * What all spreads together are worth at least after any one move of an instance, as of the last refresh. Such a move
+   * changes three nodes at most, each value by no more than the instance is worth on the smallest node. O(1).
+   */
+  leastSpreads(instance: number): number {
+    const n = this.#online.length;
+    const most = this.#mostChange(instance);
+    let least = 0;
+    for (let j = 0; j < this.#spreadOrder.length; j++) {
+      const c = this.#spreadOrder[j]!;
+      const d = most[c]!;
+      const sum = Math.abs(this.#sum[c]!) + 3 * d;
+      const squares = this.#squares[c]! - 6 * d * this.#reach[c]! - (sum * sum) / n;
+      if (squares > 0) least += this.#mergedWeights[c]! * Math.sqrt(squares / n);
+    }
+    return least * (1 - BOUND_ROUNDING);
+  }
+
+  /** By component, how much one move of an instance can change a node's value at most. */
+  #mostChange(i: number): Float64Array {
+    const { model } = this;
+    const { memory, disk, cpu, spindles } = this.#smallest;
+    const most = this.#changes;
+    most[FREE_MEM] = most[FREE_MEM_FORTH] = most[RESERVED_MEM] = model.memory[i]! / memory;
+    most[FREE_DISK] = most[FREE_DISK_FORTH] = model.disk[i]! / disk;
+    most[VCPU_RATIO] = most[VCPU_RATIO_FORTH] = model.vcpus[i]! / cpu;
+    most[CPU_LOAD] = Math.abs(model.loads[i * 4]!);
+    most[MEM_LOAD] = Math.abs(model.loads[i * 4 + 1]!);
+    most[DISK_LOAD] = Math.abs(model.loads[i * 4 + 2]!);
+    most[NET_LOAD] = Math.abs(model.loads[i * 4 + 3]!);
+    most[SPINDLES] = most[SPINDLES_FORTH] = model.spindleUse[i]! / spindles;
+    return most;
+  }
+
+  readonly #changes = new Float64Array(METRIC_COUNT);
+
+  /**
+   * The same score from the running sums, to about 1e-10 of it; Infinity as soon as it is sure to be above `limit`;
+   * `leastSpreads` is what the spreads are sure to be worth. O(1): 13 square roots at most. Where a spread nearly vanishes, so that the sums have lost their digits, it is walked.
    */
   approximateWith(
     nodes: Int32Array,
@@ -280,6 +325,7 @@ export class ScoreBoard {
     changed: Float64Array,
     pairChange: number,
     limit: number,
+    leastSpreads = 0,
   ): number {
     const { values, model } = this;
     const n = this.#online.length;
@@ -292,27 +338,38 @@ export class ScoreBoard {
         value += changed[t * METRIC_COUNT + c]! - values[nodes[t]! * METRIC_COUNT + c]!;
       score += WEIGHTS[c]! * value;
     }
+    if (score + leastSpreads > limit) return Infinity;
     const order = this.#spreadOrder;
+    const weights = this.#mergedWeights;
+    const share = 1 / n;
+    const rows = this.#liveRows;
+    const changedRows = this.#liveChangedRows;
+    let live = 0;
+    for (let t = 0; t < count; t++) {
+      const k = nodes[t]!;
+      if (model.online[k] === 0) continue;
+      rows[live] = k * METRIC_COUNT;
+      changedRows[live] = t * METRIC_COUNT;
+      live += 1;
+    }
     for (let j = 0; j < order.length; j++) {
       if (score > limit) return Infinity; // no component is negative: it can only grow
       const c = order[j]!;
-      const weight = this.#mergedWeights[c]!;
+      const weight = weights[c]!;
       const centre = this.#centre[c]!;
       let sum = this.#sum[c]!;
       let squares = this.#squares[c]!;
       let moved = 0;
-      for (let t = 0; t < count; t++) {
-        const k = nodes[t]!;
-        if (model.online[k] === 0) continue;
-        const before = values[k * METRIC_COUNT + c]! - centre;
-        const after = changed[t * METRIC_COUNT + c]! - centre;
+      for (let t = 0; t < live; t++) {
+        const before = values[rows[t]! + c]! - centre;
+        const after = changed[changedRows[t]! + c]! - centre;
         sum += after - before;
         const gone = before * before;
         const come = after * after;
         squares += come - gone;
         moved += come + gone;
       }
-      const variance = (squares - (sum * sum) / n) / n;
+      const variance = (squares - sum * sum * share) * share;
       if (moved === 0) score += weight * this.components[c]!;
       else if (variance * n > LOST_DIGITS * (this.#squares[c]! + moved))
         score += weight * Math.sqrt(variance);
@@ -404,6 +461,29 @@ export class ScoreBoard {
     for (let i = c; i < this.values.length; i += METRIC_COUNT) sum += this.values[i]!;
     return sum;
   }
+}
+
+/** Share by which a bound on the spreads is lowered for rounding. */
+const BOUND_ROUNDING = 1e-9;
+
+/** The least of what online nodes have, component by component; 0 where a bound cannot be given. */
+interface SmallestNode {
+  memory: number;
+  disk: number;
+  cpu: number;
+  spindles: number;
+}
+
+function smallestNode(model: GroupModel, online: Int32Array): SmallestNode {
+  const least: SmallestNode = { memory: Infinity, disk: Infinity, cpu: Infinity, spindles: Infinity };
+  for (const k of online) {
+    const exclusive = model.exclusive[k] === 1; // there spindles stand for disk
+    least.memory = Math.min(least.memory, model.totalMemory[k]!);
+    least.disk = Math.min(least.disk, exclusive ? 0 : model.totalDisk[k]!);
+    least.cpu = Math.min(least.cpu, model.totalCpu[k]! * model.cpuSpeed[k]!);
+    least.spindles = Math.min(least.spindles, exclusive ? 0 : model.highSpindles[k]!);
+  }
+  return least;
 }
 
 /**

@@ -29,7 +29,7 @@ function walk(
   model: GroupModel,
   seed: number,
   steps: number,
-  onAllowed: (trial: MoveTrial, board: ScoreBoard) => void,
+  onAllowed: (trial: MoveTrial, board: ScoreBoard, instance: number) => void,
 ): Set<number> {
   const random = seededRandom(seed);
   const board = new ScoreBoard(model);
@@ -45,7 +45,7 @@ function walk(
     trial.begin(i);
     if (!trial.allows(kind, kind === FAILOVER ? -1 : target)) continue;
     for (const node of nodesOfMove(moveFrom(model, i, kind, target))) touched.add(node);
-    onAllowed(trial, board);
+    onAllowed(trial, board, i);
     trial.commit();
   }
   return touched;
@@ -90,6 +90,29 @@ describe('the score', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('never has spreads below what they are bound to be worth after a move of an instance', () => {
+    let bounds = 0;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 100_000 }),
+        fc.constantFrom(0, 0.3, 1),
+        fc.integer({ min: 5, max: 60 }),
+        (seed, oddity, nodes) => {
+          const model = new GroupModel(clusterOf(seed, nodes, 4, oddity), { group: 0 });
+          walk(model, seed, 60, (trial, board, instance) => {
+            const bound = board.leastSpreads(instance);
+            if (bound > 0) bounds += 1;
+            const exact = trial.exactScore();
+            const limit = exact + 1e-9 * (1 + Math.abs(exact));
+            expect(trial.approximateScore(limit, bound)).toBeLessThan(Infinity);
+          });
+        },
+      ),
+      { numRuns: 40 },
+    );
+    expect(bounds).toBeGreaterThan(100);
   });
 
   it('comes back to the last bit when a change is undone', () => {

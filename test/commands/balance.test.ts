@@ -175,7 +175,7 @@ describe('movecast balance', () => {
     expect(timed.code).toBe(0);
     const plan = JSON.parse(timed.out) as Plan;
     const reached = /(?:improved from \S+ to|Initial score:) (\S+)/.exec(
-      blind.out.split('\n').reverse().join('\n'),
+      blind.out.split('\n').toReversed().join('\n'),
     );
     expect(plan.score_after).toBeLessThanOrEqual(Number(reached![1]) + 1e-8);
     expect(plan.warnings?.filter((line) => line.includes('breaks a hard rule')) ?? []).toEqual([]);

@@ -17,6 +17,9 @@ const basisWords: Record<Prediction['basis'], string> = {
   prior: 'physics alone: no history of this cluster',
 };
 
+const transferredText = ({ p50, p90 }: NonNullable<Prediction['transferred_mib']>): string =>
+  `about ${Math.round(p50)} MiB${p90 === undefined ? '' : `, 9 in 10 below ${Math.round(p90)} MiB`}`;
+
 /** One prediction for a person. */
 export function predictionText(request: MoveRequest, prediction: Prediction): string {
   const { remaining_seconds: remaining, duration_seconds: duration } = prediction;
@@ -38,7 +41,7 @@ export function predictionText(request: MoveRequest, prediction: Prediction): st
       `about ${Math.round(prediction.downtime_ms.p50)} ms, 9 in 10 below ${Math.round(prediction.downtime_ms.p90)} ms`,
     ]);
   if (prediction.transferred_mib !== undefined)
-    rows.push(['transferred', `about ${Math.round(prediction.transferred_mib.p50)} MiB`]);
+    rows.push(['transferred', transferredText(prediction.transferred_mib)]);
   rows.push(['stands on', basisWords[prediction.basis]]);
   if (prediction.inputs_filled.length > 0)
     rows.push(['filled in from history', prediction.inputs_filled.join(', ')]);

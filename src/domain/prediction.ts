@@ -30,7 +30,7 @@ export const predictionSchema = z
       .optional()
       .describe('of a running move: duration_seconds less what has elapsed'),
     downtime_ms: z.object({ p50: nonnegative, p90: nonnegative }).optional(),
-    transferred_mib: z.object({ p50: nonnegative }).optional(),
+    transferred_mib: z.object({ p50: nonnegative, p90: nonnegative.optional() }).optional(),
     completion_probability: z
       .number()
       .min(0)

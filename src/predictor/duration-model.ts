@@ -9,7 +9,12 @@ import { fillFrameRow, HISTORY_COLUMNS } from './frame-columns.js';
 import { fillMoveFeatures, moveFeatures } from './move-features.js';
 import { Capability, inputsOfRecord, type MoveInputs } from './move-inputs.js';
 import { Level, moveKeys, MoveKeys } from './move-keys.js';
-import { movePhysics, newPhysicsResult, type PhysicsConstants } from './move-physics.js';
+import {
+  DEFAULT_DOWNTIME_LIMIT_MS,
+  movePhysics,
+  newPhysicsResult,
+  type PhysicsConstants,
+} from './move-physics.js';
 import { expectedBeyond } from './normal-distribution.js';
 import { calibrated, type Calibration } from './physics-calibration.js';
 import { PooledEffects, type EffectLevel, type EffectSum } from './pooled-effects.js';
@@ -58,11 +63,16 @@ const VOLUME_NOISE_VARIANCE = 0.01;
 /** A record that says the move sent this many times more or less than expected says something else. */
 const MOST_VOLUME_ERROR = log(8);
 
+/** Errors of expected bytes (log scale) are kept in units of this: what stands for one standard deviation before any was seen. */
+const TRANSFER_SCALE = 0.15;
+
 /** After a shift was noticed: 15 % either way would be no surprise. */
 const AFTER_SHIFT_VARIANCE = 0.02;
 
 /** Stopping, the last state and starting take this long at least. */
 const DOWNTIME_FLOOR_MS = 10;
+/** Weight of the configured limit against physics in the expected downtime, as a power (of 0.5, 0.8 and 1 the best by pinball). */
+const LIMIT_SHARE = 0.8;
 
 /** The members of the committee, in the order of their answers. */
 const MEMBERS = ['effects', 'instance', 'visit', 'stretch', 'config', 'physics', 'trees'] as const;
@@ -96,6 +106,8 @@ export interface DurationEstimate {
   nodeCount: number;
   clusterCount: number;
   transferredMib: number;
+  /** 90 % quantile. */
+  mostTransferredMib: number;
   /** Median and 90 % quantile. */
   downtimeMs: [number, number];
 }
@@ -108,6 +120,7 @@ export const newEstimate = (): DurationEstimate => ({
   nodeCount: 0,
   clusterCount: 0,
   transferredMib: 0,
+  mostTransferredMib: 0,
   downtimeMs: [0, 0],
 });
 
@@ -136,6 +149,8 @@ export class DurationModel {
   private readonly queue = new QueuePlaces();
   private readonly shifts = new ShiftDetector();
   private readonly downtimes = new ResidualQuantiles();
+  private readonly transfers = new ResidualQuantiles();
+  private readonly transferQuantiles = new Float64Array(QUANTILE_LEVELS.length);
   private readonly downtimeQuantiles = new Float64Array(QUANTILE_LEVELS.length);
   /** Moves by operation and size. */
   private readonly sizes = new Map<string, number>();
@@ -240,7 +255,10 @@ export class DurationModel {
     out.completionProbability =
       inputs.timeoutSeconds > 0 ? min(MOST_SURE, max(1 - MOST_SURE, inTime)) : this.completion(keys);
     this.fillDowntime(inputs, keys, out);
-    out.transferredMib = this.physics.transferredMib;
+    const sent = this.transfers.quantiles(downtimeGroups(keys), QUANTILE_LEVELS, this.transferQuantiles);
+    const spread = TRANSFER_SCALE * max(0, sent[3]! - sent[2]!);
+    out.transferredMib = this.physics.transferredMib * exp(TRANSFER_SCALE * sent[2]!);
+    out.mostTransferredMib = out.transferredMib * exp(spread);
     return out;
   }
 
@@ -268,14 +286,18 @@ export class DurationModel {
     else if (inputs.operation === 'failover')
       out.downtimeMs = [1000 * out.seconds[2]!, 1000 * out.seconds[3]!];
     else {
-      const expected = this.expectedDowntimeMs();
+      const expected = this.expectedDowntimeMs(inputs);
       const q = this.downtimes.quantiles(downtimeGroups(keys), QUANTILE_LEVELS, this.downtimeQuantiles);
       out.downtimeMs = [expected * exp(q[2]!), expected * exp(q[3]!)];
     }
   }
 
-  private expectedDowntimeMs(): number {
-    return DOWNTIME_FLOOR_MS + 1000 * this.physics.downtimeSeconds;
+  /** A hypervisor stops the guest as soon as it reckons with less than the limit: most of the downtime is that limit. */
+  private expectedDowntimeMs(inputs: MoveInputs): number {
+    const physicsMs = 1000 * this.physics.downtimeSeconds;
+    if ((inputs.capabilities & Capability.postcopy) !== 0) return DOWNTIME_FLOOR_MS + physicsMs;
+    const limitMs = inputs.downtimeLimitMs >= 0 ? inputs.downtimeLimitMs : DEFAULT_DOWNTIME_LIMIT_MS;
+    return DOWNTIME_FLOOR_MS + limitMs ** LIMIT_SHARE * max(1, physicsMs) ** (1 - LIMIT_SHARE);
   }
 
   /** Quantiles of the error around the center, on the log scale. */
@@ -366,7 +388,7 @@ export class DurationModel {
     if (completed) {
       const downtimeMs = record.downtime_ms;
       if (downtimeMs !== undefined && downtimeMs > 0 && inputs.operation === 'live_migration')
-        this.downtimes.learn(downtimeGroups(keys), log(downtimeMs / this.expectedDowntimeMs()));
+        this.downtimes.learn(downtimeGroups(keys), log(downtimeMs / this.expectedDowntimeMs(inputs)));
       this.learnFinished(inputs, keys, truth - center, scale);
     }
     if (completed) this.learnVolume(record, inputs, keys);
@@ -449,6 +471,7 @@ export class DurationModel {
     if (!isCounted) return;
     const error = log(sent / this.physics.transferredMib);
     if (!(abs(error) < MOST_VOLUME_ERROR)) return;
+    this.transfers.learn(downtimeGroups(keys), error / TRANSFER_SCALE);
     const scale = sqrt(this.volumeSum.variance + VOLUME_NOISE_VARIANCE);
     const weight = min(1, (CLIP_DEVIATIONS * scale) / abs(error));
     this.volumes.learn(volumeKeys(keys, inputs), finishMs(record), error, VOLUME_NOISE_VARIANCE, weight);
@@ -477,6 +500,7 @@ export class DurationModel {
       residuals: this.residuals.save(),
       coverage: this.coverage.save(),
       downtimes: this.downtimes.save(),
+      transfers: this.transfers.save(),
       shifts: this.shifts.save(),
       sizes: [...this.sizes],
       queue: this.queue.save(),
@@ -494,6 +518,7 @@ export class DurationModel {
     this.residuals.restore(state.residuals);
     this.coverage.restore(state.coverage);
     this.downtimes.restore(state.downtimes);
+    this.transfers.restore(state.transfers ?? []);
     this.shifts.restore(state.shifts);
     for (const [key, count] of state.sizes) this.sizes.set(key, count);
     this.queue.restore(state.queue);

@@ -86,7 +86,7 @@ class LoadedPredictor implements Predictor {
     const prediction: Prediction = {
       duration_seconds: { p05, p10, p50, p90, p95, mean: e.mean },
       downtime_ms: { p50: e.downtimeMs[0], p90: e.downtimeMs[1] },
-      transferred_mib: { p50: e.transferredMib },
+      transferred_mib: { p50: e.transferredMib, p90: e.mostTransferredMib },
       completion_probability: e.completionProbability,
       basis: basisOf(e),
       inputs_filled: filled,
@@ -112,7 +112,7 @@ class LoadedPredictor implements Predictor {
     if (sent !== undefined && prediction.transferred_mib !== undefined) {
       const rate = progress.throughput_mbps;
       const mibS = rate !== undefined && rate > 0 ? mbpsToMibPerSecond(rate) : sent / elapsed;
-      prediction.transferred_mib = { p50: sent + mibS * p50 };
+      prediction.transferred_mib = { p50: sent + mibS * p50, p90: sent + mibS * p90 };
     }
   }
 

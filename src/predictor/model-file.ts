@@ -55,6 +55,8 @@ export const modelFileSchema = z.object({
     recent: z.array(z.array(z.tuple([z.string(), z.array(finite)]))),
     committee: z.array(z.tuple([z.string(), z.tuple([z.array(finite), z.array(finite)])])),
     downtimes: z.array(z.tuple([z.string(), z.array(finite)])),
+    /** Since models that give quantiles of the transferred bytes; older ones have none. */
+    transfers: z.array(z.tuple([z.string(), z.array(finite)])).optional(),
     sizes: z.array(z.tuple([z.string(), finite])),
     shifts: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite])])),
     coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),

@@ -47,7 +47,7 @@ export const DEFAULT_MEMORY_MIB = 4096;
 export const DEFAULT_DISK_MIB = 20_480;
 export const DEFAULT_LINK_MBPS = 1000;
 /** QEMU's default downtime limit. */
-const DEFAULT_DOWNTIME_LIMIT_MS = 300;
+export const DEFAULT_DOWNTIME_LIMIT_MS = 300;
 /** Every 4096-byte page travels with an 8-byte header. */
 const PAGE_OVERHEAD = (4096 + 8) / 4096;
 /**

@@ -15,6 +15,7 @@ import { parseModelFile } from '../predictor/model-file.js';
 import { openParquetTable } from '../store/parquet-table.js';
 import type { Context } from './context.js';
 import { readJsonFile } from './file-input.js';
+import { startProgress } from './progress.js';
 import { tableRows } from './table-input.js';
 
 /** Options of `models import` that say what trees from elsewhere answer and what they were grown on. */
@@ -28,9 +29,10 @@ export interface TreeImportOptions {
   rowsFrom?: number;
   columns?: string;
   trees?: number;
+  quiet?: boolean;
 }
 
-const optionNames: Readonly<Record<Exclude<keyof TreeImportOptions, 'name' | 'as'>, string>> = {
+const optionNames: Readonly<Record<Exclude<keyof TreeImportOptions, 'name' | 'as' | 'quiet'>, string>> = {
   schema: '--schema',
   target: '--target',
   rows: '--rows',
@@ -89,7 +91,7 @@ export async function treesFromFile(
   // Trees and columns are looked at before the rows, so that a damaged file is not hidden behind a long read.
   const { file } = importTrees(given);
   const needed = columnsNeeded(file.imported!.columns, target);
-  const rows = await errorRows(options.rows, needed, options.rowsFrom ?? -Infinity, context);
+  const rows = await errorRows(options.rows, needed, options.rowsFrom ?? -Infinity, context, options.quiet);
   return importTrees({ ...given, rows });
 }
 
@@ -107,12 +109,16 @@ async function errorRows(
   features: readonly string[],
   fromMs: number,
   context: Context,
+  quiet: boolean | undefined,
 ): Promise<ErrorRow[]> {
   const needed = ['started_at', 'duration_seconds', ...features];
+  const progress = startProgress(context, 'Reading rows', { quiet });
   const rows: ErrorRow[] = [];
+  let read = 0;
   const add = (value: Record<string, unknown>, place: string): void => {
     const row = errorRow(value, place);
     if (row.startMs >= fromMs) rows.push(row);
+    progress.update(++read);
   };
   if (path.toLowerCase().endsWith('.parquet')) {
     const table = await openParquetTable(path);
@@ -128,6 +134,7 @@ async function errorRows(
       add(row.value, `${path} line ${row.line}`);
     }
   }
+  progress.finish();
   if (rows.length === 0)
     throw new UserError('input-invalid', `${path}: has no rows of the time asked for; give other ones`);
   return rows;

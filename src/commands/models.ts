@@ -150,7 +150,11 @@ export function modelsCommand(context: Context): Command {
       const said = (model: RegisteredModel): string =>
         `registered ${model.name}@${model.version}; movecast models promote puts it in service`;
       if (await isFile(path)) {
-        const { file, card, metrics, remarks, accuracy } = await treesFromFile(path, own, context);
+        const { file, card, metrics, remarks, accuracy } = await treesFromFile(
+          path,
+          { ...own, quiet: options.quiet === true },
+          context,
+        );
         const { name, version } = file;
         const { folder } = await registry.register(name, version, { model: file, card, metrics });
         if (options.quiet !== true)

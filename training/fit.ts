@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../src/domain/move-record.js';
 import { DurationModel } from '../src/predictor/duration-model.js';
-import { rangeInputs } from '../src/predictor/load-predictor.js';
+import { durationModelOf, rangeInputs } from '../src/predictor/load-predictor.js';
 import { MODEL_FORMAT, type ModelFile } from '../src/predictor/model-file.js';
-import { inputsOfRecord } from '../src/predictor/move-inputs.js';
+import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js';
 import { moveFeatures } from '../src/predictor/move-features.js';
 import { toJson } from '../src/predictor/trees.js';
 import type { EffectLevel } from '../src/predictor/pooled-effects.js';
 import { dataHash } from './data-hash.js';
-import { moveTable } from './move-table.js';
+import { inputsAtStart } from './inputs-at-start.js';
+import { moveTable, type MoveTable } from './move-table.js';
 import { calibratePhysics } from './physics-calibration.js';
 import { fitPhysicsByCluster } from './physics-fit.js';
 import { LEAST_TREE_MOVES, ResidualFrame } from './residual-trees.js';
@@ -33,8 +34,10 @@ export function fitModel(
   { name, seed }: { name: string; seed: number },
 ): ModelFile {
   const table = moveTable(records);
-  const physics = fitPhysicsByCluster(table.records);
-  const calibrations = calibratePhysics(table.records, physics);
+  const atStart = inputsAtStart(table);
+  const inputsOf = (record: MoveRecord): MoveInputs => atStart.get(record)!;
+  const physics = fitPhysicsByCluster(table.records, inputsOf);
+  const calibrations = calibratePhysics(table.records, physics, inputsOf);
   const model = new DurationModel({ physics, calibrations, levels: defaultLevels });
   const untilMs: Record<string, number> = {};
   // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
@@ -76,10 +79,28 @@ export function fitModel(
     levels: defaultLevels,
     ranges,
     ...(forest === undefined ? {} : { forest: toJson(forest) }),
-    state: model.save(),
+    state: { ...model.save(), ...honestErrors(table, seed) },
   };
   file.version = versionOf(file);
   return file;
+}
+
+/** Fewer moves than this are not halved. */
+const LEAST_HALVED_MOVES = 100;
+
+/**
+ * What the model knows of its own errors, from moves that it was not fitted to: a model of the first half of the history
+ * goes through the second, as in service. Taken from the replay of what the constants were fitted to, errors would be
+ * too small, and with them the intervals. Costs as much again as the rest of the fit: T(n) = T(n/2) + O(n).
+ */
+function honestErrors(table: MoveTable, seed: number): Partial<ModelFile['state']> {
+  if (table.records.length < LEAST_HALVED_MOVES) return {};
+  const inOrder = Array.from(table.byFinish, (i) => table.records[i]!);
+  const half = Math.floor(inOrder.length / 2);
+  const model = durationModelOf(fitModel(inOrder.slice(0, half), { name: '', seed }));
+  for (const record of inOrder.slice(half)) model.learn(record);
+  const { residuals, coverage } = model.save();
+  return { residuals, coverage };
 }
 
 /** A version is named by what it holds, not by the clock: the same data, seed and program give the same name. */

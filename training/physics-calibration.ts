@@ -1,14 +1,23 @@
-import { medianSorted } from 'simple-statistics';
+import { median, medianSorted } from 'simple-statistics';
 import { isCompleted, type MoveRecord } from '../src/domain/move-record.js';
-import { inputsOfRecord } from '../src/predictor/move-inputs.js';
+import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js';
 import { Level, moveKeys } from '../src/predictor/move-keys.js';
-import { movePhysics, newPhysicsResult, type PhysicsConstants } from '../src/predictor/move-physics.js';
+import {
+  movePhysics,
+  newPhysicsResult,
+  secondsWhenSent,
+  sentOf,
+  type PhysicsConstants,
+} from '../src/predictor/move-physics.js';
 import type { Calibration } from '../src/predictor/physics-calibration.js';
 
 /** Sizes of one family lie around its line by this much (log scale), beyond their noise. */
 const CONFIG_DEVIATION = 0.05;
-/** The noise of one move where a configuration was seen but once. */
+/** A size seen fewer times than this has no noise of its own: that of its cluster stands for it, at least this. */
+const FEW_MOVES = 4;
 const LONE_DEVIATION = 0.25;
+/** Such a size draws its line by no more than so many deviations: one odd move must not tilt a family. */
+const MOST_DEVIATIONS = 2;
 /** Prior deviations of slopes: of clusters around 0, of families around their cluster. */
 const CLUSTER_SLOPE_DEVIATION = 0.08;
 const FAMILY_SLOPE_DEVIATION = 0.05;
@@ -39,16 +48,19 @@ interface Point {
 export function calibratePhysics(
   records: readonly MoveRecord[],
   physics: { global: PhysicsConstants; clusters: Readonly<Record<string, PhysicsConstants>> },
+  inputsOf: (record: MoveRecord) => MoveInputs = inputsOfRecord,
 ): Record<string, Calibration> {
   const result = newPhysicsResult();
   const clusters = new Map<string, Map<string, Map<string, Residuals>>>();
   const counts = new Map<string, number>();
   for (const record of records) {
     if (!isCompleted(record)) continue;
-    const inputs = inputsOfRecord(record);
+    const inputs = inputsOf(record);
     const keys = moveKeys(inputs);
     const constants = physics.clusters[inputs.cluster] ?? physics.global;
-    const x = Math.log(movePhysics(inputs, constants, result).seconds);
+    movePhysics(inputs, constants, result);
+    const sent = sentOf(record, inputs);
+    const x = Math.log(sent > 0 ? secondsWhenSent(result, sent) : result.seconds);
     const cluster = keys[Level.cluster]!;
     counts.set(cluster, (counts.get(cluster) ?? 0) + 1);
     const families = entry(clusters, cluster, () => new Map<string, Map<string, Residuals>>());
@@ -60,8 +72,14 @@ export function calibratePhysics(
   const calibrations: Record<string, Calibration> = {};
   for (const [cluster, families] of clusters) {
     if (counts.get(cluster)! < LEAST_MOVES) continue;
+    const { middle, deviation } = spreadOf(
+      [...families.values()].flatMap((configs) => [...configs.values()]),
+    );
     const points = new Map(
-      [...families].map(([family, configs]) => [family, [...configs.values()].map(pointOf)]),
+      [...families].map(([family, configs]) => [
+        family,
+        [...configs.values()].map((values) => pointOf(values, middle, deviation)),
+      ]),
     );
     let xy = 0;
     let xx = 1 / CLUSTER_SLOPE_DEVIATION ** 2;
@@ -98,15 +116,26 @@ export function calibratePhysics(
   return calibrations;
 }
 
-function pointOf({ x, residual }: Residuals): Point {
+/** Median of all residuals of a cluster, and how far those of sizes seen but a few times lie from it. */
+function spreadOf(configs: readonly Residuals[]): { middle: number; deviation: number } {
+  const middle = median(configs.flatMap(({ residual }) => residual));
+  const lone = configs.filter(({ residual }) => residual.length < FEW_MOVES);
+  const sizes = lone.flatMap(({ residual }) => residual.map((value) => Math.abs(value - middle)));
+  const deviation = sizes.length === 0 ? 0 : median(sizes) / 0.6745;
+  return { middle, deviation: Math.max(LONE_DEVIATION, deviation) };
+}
+
+function pointOf({ x, residual }: Residuals, center: number, loneDeviation: number): Point {
   x.sort((a, b) => a - b);
   residual.sort((a, b) => a - b);
-  const middle = medianSorted(residual);
   const n = residual.length;
+  const own = medianSorted(residual);
+  const most = MOST_DEVIATIONS * loneDeviation;
+  const middle = n < FEW_MOVES ? center + Math.max(-most, Math.min(most, own - center)) : own;
   // Half the distance between the quartiles is 0.6745 deviations of a normal distribution.
   const deviation =
-    n < 4
-      ? LONE_DEVIATION
+    n < FEW_MOVES
+      ? loneDeviation
       : (residual[Math.floor(0.75 * n)]! - residual[Math.floor(0.25 * n)]!) / (2 * 0.6745);
   return { x: medianSorted(x), residual: middle, weight: 1 / (CONFIG_DEVIATION ** 2 + deviation ** 2 / n) };
 }

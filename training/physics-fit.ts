@@ -38,17 +38,18 @@ const MOST_DAMPING = 1e6;
 /**
  * Constants that make the physics fit the durations: maximum a posteriori under a Huber loss of log T and normal priors
  * on the logarithms, found by Levenberg and Marquardt's method with a numerical derivative. Deterministic.
- * O(steps · constants · moves), at most 25 · 19 · 600 evaluations of the physics.
+ * O(steps · constants · moves), at most 25 · 20 · 600 evaluations of the physics.
  */
 export function fitPhysics(
   records: readonly MoveRecord[],
   start: PhysicsConstants = priorConstants(),
   spreadShare = 1,
+  inputsOf: (record: MoveRecord) => MoveInputs = inputsOfRecord,
 ): PhysicsConstants {
   const completed = evenly(records.filter(isCompleted), MOST_FIT_MOVES);
   const n = completed.length;
   if (n === 0) return { ...start };
-  const inputs = completed.map(inputsOfRecord);
+  const inputs = completed.map(inputsOf);
   const truth = Float64Array.from(completed, (record) => log(record.duration_seconds));
   const m = constantNames.length;
   const origin = constantNames.map((name) => log(start[name]));
@@ -119,11 +120,14 @@ export function fitPhysics(
 }
 
 /** Constants of all clusters together, and of each that has enough moves, pulled to those of all. */
-export function fitPhysicsByCluster(records: readonly MoveRecord[]): {
+export function fitPhysicsByCluster(
+  records: readonly MoveRecord[],
+  inputsOf: (record: MoveRecord) => MoveInputs = inputsOfRecord,
+): {
   global: PhysicsConstants;
   clusters: Record<string, PhysicsConstants>;
 } {
-  const global = fitPhysics(records);
+  const global = fitPhysics(records, priorConstants(), 1, inputsOf);
   const byCluster = new Map<string, MoveRecord[]>();
   for (const record of records) {
     const cluster = record.cluster ?? DEFAULT_CLUSTER;
@@ -134,7 +138,7 @@ export function fitPhysicsByCluster(records: readonly MoveRecord[]): {
   const clusters: Record<string, PhysicsConstants> = {};
   for (const [cluster, rows] of [...byCluster].sort(([a], [b]) => (a < b ? -1 : 1)))
     if (rows.filter(isCompleted).length >= OWN_CONSTANTS_FROM)
-      clusters[cluster] = fitPhysics(rows, global, CLUSTER_SPREAD);
+      clusters[cluster] = fitPhysics(rows, global, CLUSTER_SPREAD, inputsOf);
   return { global, clusters };
 }
 

@@ -8,7 +8,7 @@ import type { Saved } from './saved.js';
 const { exp, max, min } = Math;
 
 /** How far one miss widens at each of the levels of groups (log of the width, times the promised share). */
-const STEP = 0.02;
+const STEP = 0.04;
 /** No wider or narrower than by this factor's logarithm. */
 const MOST = 0.7;
 

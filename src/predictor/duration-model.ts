@@ -13,6 +13,8 @@ import {
   DEFAULT_DOWNTIME_LIMIT_MS,
   movePhysics,
   newPhysicsResult,
+  secondsWhenSent,
+  sentOf,
   type PhysicsConstants,
 } from './move-physics.js';
 import { expectedBeyond } from './normal-distribution.js';
@@ -337,10 +339,15 @@ export class DurationModel {
     return (this.sizes.get(sizeKey(inputs)) ?? 0) < SIZE_SEEN_MOVES;
   }
 
-  /** log seconds by physics with what the instance is now known to send, on the cluster's line. */
-  private physicsNow(inputs: MoveInputs, keys: readonly string[]): number {
+  /**
+   * log seconds by physics on the cluster's line, with what the instance is now known to send, or with what the move
+   * did send where that is told.
+   */
+  private physicsNow(inputs: MoveInputs, keys: readonly string[], sentMib = NaN): number {
     const constants = this.constantsFor(inputs.cluster);
-    const { seconds } = movePhysics(inputs, constants, this.physics, exp(this.volumeSum.mean));
+    const result = movePhysics(inputs, constants, this.physics, exp(this.volumeSum.mean));
+    const isKnown = abs(log(sentMib / result.transferredMib)) < MOST_VOLUME_ERROR;
+    const seconds = isKnown ? secondsWhenSent(result, sentMib) : result.seconds;
     return calibrated(this.calibrations, keys[Level.family]!, keys[Level.cluster]!, log(seconds));
   }
 
@@ -392,16 +399,17 @@ export class DurationModel {
       this.learnFinished(inputs, keys, truth - center, scale);
     }
     if (completed) this.learnVolume(record, inputs, keys);
-    // With what was sent now known, what is left is the business of nodes and links.
+    // With what was sent now known, what is left is the business of nodes and links: how much there was to send no
+    // longer stands between.
     this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
-    const physicsLog = this.physicsNow(inputs, keys);
+    const physicsLog = this.physicsNow(inputs, keys, completed ? sentOf(record, inputs) : NaN);
     const places = this.placesOf(inputs, keys[Level.config]!);
     const place = places === undefined ? 0 : QueuePlaces.nearest(places, truth - center);
     let residual = truth - physicsLog - place;
     if (completed) {
       // The first few moves of a new size are seldom like those that follow: who was near them proves nothing.
       const groups = this.committeeGroups(inputs, keys);
-      if (groups[0] !== 'far') this.committee.learn(groups, this.answers, truth - this.physicsLog - place);
+      if (groups[0] !== 'far') this.committee.learn(groups, this.answers, residual);
       for (let j = 0; j < this.recent.length; j++) this.recent[j]!.learn(keys[recentLevels[j]!]!, residual);
       if (inputs.concurrentMoves > 0)
         this.queue.learn(keys[Level.config]!, keys[Level.instance]!, truth - center);
@@ -419,7 +427,7 @@ export class DurationModel {
     }
     const size = sizeKey(inputs);
     this.sizes.set(size, (this.sizes.get(size) ?? 0) + 1);
-    this.known.learn(inputsOfRecord(record));
+    this.known.learn(inputsOfRecord(record), finishMs(record));
   }
 
   learnInstanceSample(cluster: string, sample: InstanceSample): void {
@@ -461,14 +469,8 @@ export class DurationModel {
   }
 
   private learnVolume(record: MoveRecord, inputs: MoveInputs, keys: readonly string[]): void {
-    const sent = record.transferred_mib;
-    // multifd does not count what its channels send.
-    const isCounted =
-      sent !== undefined &&
-      sent > 0 &&
-      inputs.operation === 'live_migration' &&
-      (inputs.capabilities & Capability.multifd) === 0;
-    if (!isCounted) return;
+    const sent = sentOf(record, inputs);
+    if (!(sent > 0)) return;
     const error = log(sent / this.physics.transferredMib);
     if (!(abs(error) < MOST_VOLUME_ERROR)) return;
     this.transfers.learn(downtimeGroups(keys), error / TRANSFER_SCALE);
@@ -538,6 +540,7 @@ const residualGroups = (keys: readonly string[]): string[] => [
   keys[Level.family]!,
   keys[Level.config]!,
 ];
+
 /** Operation and size (memory, or the disk that is replicated) in steps of a fourth of an octave. */
 function sizeKey(inputs: MoveInputs): string {
   const sizeMib = inputs.operation === 'disk_replication' ? inputs.diskMib : inputs.memoryMib;

@@ -1,5 +1,6 @@
 import type { InstanceSample } from '../domain/samples.js';
 import type { MoveInputs } from './move-inputs.js';
+import { MovesBeside } from './moves-beside.js';
 
 /**
  * What history last said of the inputs that a request may leave out: of the instance first, then the median of the
@@ -43,6 +44,7 @@ const NONE = new ValueRing();
 export class KnownInputs {
   private readonly last = new Map<string, number>();
   private readonly rings = new Map<string, ValueRing>();
+  private readonly beside = new MovesBeside();
 
   /** Whether most of the last moves of a cluster came with their background. */
   knowsBackground(cluster: string): boolean {
@@ -52,7 +54,9 @@ export class KnownInputs {
     return 2 * known > values.length;
   }
 
-  learn(inputs: MoveInputs): void {
+  /** `inputs` as the record had them, `finishMs` when the move ended. */
+  learn(inputs: MoveInputs, finishMs: number): void {
+    this.beside.learn(besideKey(inputs), inputs.startMs, finishMs, othersOf(inputs));
     this.ring(inputs.cluster + SEPARATOR + BACKGROUND_KNOWN).add(inputs.backgroundMbps >= 0 ? 1 : 0);
     const instance = inputs.cluster + SEPARATOR + inputs.instance;
     for (const [key, field] of instanceInputs) {
@@ -81,6 +85,7 @@ export class KnownInputs {
   /** Fills in place what is NaN and known from history; gives the contract's names of what was filled. */
   fill(inputs: MoveInputs): string[] {
     const filled: string[] = [];
+    inputs.besideMoves = this.beside.expected(besideKey(inputs), othersOf(inputs));
     const instance = inputs.cluster + SEPARATOR + inputs.instance;
     for (const [key, field] of instanceInputs) {
       if (inputs[key] >= 0) continue;
@@ -111,14 +116,16 @@ export class KnownInputs {
     return ring;
   }
 
-  save(): { last: [string, number][]; rings: SavedValues } {
+  save(): { last: [string, number][]; rings: SavedValues; beside: ReturnType<MovesBeside['save']> } {
     return {
+      beside: this.beside.save(),
       last: [...this.last],
       rings: [...this.rings].map(([key, ring]) => [key, [...ring.values]]),
     };
   }
 
-  restore(saved: { last: [string, number][]; rings: SavedValues }): void {
+  restore(saved: ReturnType<KnownInputs['save']>): void {
+    this.beside.restore(saved.beside);
     for (const [key, value] of saved.last) this.last.set(key, value);
     for (const [key, values] of saved.rings) this.rings.set(key, new ValueRing([...values]));
   }
@@ -126,3 +133,6 @@ export class KnownInputs {
 
 const linkKey = (inputs: MoveInputs, source: string, target: string): string =>
   `${inputs.cluster}${SEPARATOR}link_mbps${SEPARATOR}${source}${SEPARATOR}${target}`;
+
+const besideKey = (inputs: MoveInputs): string => inputs.cluster + SEPARATOR + inputs.operation;
+const othersOf = (inputs: MoveInputs): number => (inputs.concurrentMoves > 0 ? inputs.concurrentMoves : 0);

@@ -3,7 +3,7 @@ import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
 import { importedTreesSchema } from './imported-trees.js';
 import { keyLevels } from './move-keys.js';
-import { constantNames } from './move-physics.js';
+import { constantNames, physicsConstants, type ConstantName } from './move-physics.js';
 import { forestJsonSchema } from './trees.js';
 
 /** Number of the layout of model.json. Raised whenever a file of one program can not serve the other. */
@@ -11,11 +11,15 @@ export const MODEL_FORMAT = 3;
 
 const finite = z.number();
 const LEVELS = keyLevels.length;
+/** A constant that the file does not have is at the value that leaves it without effect. */
 const constants = z.object(
-  Object.fromEntries(constantNames.map((name) => [name, z.number().nonnegative()])) as Record<
-    (typeof constantNames)[number],
-    z.ZodNumber
-  >,
+  Object.fromEntries(
+    constantNames.map((name): [ConstantName, z.ZodType<number>] => {
+      const physical = physicsConstants[name];
+      const value = z.number().nonnegative();
+      return [name, 'without' in physical ? value.default(physical.without) : value];
+    }),
+  ) as Record<ConstantName, z.ZodType<number>>,
 );
 const level = z.object({
   priorVariance: z.number().positive(),
@@ -66,6 +70,12 @@ export const modelFileSchema = z.object({
     known: z.object({
       last: z.array(z.tuple([z.string(), finite])),
       rings: z.array(z.tuple([z.string(), z.array(finite)])),
+      beside: z
+        .object({
+          spans: z.array(z.tuple([z.string(), z.array(z.tuple([finite, finite, finite]))])),
+          sums: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),
+        })
+        .default({ spans: [], sums: [] }),
     }),
     outcomes: z.array(z.tuple([z.string(), finite, finite])),
   }),

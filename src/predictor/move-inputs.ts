@@ -44,12 +44,16 @@ export interface MoveInputs {
   diskMib: number;
   linkMbps: number;
   backgroundMbps: number;
+  /** Other traffic at the target; from the label `target_background_mbps`. */
+  targetBackgroundMbps: number;
   capMibS: number;
   downtimeLimitMs: number;
   /** Bits of `Capability`. */
   capabilities: number;
   channels: number;
   concurrentMoves: number;
+  /** How many moves are likely to run beside it on average, from start to end; NaN until history was asked. */
+  besideMoves: number;
   cpuLoad: number;
   /** After how many seconds the manager breaks the move off; from the label `timeout_seconds`. */
   timeoutSeconds: number;
@@ -67,6 +71,7 @@ type Fields = Omit<MoveRequest, 'request_id' | 'start_at' | 'operation' | 'progr
 
 function inputsOf(fields: Fields, operation: Operation, startMs: number): MoveInputs {
   const timeout = fields.labels?.['timeout_seconds'];
+  const targetBackground = fields.labels?.['target_background_mbps'];
   return {
     cluster: fields.cluster ?? DEFAULT_CLUSTER,
     instance: fields.instance,
@@ -81,11 +86,14 @@ function inputsOf(fields: Fields, operation: Operation, startMs: number): MoveIn
     diskMib: numberOr(fields.disk_mib),
     linkMbps: numberOr(fields.link_mbps),
     backgroundMbps: numberOr(fields.background_mbps),
+    targetBackgroundMbps:
+      typeof targetBackground === 'number' && targetBackground >= 0 ? targetBackground : NaN,
     capMibS: numberOr(fields.max_bandwidth_mib_s),
     downtimeLimitMs: numberOr(fields.downtime_limit_ms),
     capabilities: bitsOf(fields.capabilities),
     channels: numberOr(fields.multifd_channels),
     concurrentMoves: numberOr(fields.concurrent_moves),
+    besideMoves: NaN,
     cpuLoad: numberOr(fields.cpu_load),
     timeoutSeconds: typeof timeout === 'number' && timeout > 0 ? timeout : NaN,
   };

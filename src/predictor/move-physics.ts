@@ -1,3 +1,4 @@
+import type { MoveRecord } from '../domain/move-record.js';
 import { mbpsToMibPerSecond } from '../domain/units.js';
 import { Capability, type MoveInputs } from './move-inputs.js';
 import { newPrecopyResult, precopy, type PrecopyInputs, type PrecopyResult } from './precopy.js';
@@ -7,7 +8,8 @@ const { cbrt, max, min } = Math;
 
 /**
  * The constants of the physics, fitted to history. `prior` is what stands where nothing was measured, `spread` the
- * standard deviation of its logarithm: how far a fit may leave it.
+ * standard deviation of its logarithm: how far a fit may leave it, `without` what a model stands for that was made before
+ * the constant was known.
  */
 export const physicsConstants = {
   setupSeconds: { prior: 1.5, spread: 1.5, meaning: 'fixed part of a live migration' },
@@ -20,6 +22,12 @@ export const physicsConstants = {
     prior: 0.85,
     spread: 0.3,
     meaning: 'share of the measured traffic that goes on beside it',
+  },
+  targetWeight: {
+    prior: 0.5,
+    spread: 0.5,
+    without: 0,
+    meaning: 'how much the traffic at the target counts against that at the source',
   },
   sharing: { prior: 0.5, spread: 0.7, meaning: 'slow-down by another move: rate/(1 + this × others)' },
   loadShare: { prior: 0.5, spread: 0.7, meaning: 'how much of the rate a fully loaded host takes away' },
@@ -87,11 +95,16 @@ export function movePhysics(
   stream: PrecopyInputs = scratchStream,
 ): PrecopyResult {
   const memoryMib = known(inputs.memoryMib, known(inputs.usedMemoryMib, DEFAULT_MEMORY_MIB));
-  const others = known(inputs.concurrentMoves, 0);
+  const others = known(inputs.besideMoves, known(inputs.concurrentMoves, 0));
   const share = 1 / (1 + constants.sharing * others);
   const linkMbps = inputs.linkMbps > 0 ? inputs.linkMbps : DEFAULT_LINK_MBPS;
   const linkMibS = mbpsToMibPerSecond(linkMbps) * constants.linkShare;
-  const backgroundMibS = mbpsToMibPerSecond(known(inputs.backgroundMbps, 0)) * constants.backgroundShare;
+  // Traffic that comes from the target goes there too: answers and acknowledgements.
+  const sourceMbps = known(inputs.backgroundMbps, 0);
+  const targetMbps = known(inputs.targetBackgroundMbps, sourceMbps);
+  const backgroundMibS =
+    mbpsToMibPerSecond(sourceMbps + constants.targetWeight * (targetMbps - sourceMbps)) *
+    constants.backgroundShare;
   const freeMibS = max(
     LEAST_BANDWIDTH_MIB_S,
     linkMibS * min(1, constants.leastShare),
@@ -145,6 +158,22 @@ export function movePhysics(
   result.transferredMib += diskMib;
   return result;
 }
+
+/**
+ * The duration of the move had it sent `sentMib` in all, as the record of a finished move says, and all else gone as
+ * physics has it: tells how fast the stream was from how much there was to send. `result` as `movePhysics` left it.
+ */
+export const secondsWhenSent = (result: PrecopyResult, sentMib: number): number =>
+  max(SHORTEST_SECONDS, result.seconds + (sentMib - result.transferredMib) / result.bandwidthMibS);
+
+/** MiB that a live migration sent; NaN where its record does not say, or does not count what the channels of multifd send. */
+export const sentOf = (record: MoveRecord, inputs: MoveInputs): number =>
+  record.transferred_mib !== undefined &&
+  record.transferred_mib > 0 &&
+  inputs.operation === 'live_migration' &&
+  (inputs.capabilities & Capability.multifd) === 0
+    ? record.transferred_mib
+    : NaN;
 
 /** NaN-safe default: `value` unless it is not known. */
 function known(value: number, otherwise: number): number {

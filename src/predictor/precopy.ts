@@ -26,6 +26,8 @@ export interface PrecopyResult {
   transferredMib: number;
   downtimeSeconds: number;
   rounds: number;
+  /** B of the inputs: the copying took transferredMib ÷ this. */
+  bandwidthMibS: number;
   /** False when the round limit came first: the move may never finish by itself. */
   converged: boolean;
 }
@@ -35,6 +37,7 @@ export const newPrecopyResult = (): PrecopyResult => ({
   transferredMib: 0,
   downtimeSeconds: 0,
   rounds: 0,
+  bandwidthMibS: 1,
   converged: true,
 });
 
@@ -108,6 +111,7 @@ export function precopy(
   result.transferredMib = sent + volume;
   result.downtimeSeconds = inputs.postcopy ? min(last, POSTCOPY_DOWNTIME_SECONDS) : last;
   result.rounds = rounds + 1;
+  result.bandwidthMibS = bandwidthMibS;
   result.converged = converged;
   return result;
 }

@@ -30,6 +30,20 @@ describe('a loaded predictor', () => {
     expect(prediction.basis).toBe('link');
   });
 
+  it('reads a model of before traffic at the target and moves beside were known, and predicts without them', () => {
+    const older = structuredClone(model) as {
+      physics: { global: Record<string, number>; clusters: Record<string, Record<string, number>> };
+      state: { known: Record<string, unknown> };
+    };
+    delete older.state.known['beside'];
+    for (const constants of [older.physics.global, ...Object.values(older.physics.clusters)])
+      delete constants['targetWeight'];
+    const predictor = loadPredictor(older);
+    const at = (mbps: number): number =>
+      predictor.predict({ ...asked, labels: { target_background_mbps: mbps } }, nowMs).duration_seconds.p50;
+    expect(at(900)).toBe(at(0));
+  });
+
   it('is a pure function of model and history: the same question twice has the same answer', () => {
     const predictor = loadPredictor(model);
     expect(predictor.predict(asked, nowMs)).toEqual(predictor.predict(asked, nowMs));

@@ -1,0 +1,71 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { inputsOfRequest, type MoveInputs } from '../../src/predictor/move-inputs.js';
+import {
+  movePhysics,
+  newPhysicsResult,
+  priorConstants,
+  secondsWhenSent,
+} from '../../src/predictor/move-physics.js';
+
+const inputs = (changes: Partial<MoveInputs> = {}): MoveInputs => ({
+  ...inputsOfRequest({ instance: 'vm', source_node: 'a', target_node: 'b' }, 0),
+  memoryMib: 8192,
+  usedMemoryMib: 6000,
+  dirtyMibS: 10,
+  linkMbps: 1000,
+  ...changes,
+});
+const constants = priorConstants();
+const seconds = (changes: Partial<MoveInputs>): number =>
+  movePhysics(inputs(changes), constants, newPhysicsResult()).seconds;
+
+describe('physics of a move', () => {
+  it('says of a move that sent what was expected just what it expected', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 64, max: 1e6 }),
+        fc.integer({ min: 0, max: 200 }),
+        (usedMemoryMib, dirty) => {
+          const result = movePhysics(
+            inputs({ usedMemoryMib, dirtyMibS: dirty }),
+            constants,
+            newPhysicsResult(),
+          );
+          expect(secondsWhenSent(result, result.transferredMib)).toBeCloseTo(result.seconds, 9);
+        },
+      ),
+    );
+  });
+
+  it('takes off a move that sent less just the time that the rest would have taken', () => {
+    const result = movePhysics(inputs(), constants, newPhysicsResult());
+    const less = secondsWhenSent(result, result.transferredMib - 1000);
+    expect(result.seconds - less).toBeCloseTo(1000 / result.bandwidthMibS, 9);
+  });
+
+  it('lets traffic at the target slow a move down as well as that at the source', () => {
+    const quiet = seconds({ backgroundMbps: 0, targetBackgroundMbps: 0 });
+    const atTarget = seconds({ backgroundMbps: 0, targetBackgroundMbps: 400 });
+    const atBoth = seconds({ backgroundMbps: 400, targetBackgroundMbps: 400 });
+    expect(atTarget).toBeGreaterThan(quiet);
+    expect(atBoth).toBeGreaterThan(atTarget);
+    expect(seconds({ backgroundMbps: 400 })).toBe(atBoth);
+  });
+
+  it('goes by the moves that are likely to run beside it, where history knows', () => {
+    const alone = seconds({ concurrentMoves: 0, besideMoves: 0 });
+    expect(seconds({ concurrentMoves: 0 })).toBe(alone);
+    expect(seconds({ concurrentMoves: 0, besideMoves: 0.6 })).toBeGreaterThan(alone);
+    expect(seconds({ concurrentMoves: 0, besideMoves: 1 })).toBe(seconds({ concurrentMoves: 1 }));
+  });
+
+  it('reads traffic at the target from the label of a request', () => {
+    const request = { instance: 'vm', source_node: 'a', target_node: 'b' };
+    const of = (value: string | number): number =>
+      inputsOfRequest({ ...request, labels: { target_background_mbps: value } }, 0).targetBackgroundMbps;
+    expect(of(120)).toBe(120);
+    expect(of(-1)).toBeNaN();
+    expect(of('much')).toBeNaN();
+  });
+});

@@ -1,0 +1,25 @@
+import type { MoveRecord } from '../src/domain/move-record.js';
+import { KnownInputs } from '../src/predictor/known-inputs.js';
+import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js';
+import type { MoveTable } from './move-table.js';
+
+/**
+ * The inputs of every move with what was filled in from moves that had finished when it started: what a prediction
+ * would have gone by. O(n).
+ */
+export function inputsAtStart(table: MoveTable): Map<MoveRecord, MoveInputs> {
+  const { records, startMs, finishMs, byFinish } = table;
+  const known = new KnownInputs();
+  const inputs = new Map<MoveRecord, MoveInputs>();
+  let finished = 0;
+  records.forEach((record, i) => {
+    while (finished < byFinish.length && finishMs[byFinish[finished]!]! <= startMs[i]!) {
+      const f = byFinish[finished++]!;
+      known.learn(inputsOfRecord(records[f]!), finishMs[f]!);
+    }
+    const own = inputsOfRecord(record);
+    known.fill(own);
+    inputs.set(record, own);
+  });
+  return inputs;
+}

@@ -1,9 +1,9 @@
-import { DEFAULT_CLUSTER, finishMs, isCompleted, type MoveRecord } from '../src/domain/move-record.js';
-import { QUANTILE_LEVELS } from '../src/domain/prediction.js';
+import { isCompleted, type MoveRecord } from '../src/domain/move-record.js';
 import { frameColumns } from '../src/predictor/frame-columns.js';
-import { durationModelOf } from '../src/predictor/load-predictor.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
+import { replayBackground } from './background-replay.js';
 import { backtest, type BacktestData } from './backtest.js';
+import { modelForecaster } from './candidates/whole-model.js';
 import { fitModel } from './fit.js';
 import type { Candidate } from './forecaster.js';
 import { moveTable } from './move-table.js';
@@ -25,7 +25,7 @@ export interface Dataset {
   residual: Float64Array;
   /** 1 where our own trees learn from the row, 0 where not: broken off, or hidden by its place in a manager's queue. */
   weight: Float64Array;
-  /** Fitted to all of the moves: computes the features of moves that start after the last one finished. */
+  /** Fitted to all of the moves, as `train` does: computes the features of moves that start after the last one finished. */
   model: ModelFile;
 }
 
@@ -47,31 +47,22 @@ export function trainingDataset(
     kind: 'layer',
     summary: 'writes down what the trees are shown',
     fit(history, fitSeed) {
-      const file = fitModel(history.moves, { name, seed: fitSeed });
-      const model = durationModelOf(file);
-      for (const sample of history.instanceSamples)
-        model.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample);
-      const untilMs = new Map(Object.entries(file.trained_on.until_ms));
+      const { moves, forecasts } = replayBackground(history);
+      const file = fitModel(moves, { name, seed: fitSeed });
       const row = new Float64Array(frameColumns.length);
-      return {
-        predict(inputs) {
-          model.fillKnown(inputs);
-          physicsLog.push(model.frameRow(inputs, row));
-          row.forEach((value, j) => features[j]!.push(value));
-          queued.push(model.isQueued(inputs));
-          originMoves.push(history.moves.length);
-          return { seconds: NOTHING_PREDICTED, mean: NaN, basis: 'prior' };
-        },
-        learn(record) {
-          if (finishMs(record) > (untilMs.get(record.cluster ?? DEFAULT_CLUSTER) ?? -Infinity))
-            model.learn(record);
-        },
-        learnInstanceSample: (sample) => model.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample),
-      };
+      const forecaster = modelForecaster(file, forecasts, (model, inputs) => {
+        physicsLog.push(model.frameRow(inputs, row));
+        row.forEach((value, j) => features[j]!.push(value));
+        queued.push(model.isQueued(inputs));
+        originMoves.push(history.moves.length);
+      });
+      for (const sample of history.instanceSamples) forecaster.learnInstanceSample!(sample);
+      return forecaster;
     },
   };
   const rows = backtest(data, [recorder], { protocol: 'rolling', seed, firstOriginMoves: 0, onProgress });
   const { records } = moveTable(data.records);
+  const { moves } = replayBackground({ moves: data.records, linkSamples: data.linkSamples ?? [] });
   return {
     rows: rows.length,
     records,
@@ -80,8 +71,6 @@ export function trainingDataset(
     features: features.map((values) => Float64Array.from(values)),
     residual: Float64Array.from(records, (record, i) => Math.log(record.duration_seconds) - physicsLog[i]!),
     weight: Float64Array.from(records, (record, i) => (isCompleted(record) && !queued[i]! ? 1 : 0)),
-    model: fitModel(data.records, { name, seed }),
+    model: fitModel(moves, { name, seed }),
   };
 }
-
-const NOTHING_PREDICTED = new Float64Array(QUANTILE_LEVELS.length);

@@ -15,6 +15,7 @@ import { openParquetTable } from '../../src/store/parquet-table.js';
 import { trainingDataset, type Dataset } from '../../training/dataset.js';
 import { datasetFiles, parseDatasetSchema, type DatasetFormat } from '../../training/dataset-table.js';
 import { fitModel } from '../../training/fit.js';
+import { trainModel } from '../../training/train-model.js';
 import { moveTable } from '../../training/move-table.js';
 import { inventedMoves } from './invented-moves.js';
 
@@ -98,6 +99,43 @@ describe('the training frame', () => {
       expect(rowOf(cut, i)).toEqual(rowOf(dataset, i));
     },
   );
+
+  it('holds what was forecast of a link, from samples up to the start alone', () => {
+    const linkSamples = Array.from({ length: 300 }, (_, k) => ({
+      at: new Date(Date.UTC(2026, 0, 1) + k * 15_000).toISOString(),
+      cluster: 'c',
+      link: `n${k % 10}:egress`,
+      throughput_mbps: 1000 + 100 * (k % 10),
+      capacity_mbps: 10_000,
+    }));
+    // Forecasts fill the background of a cluster whose moves usually come with it.
+    const records = moves.map((record, i) =>
+      i % 3 === 0 ? record : { ...record, background_mbps: 1500 + i },
+    );
+    const whole = trainingDataset({ records, linkSamples }, { seed: SEED });
+    const background = frameColumns.findIndex(({ name }) => name === 'background_mbps');
+    const filled = records.flatMap((record, i) =>
+      record.background_mbps === undefined && whole.features[background]![i]! > 0 ? [i] : [],
+    );
+    expect(filled.length).toBeGreaterThan(20);
+    for (const i of [filled[5]!, filled.at(-1)!]) {
+      const atMs = startMs(records[i]!);
+      const cut = trainingDataset(
+        {
+          records: records.filter((record) => startMs(record) <= atMs),
+          linkSamples: linkSamples.filter(({ at }) => Date.parse(at) <= atMs),
+        },
+        { seed: SEED },
+      );
+      expect(rowOf(cut, i)).toEqual(rowOf(whole, i));
+    }
+  });
+
+  it('ends with the model that train would register', () => {
+    const records = moves.slice(0, 120);
+    const { file } = trainModel({ records }, { name: 'default', seed: SEED });
+    expect(trainingDataset({ records }, { seed: SEED }).model.version).toBe(file.version);
+  });
 
   it('has every move once, in order of start, with the weight that our own trees give it', () => {
     expect(dataset.records.map(({ id }) => id)).toEqual(moves.map(({ id }) => id));

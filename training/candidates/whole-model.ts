@@ -1,5 +1,5 @@
 import { finishMs, DEFAULT_CLUSTER } from '../../src/domain/move-record.js';
-import { newEstimate } from '../../src/predictor/duration-model.js';
+import { newEstimate, type DurationModel } from '../../src/predictor/duration-model.js';
 import {
   fillBackground,
   widenByBackground,
@@ -7,7 +7,7 @@ import {
 } from '../../src/predictor/background-forecasts.js';
 import { basisOf, durationModelOf } from '../../src/predictor/load-predictor.js';
 import type { ModelFile } from '../../src/predictor/model-file.js';
-import { inputsOfRecord } from '../../src/predictor/move-inputs.js';
+import { inputsOfRecord, type MoveInputs } from '../../src/predictor/move-inputs.js';
 import { replayBackground } from '../background-replay.js';
 import { fitModel } from '../fit.js';
 import type { Candidate, Forecaster } from '../forecaster.js';
@@ -36,13 +36,22 @@ export const servedModel = (file: ModelFile): Candidate => ({
   },
 });
 
-function modelForecaster(file: ModelFile, forecasts: BackgroundForecasts): Forecaster {
+/**
+ * A model file as a forecaster, fed as in service. `onAsked` is shown the inputs of each move asked for, as history has
+ * filled them.
+ */
+export function modelForecaster(
+  file: ModelFile,
+  forecasts: BackgroundForecasts,
+  onAsked: (model: DurationModel, inputs: MoveInputs) => void = () => undefined,
+): Forecaster {
   const model = durationModelOf(file);
   const until = new Map(Object.entries(file.trained_on.until_ms));
   return {
     predict(inputs) {
       model.fillKnown(inputs);
       const background = fillBackground(forecasts, model, inputs);
+      onAsked(model, inputs);
       const estimate = model.estimate(inputs, newEstimate());
       if (background !== undefined) widenByBackground(background, model, inputs, estimate);
       return {

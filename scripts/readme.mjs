@@ -1,6 +1,7 @@
-// Runs the terminal sessions of README.md (blocks marked `console`) and writes what was really printed back into it:
-// `npm run readme`. Commands run in order in one throw-away folder; `movecast` is the built program; port 8080 is a
-// service and port 8086 an InfluxDB that are started for it on free ports. A block without a command stays as it is.
+// Runs the terminal sessions of README.md and docs/python.md (blocks marked `console`), or of the pages named, and writes
+// what was really printed back into them: `npm run readme [-- docs/python.md]`. The commands of a page run in order in one
+// throw-away folder; `movecast` is the built program, `python3` Debian's; for the README, port 8080 is a service and port
+// 8086 an InfluxDB that are started on free ports. A block without a command stays as it is.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -15,22 +16,30 @@ const MOST_LINES = 26;
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 await ensureBuilt();
+const pages = process.argv.length > 2 ? process.argv.slice(2) : ['README.md', 'docs/python.md'];
 const folder = mkdtempSync(join(tmpdir(), 'movecast-readme-'));
 const running = [];
 try {
-  for (const name of ['data', 'models', 'test']) symlinkSync(join(root, name), join(folder, name));
+  for (const name of ['data', 'docs', 'models', 'test']) symlinkSync(join(root, name), join(folder, name));
   writeFileSync(
     join(folder, 'npx'),
     `#!/bin/sh\nshift\nexec "${process.execPath}" "${join(root, 'dist/src/main.js')}" "$@"\n`,
     { mode: 0o755 },
   );
-  const ports = { 8080: await startService(), 8086: await startInflux() };
-  const path = join(root, 'README.md');
-  const text = readFileSync(path, 'utf8').replace(
-    /```console\n([\s\S]*?)```/g,
-    (_, block) => `\`\`\`console\n${session(block, ports)}\`\`\``,
+  writeFileSync(
+    join(folder, 'python3'),
+    `#!/bin/sh\nexec "${process.env.MOVECAST_PYTHON ?? '/usr/bin/python3'}" "$@"\n`,
+    { mode: 0o755 },
   );
-  writeFileSync(path, text);
+  for (const page of pages) {
+    const ports = page === 'README.md' ? { 8080: await startService(), 8086: await startInflux() } : {};
+    const path = join(root, page);
+    const text = readFileSync(path, 'utf8').replace(
+      /```console\n([\s\S]*?)```/g,
+      (_, block) => `\`\`\`console\n${session(block, ports)}\`\`\``,
+    );
+    writeFileSync(path, text);
+  }
 } finally {
   for (const child of running) child.kill('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
@@ -56,7 +65,7 @@ function output(command, ports) {
     },
     maxBuffer: 1 << 26,
   });
-  if (done.status !== 0) fail(`README: ${command} exited ${done.status}: ${done.stdout}`);
+  if (done.status !== 0) fail(`${command} exited ${done.status}: ${done.stdout}`);
   let printed = done.stdout.replaceAll(folder, '.');
   for (const [shown, port] of Object.entries(ports))
     printed = printed.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${shown}`);

@@ -75,7 +75,7 @@ try {
   title('A plan, carried out');
   movecast('balance', MASTER, '--execute', '--yes', ...access('balancer'));
 
-  title('Its moves are in the store, each with what was predicted for it');
+  title('Its moves are in the store already: the queue has nothing to add');
   movecast('collect', 'ganeti-rapi', MASTER, ...access('reader'));
 
   title('The score by hbal');

@@ -389,7 +389,10 @@ function statusText({ cluster, phase, at, last, next }: WatchState, running: boo
   ];
   if (last !== undefined) {
     const { outcome, reason, score_before: before, score_after: after, moves } = last;
-    const score = before === undefined || after === undefined ? '' : `, score ${before} -> ${after}`;
+    const score =
+      before === undefined || after === undefined
+        ? ''
+        : `, score ${before.toFixed(4)} -> ${after.toFixed(4)}`;
     const count = moves === undefined ? '' : `, ${moves} moves`;
     lines.push([
       'last',

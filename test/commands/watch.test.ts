@@ -232,7 +232,7 @@ describe('movecast watch', () => {
       [
         'cluster  https://master.example.com:5080',
         'now      not running; ended at 2026-07-01T04:00:00.000Z',
-        'last     2026-07-01T01:00: executed, 3 moves, score 10.5 -> 2.25',
+        'last     2026-07-01T01:00: executed, 3 moves, score 10.5000 -> 2.2500',
         '',
       ].join('\n'),
     );

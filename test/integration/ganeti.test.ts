@@ -9,6 +9,21 @@ import { build } from 'esbuild';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { QUEUE, requireGaneti, startGaneti, type GanetiCluster, type Printed } from './ganeti-cluster.js';
 
+interface WatchEvent {
+  event: string;
+  /** What the execution tells. */
+  execution?: {
+    event: string;
+    score?: number;
+    plan?: { score_after: number; moves: { instance: string; to: { primary: string } }[] };
+  };
+  score_before?: number;
+  outcome?: string;
+  reason?: string;
+}
+
+const MODELS = ['--models', join(process.cwd(), 'models')];
+
 /** Against a real Ganeti: what it says, what it does with our moves, and what its job queue tells of them afterwards. */
 
 jest.setTimeout(240_000); // a machine that builds something else meanwhile takes its time to start forty daemons
@@ -41,21 +56,19 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
     rmSync(packages, { recursive: true, force: true });
   });
 
+  const program = (): string => join(packages, 'main.mjs');
   const movecast = (...args: string[]): Promise<Printed> =>
-    cluster.run(
-      [process.execPath, join(packages, 'main.mjs'), ...args, '--models', join(process.cwd(), 'models')],
-      {
-        cwd: folder,
-      },
-    );
+    cluster.run([process.execPath, program(), ...args], { cwd: folder });
   /** The score that the real hbal gives the cluster as it is now. */
   const hbalScore = (): string => /Initial score: (\S+)/.exec(cluster.onMaster('hbal', '-L'))?.[1] ?? 'none';
   const collect = (...args: string[]): Promise<Printed> => collectInto('moves.db', ...args);
   const collectInto = (store: string, ...args: string[]): Promise<Printed> =>
-    cluster.run(
-      [process.execPath, join(packages, 'main.mjs'), 'collect', ...args, '--store', `sqlite:${store}`],
-      { cwd: folder },
-    );
+    movecast('collect', ...args, '--store', `sqlite:${store}`);
+  const balance = (...args: string[]): Promise<Printed> =>
+    movecast('balance', cluster.address, '--effort', '0.2', ...args, ...MODELS);
+  /** Carries a plan out as a user, with a store. */
+  const execute = (user: string, store: string): Promise<Printed> =>
+    balance('--execute', '--yes', '--store', `sqlite:${store}`, ...access(user));
   const access = (user: string): string[] => ['--ca', 'rapi-ca.pem', '--credentials', user];
   /** Where each instance runs, as Ganeti says. */
   const places = (): Record<string, string> =>
@@ -72,56 +85,42 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
       .split('\n')
       .map((line) => JSON.parse(line) as MoveRecord);
 
-  interface News {
-    event: string;
-    plan?: { score_after: number; moves: { instance: string; to: { primary: string } }[] };
-  }
   /** Two windows, since nothing begins in the last minute of one. */
-  const ALWAYS_OPEN = ['--window', '00:00-24:00,12:00-11:59'];
+  const ALWAYS_OPEN = '00:00-24:00,12:00-11:59';
   /** A watch whose window is open; told to end once an event has come. */
   const watchUntil = async (
-    last: string,
+    isLast: (event: WatchEvent) => boolean,
     ...args: string[]
-  ): Promise<{ events: Record<string, unknown>[]; code: number | null }> => {
+  ): Promise<WatchEvent[]> => {
+    const options = `--window ${ALWAYS_OPEN} --store sqlite:watch.db --balance-options`.split(' ');
     const watch = cluster.start(
-      [
-        ...[
-          process.execPath,
-          join(packages, 'main.mjs'),
-          'watch',
-          cluster.address,
-          '--window',
-          '00:00-24:00',
-        ],
-        ...['--store', 'sqlite:watch.db', '--models', join(process.cwd(), 'models'), ...args],
-        ...['--balance-options', '--effort 0.2'],
-      ],
+      [process.execPath, program(), 'watch', cluster.address, ...options, '--effort 0.2', ...args, ...MODELS],
       { cwd: folder },
     );
     const ended = once(watch, 'close') as Promise<[number | null]>;
-    const events: Record<string, unknown>[] = [];
+    const events: WatchEvent[] = [];
     let words = '';
     watch.stderr!.on('data', (chunk: Buffer) => (words += String(chunk)));
     for await (const line of createInterface({ input: watch.stdout! })) {
-      events.push(JSON.parse(line) as Record<string, unknown>);
-      if (events.at(-1)!['event'] === last) watch.kill('SIGTERM');
-      if (events.at(-1)!['event'] === 'retry') watch.kill('SIGTERM');
+      const event = JSON.parse(line) as WatchEvent;
+      events.push(event);
+      if (isLast(event) || event.event === 'retry') watch.kill('SIGTERM');
     }
-    const [code] = await ended;
     expect(words).toMatch(/^movecast: watching [^\n]+\n$/); // no other complaint
-    expect(code).toBe(0);
-    return { events, code };
+    expect(await ended).toEqual([0, null]);
+    return events;
   };
+  const named = (events: WatchEvent[]): string[] => events.map(({ event }) => event);
 
   it('is read over its remote API with the score, and balanced with the words, of the real hbal', async () => {
     const theirs = cluster.onMaster('hbal', '-m', cluster.address);
-    const ours = await movecast('balance', cluster.address, '--blind');
+    const ours = await balance('--blind');
     expect(ours.stderr).toBe('');
     expect(ours.stdout).toBe(theirs);
   });
 
   it('gets a plan whose end is better than its start, from the score that hbal sees', async () => {
-    const { stdout } = await movecast('balance', cluster.address, '--json', '--quiet', '--effort', '0.2');
+    const { stdout } = await balance('--json', '--quiet');
     const plan = JSON.parse(stdout) as { score_before: number; score_after: number; moves: unknown[] };
     expect(plan.score_before.toFixed(8)).toBe(hbalScore());
     expect(plan.score_after).toBeLessThan(plan.score_before / 2);
@@ -192,75 +191,77 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
 
   it('is not changed by a user who may only read, and says so', async () => {
     const before = places();
-    const { code, stderr } = await movecast(
-      'balance',
-      cluster.address,
-      ...['--execute', '--yes', ...access('reader'), '--store', 'sqlite:refused.db', '--effort', '0.2'],
-    );
+    const { code, stderr } = await execute('reader', 'refused.db');
+    expect(stderr).toMatch(/^movecast: .*refuses the user .* the right as --credentials FILE/m);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^movecast: .*(?:right|refuses)/m);
     expect(places()).toEqual(before);
   });
 
   it('is reported on by a watch that may not execute, which ends when it is told to', async () => {
     const before = places();
-    const { events } = await watchUntil('would-execute', ...access('reader'));
-    expect(events.map(({ event }) => event)).toEqual(
+    const events = await watchUntil(({ event }) => event === 'would-execute', ...access('reader'));
+    expect(named(events)).toEqual(
       expect.arrayContaining(['watch-started', 'slot-due', 'plan', 'would-execute', 'watch-ended']),
     );
-    expect(events.map(({ event }) => event)).not.toContain('execution-started');
-    const plan = events.find(({ event }) => event === 'plan') as { score_before: number };
-    expect(plan.score_before.toFixed(8)).toBe(hbalScore());
+    expect(named(events)).not.toContain('execution-started');
+    expect(events.find(({ event }) => event === 'plan')!.score_before!.toFixed(8)).toBe(hbalScore());
     expect(places()).toEqual(before);
+  });
+
+  it('is left with no job under way by a watch that is told to end amid its moves', async () => {
+    const events = await watchUntil(
+      ({ execution }) => execution?.event === 'start',
+      '--execute',
+      '--state',
+      'stopped.json',
+      ...access('balancer'),
+    );
+    expect(events.find(({ event }) => event === 'execution-ended')).toMatchObject({ outcome: 'stopped' });
+    expect(events.at(-1)).toMatchObject({ event: 'watch-ended', reason: 'SIGTERM' });
+    const states = cluster.onMaster('gnt-job', 'list', '--no-headers', '-o', 'status').trim().split('\n');
+    expect(new Set(states)).toEqual(new Set(['success']));
   });
 
   it('is balanced by a watch to the end that the plan foretold, and the queue tells of the same moves', async () => {
     const before = hbalScore();
-    const { events } = await watchUntil(
-      'execution-ended',
+    const events = await watchUntil(
+      ({ event }) => event === 'execution-ended',
       '--execute',
-      ...access('balancer'),
       '--state',
-      'w.json',
+      'whole.json',
+      ...access('balancer'),
     );
-    const news = events.flatMap(({ event, execution }) => (event === 'execution' ? [execution as News] : []));
-    const ended = events.find(({ event }) => event === 'execution-ended')!;
-    expect(ended).toMatchObject({ outcome: 'executed' });
-    const { plan } = news.findLast((one) => one.event === 'plan')!;
+    expect(events.find(({ event }) => event === 'execution-ended')).toMatchObject({ outcome: 'executed' });
+    const { plan } = events.findLast(({ execution }) => execution?.event === 'plan')!.execution!;
+    const planned = plan!.moves.map(({ instance, to }) => [instance, to.primary] as const);
     // The cluster is where the plan ends, by its own word and by the real hbal's.
-    const planned = Object.fromEntries(plan!.moves.map(({ instance, to }) => [instance, to.primary]));
-    expect(places()).toMatchObject(planned);
-    expect(hbalScore()).toBe(plan!.score_after.toFixed(8));
-    expect(Number(hbalScore())).toBeLessThan(Number(before));
-    // Its moves went into the store as they ended: the queue has nothing to add.
+    expect(places()).toMatchObject(Object.fromEntries(planned));
+    const { score } = events.findLast(({ execution }) => execution?.event === 'end')!.execution!;
+    expect(hbalScore()).toBe(score!.toFixed(8));
+    expect(score).toBeLessThan(Number(before));
+    // A plan made anew amid moves (the machine is slow, say) counts memory that is on two nodes just then.
+    expect(Math.abs(plan!.score_after - score!)).toBeLessThan(0.05);
+    // Every move went into the store as it ended: to the queue only the two from before are new.
     const { stdout } = await collectInto('watch.db', 'ganeti-rapi', cluster.address, ...access('reader'));
-    expect(stdout).toBe(`read ${2 + plan!.moves.length}: 2 new, ${plan!.moves.length} known, 0 rejected\n`);
+    expect(stdout).toMatch(/^read \d+: 2 new, \d+ known, 0 rejected\n$/);
     await collect('ganeti-rapi', cluster.address, ...access('reader'), '--out', 'after.jsonl');
-    const found = records('after.jsonl').slice(2);
-    expect(found.map(({ instance, target_node }) => `${instance} ${target_node}`).sort()).toEqual(
-      plan!.moves.map(({ instance, to }) => `${instance} ${to.primary}`).sort(),
+    const found = records('after.jsonl').slice(-planned.length);
+    expect(new Set(found.map(({ instance, target_node }) => `${instance} ${target_node}`))).toEqual(
+      new Set(planned.map(([instance, node]) => `${instance} ${node}`)),
     );
   });
 
   it('is left alone once it is balanced', async () => {
     const jobs = (): string => cluster.onMaster('gnt-job', 'list', '--no-headers', '-o', 'id');
     const before = jobs();
-    const { stdout, code } = await movecast(
-      'balance',
-      cluster.address,
-      ...[
-        '--execute',
-        '--yes',
-        '--quiet',
-        ...access('balancer'),
-        '--store',
-        'sqlite:watch.db',
-        '--effort',
-        '0.2',
-      ],
+    const events = await watchUntil(
+      ({ event }) => event === 'skipped' || event === 'execution-started',
+      '--execute',
+      '--state',
+      'again.json',
+      ...access('balancer'),
     );
-    expect(code).toBe(0);
-    expect(stdout).not.toMatch(/fa:/);
+    expect(named(events)).not.toContain('execution-started');
     expect(jobs()).toBe(before);
   });
 

@@ -9,7 +9,12 @@ import type { Browser, Page } from 'playwright-core';
 import { parseMoveRecord, startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import type { LinkSample } from '../../src/domain/samples.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
-import { hourlySamples, serviceFixture, type ServiceFixture } from '../service/service-fixture.js';
+import {
+  finishedMove,
+  hourlySamples,
+  serviceFixture,
+  type ServiceFixture,
+} from '../service/service-fixture.js';
 import { bundledPage, CONTRASTS, openBrowser, openPage, watchForErrors } from './dashboard-browser.js';
 import { requireOrSkip } from './real-servers.js';
 
@@ -248,6 +253,39 @@ suite('the dashboard in a browser', () => {
     await page.getByRole('button', { name: 'Promote' }).click();
     await page.getByRole('row', { name: /default@2 in service/ }).waitFor();
     expect(await page.locator('.model').innerText()).toContain('default@2');
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('shows why a version is in service, or is not', async () => {
+    const { page, errors } = await opened(url, '/#/models');
+    const row = page.getByRole('row', { name: /default@1/ });
+    await row.getByRole('button', { name: 'Card' }).click();
+    const contest = page.getByRole('region', { name: 'Champion against challenger' });
+    await contest.getByText('default@1: it was the first').waitFor();
+    await page
+      .getByRole('row', { name: /default@2/ })
+      .getByRole('button', { name: 'Card' })
+      .click();
+    await contest.getByText('default@2: its loss is lower').waitFor();
+    expect(await contest.locator('tbody tr').allInnerTexts()).toEqual([
+      expect.stringMatching(/^default@1 \(champion\)\s+120\s+2\.500$/),
+      expect.stringMatching(/^default@2 \(challenger\)\s+120\s+2\.125$/),
+    ]);
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('marks in the errors where another version answered and where a drift began', async () => {
+    const now = service.parts.now();
+    await service.parts.model.report(
+      Array.from({ length: 3 }, (_, i) => ({
+        ...finishedMove(`after-${i}`, 0, 20),
+        started_at: new Date(now - 60_000 + i).toISOString(),
+      })),
+    );
+    const { page, errors } = await opened(url);
+    const chart = page.getByRole('region', { name: 'Error of each move' });
+    expect(await chart.locator('.chart-key').innerText()).toMatch(/default@2 since .*\n?.*drift since /s);
+    expect(await chart.locator('.chart').getAttribute('aria-label')).toMatch(/default@2 since .*drift since/);
     expect(errors).toEqual([]);
   }, 30_000);
 

@@ -160,8 +160,22 @@ export async function serviceFixture({
   const folder = mkdtempSync(join(tmpdir(), 'movecast-service-'));
   const pageFolder = join(folder, 'page');
   const registry = new ModelRegistry(join(folder, 'models'));
-  for (const version of ['1', '2'])
-    await registry.register('default', version, { model: {}, card: '# card', metrics: {} });
+  const verdicts = {
+    1: { promote: true, reason: 'it was the first' },
+    2: {
+      promote: true,
+      reason: 'its loss is lower',
+      compared: {
+        with: 'default@1',
+        moves: 120,
+        champion_pinball: 2.5,
+        challenger_pinball: 2.125,
+        p_value: 0.01,
+      },
+    },
+  };
+  for (const [version, verdict] of Object.entries(verdicts))
+    await registry.register('default', version, { model: {}, card: '# card', metrics: { verdict } });
   await registry.promote('default', '1');
   mkdirSync(pageFolder);
   writeFileSync(

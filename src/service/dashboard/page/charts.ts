@@ -1,6 +1,7 @@
 import uPlot from 'uplot';
 import { h, svg } from './elements.js';
 import * as format from './format.js';
+import type { ResidualMark } from './residual-marks.js';
 import type { ListedMove } from './api.js';
 
 /** A move with the prediction that it had. */
@@ -297,8 +298,8 @@ function summary(moves: readonly PredictedMove[]): string {
   return `Predicted and actual durations of the last ${moves.length} scored moves; ${inside} of them lay inside the 80 % interval.`;
 }
 
-/** Error of each move in percent, and the rolling median of its size. `moves` oldest first. */
-export function errorsOverTime(moves: readonly PredictedMove[]): HTMLElement {
+/** Error of each move in percent, their rolling median, and where forecasts became others. `moves` oldest first. */
+export function errorsOverTime(moves: readonly PredictedMove[], marks: readonly ResidualMark[]): HTMLElement {
   const errors = moves.map(
     ({ duration_seconds: actual, predicted }) => 100 * (predicted.duration_seconds.p50 / actual - 1),
   );
@@ -311,7 +312,7 @@ export function errorsOverTime(moves: readonly PredictedMove[]): HTMLElement {
   const place = h('div', {
     class: 'chart',
     role: 'img',
-    'aria-label': `Error of each of the last ${moves.length} scored moves in percent; above zero the prediction was too long.`,
+    'aria-label': `Error of each of the last ${moves.length} scored moves in percent; above zero the prediction was too long. ${marks.map(({ text }) => `${text}.`).join(' ')}`,
   });
   plotted(place, (width) => {
     const dots = withAlpha(colour('--actual'), 0.55);
@@ -340,6 +341,7 @@ export function errorsOverTime(moves: readonly PredictedMove[]): HTMLElement {
           { label: 'rolling median', stroke: colour('--accent'), width: 2, points: { show: false } },
         ],
         legend: { show: false },
+        hooks: { draw: [(plot) => drawMarks(plot, marks)] },
       },
       [moves.map((_, i) => i + 1), shown, rolling],
       place,
@@ -354,8 +356,26 @@ export function errorsOverTime(moves: readonly PredictedMove[]): HTMLElement {
       { class: 'chart-key' },
       h('li', {}, h('span', { class: 'swatch actual' }), 'error of one move'),
       h('li', {}, h('span', { class: 'swatch predicted' }), `median of the last ${ROLLING}`),
+      ...marks.map(({ kind, text }) => h('li', {}, h('span', { class: `swatch mark ${kind}` }), text)),
     ),
   );
+}
+
+/** A dashed line down the chart before the first move of what is new. */
+function drawMarks(plot: uPlot, marks: readonly ResidualMark[]): void {
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.setLineDash([6 * devicePixelRatio, 4 * devicePixelRatio]);
+  for (const { kind, at } of marks) {
+    const x = Math.round(plot.valToPos(at + 0.5, 'x', true));
+    ctx.strokeStyle = colour(kind === 'drift' ? '--warn' : '--ink');
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
 }
 
 function symmetric(low: number | null, high: number | null): [number, number] {

@@ -10,6 +10,21 @@ interface Listed {
   serving: boolean;
 }
 
+/** What the training found when it held a version against the one in service; other metrics are not shown here. */
+interface Metrics {
+  verdict?: {
+    promote: boolean;
+    reason: string;
+    compared?: {
+      with: string;
+      moves: number;
+      champion_pinball: number;
+      challenger_pinball: number;
+      p_value: number;
+    };
+  };
+}
+
 /** The registered versions, how each did, their cards; promotes one. */
 export async function modelsPage(): Promise<HTMLElement> {
   const [{ models }, accuracy] = await Promise.all([
@@ -18,11 +33,13 @@ export async function modelsPage(): Promise<HTMLElement> {
   ]);
   const figures = new Map(accuracy.groups.map(({ key, figures: found }) => [key, found]));
   const card = h('div', { class: 'card', tabindex: -1 });
+  const contest = h('div', {});
   const said = h('p', { role: 'status', class: 'small' });
   const show = async ({ name, version }: Listed): Promise<void> => {
-    const { card: text } = await get<{ card: string }>(
+    const { card: text, metrics } = await get<{ card: string; metrics: Metrics | null }>(
       `/v1/models/${encodeURIComponent(name)}/${encodeURIComponent(version)}`,
     );
+    contest.replaceChildren(...contestOf(`${name}@${version}`, metrics?.verdict));
     card.replaceChildren(
       text.trim() === '' ? h('p', { class: 'muted' }, 'This version has no card.') : markdown(text),
     );
@@ -101,6 +118,43 @@ export async function modelsPage(): Promise<HTMLElement> {
       ),
       said,
     ),
+    h(
+      'section',
+      { class: 'panel spaced', 'aria-labelledby': 'contest' },
+      h('h2', { id: 'contest' }, 'Champion against challenger'),
+      contest,
+    ),
     h('section', { class: 'panel spaced', 'aria-label': 'Model card' }, card),
   );
+}
+
+/** Why the training put this version in service, or did not. */
+function contestOf(challenger: string, verdict: Metrics['verdict']): HTMLElement[] {
+  if (verdict === undefined)
+    return [h('p', { class: 'muted' }, `The training of ${challenger} wrote down no verdict.`)];
+  const { promote, reason, compared } = verdict;
+  const sentence = h(
+    'p',
+    {},
+    tag(promote ? 'promoted' : 'not promoted', promote ? 'good' : 'plain'),
+    ` ${challenger}: ${reason}.`,
+  );
+  if (compared === undefined) return [sentence];
+  const { with: champion, moves, champion_pinball: theirs, challenger_pinball: ours, p_value: p } = compared;
+  return [
+    sentence,
+    table(
+      'Loss on the same moves, which neither had been trained on; less is better',
+      [{ title: 'Version' }, { title: 'Moves', numeric: true }, { title: 'Pinball loss', numeric: true }],
+      [
+        [`${champion} (champion)`, format.count(moves), theirs.toFixed(3)],
+        [`${challenger} (challenger)`, format.count(moves), ours.toFixed(3)],
+      ],
+    ),
+    h(
+      'p',
+      { class: 'muted small' },
+      `Equals would differ by at least so much in ${format.share(p)} of such contests (sign test).`,
+    ),
+  ];
 }

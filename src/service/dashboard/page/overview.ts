@@ -9,6 +9,7 @@ import {
 } from './charts.js';
 import { figure, h, table, tag } from './elements.js';
 import * as format from './format.js';
+import { residualMarks } from './residual-marks.js';
 import { startOf, whatIfForm } from './what-if.js';
 
 const windows = [
@@ -62,7 +63,7 @@ export async function overviewPage(ready: Ready): Promise<HTMLElement> {
     h(
       'div',
       { class: 'panels' },
-      ...(scored.length > 0 ? chartPanels(scored, chosen) : []),
+      ...(scored.length > 0 ? chartPanels(scored, chosen, alarms) : []),
       h(
         'section',
         { class: 'panel', 'aria-labelledby': 'what-if' },
@@ -258,7 +259,7 @@ function tiles(
   ];
 }
 
-function chartPanels(scored: readonly PredictedMove[], accuracy: Accuracy): HTMLElement[] {
+function chartPanels(scored: readonly PredictedMove[], accuracy: Accuracy, alarms: Alarms): HTMLElement[] {
   const drawn = scored.slice(matchMedia(NARROW).matches ? -DRAWN_NARROW : -DRAWN_WIDE);
   return [
     h(
@@ -282,7 +283,7 @@ function chartPanels(scored: readonly PredictedMove[], accuracy: Accuracy): HTML
         { class: 'muted' },
         'Above zero the prediction was too long. A line that leaves zero is a change that the model has not caught up with.',
       ),
-      errorsOverTime(scored),
+      errorsOverTime(scored, residualMarks(scored, alarms.alarms)),
     ),
     h(
       'section',

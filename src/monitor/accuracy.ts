@@ -49,45 +49,48 @@ export function sortedQuantile(sorted: Float64Array, p: number): number {
 
 /** Figures of a set of scores; undefined when no completed move is among them. O(n log n). */
 export function accuracyOf(scores: readonly Score[]): AccuracyFigures | undefined {
-  const completed = scores.filter((score) => score.completed);
-  const n = completed.length;
-  if (n === 0) return undefined;
-  const errors = Float64Array.from(completed, apePercent).sort();
+  const errors = new Float64Array(scores.length);
+  const seconds = new Float64Array(scores.length);
+  const speeds = new Float64Array(scores.length);
+  let n = 0;
+  let sized = 0;
   let sum = 0;
   let logRatio = 0;
   let badlyWrong = 0;
   let inside80 = 0;
   let inside90 = 0;
-  for (const error of errors) {
+  for (const score of scores) {
+    if (!score.completed) continue;
+    const { actual_seconds: actual, size_mib: size } = score;
+    const error = apePercent(score);
+    errors[n] = error;
+    seconds[n] = actual;
+    n += 1;
+    if (size !== undefined) {
+      speeds[sized] = size / actual;
+      sized += 1;
+    }
     sum += error;
+    logRatio += Math.log(score.p50 / actual);
     if (error > BADLY_WRONG_PERCENT) badlyWrong += 1;
+    if (actual >= score.p10 && actual <= score.p90) inside80 += 1;
+    if (actual >= score.p05 && actual <= score.p95) inside90 += 1;
   }
-  for (const score of completed) {
-    logRatio += Math.log(score.p50 / score.actual_seconds);
-    if (score.actual_seconds >= score.p10 && score.actual_seconds <= score.p90) inside80 += 1;
-    if (score.actual_seconds >= score.p05 && score.actual_seconds <= score.p95) inside90 += 1;
-  }
+  if (n === 0) return undefined;
+  const sorted = errors.subarray(0, n).sort();
   return {
     moves: n,
     broken_off: scores.length - n,
     mape_percent: sum / n,
-    median_ape_percent: sortedQuantile(errors, 0.5),
-    p90_ape_percent: sortedQuantile(errors, 0.9),
+    median_ape_percent: sortedQuantile(sorted, 0.5),
+    p90_ape_percent: sortedQuantile(sorted, 0.9),
     bias_percent: 100 * Math.expm1(logRatio / n),
     worse_than_25_percent_share: badlyWrong / n,
     coverage: [coverage(0.8, inside80, n), coverage(0.9, inside90, n)],
-    median_seconds: medianOf(completed.map((score) => score.actual_seconds))!,
-    median_speed_mib_s:
-      medianOf(
-        completed.flatMap(({ size_mib, actual_seconds }) =>
-          size_mib === undefined ? [] : [size_mib / actual_seconds],
-        ),
-      ) ?? null,
+    median_seconds: sortedQuantile(seconds.subarray(0, n).sort(), 0.5),
+    median_speed_mib_s: sized === 0 ? null : sortedQuantile(speeds.subarray(0, sized).sort(), 0.5),
   };
 }
-
-const medianOf = (values: readonly number[]): number | undefined =>
-  values.length === 0 ? undefined : sortedQuantile(Float64Array.from(values).sort(), 0.5);
 
 function coverage(level: number, inside: number, n: number): Coverage {
   const share = inside / n;
@@ -167,8 +170,6 @@ export interface CalibrationPoint {
 
 /** Share of completed moves at or below each predicted quantile, with its 95 % binomial band. */
 export function calibrationOf(scores: readonly Score[]): CalibrationPoint[] {
-  const completed = scores.filter((score) => score.completed);
-  if (completed.length === 0) return [];
   const levels = [
     ['p05', 0.05],
     ['p10', 0.1],
@@ -176,11 +177,16 @@ export function calibrationOf(scores: readonly Score[]): CalibrationPoint[] {
     ['p90', 0.9],
     ['p95', 0.95],
   ] as const;
-  return levels.map(([name, level]) => ({
-    level,
-    share: completed.filter((score) => score.actual_seconds <= score[name]).length / completed.length,
-    ...binomialBand(completed.length, level),
-  }));
+  const below = levels.map(() => 0);
+  let n = 0;
+  for (const score of scores) {
+    if (!score.completed) continue;
+    n += 1;
+    for (const [i, [name]] of levels.entries()) if (score.actual_seconds <= score[name]) below[i]! += 1;
+  }
+  return n === 0
+    ? []
+    : levels.map(([, level], i) => ({ level, share: below[i]! / n, ...binomialBand(n, level) }));
 }
 
 /** How many completed moves were predicted from each kind of history. */

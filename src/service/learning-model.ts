@@ -20,8 +20,8 @@ const SAMPLE_DAYS = 14;
 const MOST_LINK_SAMPLES = 100_000;
 /** Predictions given out and kept for a move that has not been reported yet. */
 const MOST_AWAITED = 50_000;
-/** Events replayed between two looks at the event loop: a few milliseconds. */
-const REPLAY_SLICE = 200;
+/** History is replayed for so many milliseconds between two looks at the event loop: requests wait no longer. */
+const REPLAY_SLICE_MS = 2;
 /** Predictions written to the store in one go. */
 const KEEP_BATCH = 1_000;
 /** History is read anew at most this often … */
@@ -223,7 +223,8 @@ export class LearningModel {
     ]);
     events.sort((a, b) => a.atMs - b.atMs || a.order - b.order || (a.record.id < b.record.id ? -1 : 1));
     const made: KeptPrediction[] = [];
-    for (const [index, { atMs, order, record }] of events.entries()) {
+    const isDue = timer(REPLAY_SLICE_MS);
+    for (const { atMs, order, record } of events) {
       if (order === 1) {
         // A move that finished after this one's start has been learnt already: predicting now would look ahead.
         if (atMs < shown.newestFinishMs && !this.awaited.has(record.id)) this.stale = true;
@@ -232,7 +233,7 @@ export class LearningModel {
         if (atMs < shown.newestFinishMs) this.stale = true;
         learn(shown, record, atMs);
       }
-      if (index % REPLAY_SLICE === REPLAY_SLICE - 1) await yieldToLoop();
+      if (isDue()) await yieldToLoop();
     }
     await this.keepMade(made);
   }
@@ -250,15 +251,14 @@ export class LearningModel {
     const { moves, link_samples } = await store.info();
     const movesFromMs = await this.historyStart(moves);
     const made: KeptPrediction[] = [];
-    let events = 0;
+    const isDue = timer(REPLAY_SLICE_MS);
     const first = { movesFromMs, samplesFromMs: await this.samplesStart(link_samples) };
     for await (const event of historyOf(store, first)) {
       if (event.kind === 'started') this.score(shown, event.record, made);
       else if (event.kind === 'finished') learn(shown, event.record, event.atMs);
       else if (event.kind === 'link_sample') predictor.learnLinkSample(event.sample);
       else predictor.learnInstanceSample(event.sample);
-      events += 1;
-      if (events % REPLAY_SLICE === 0) await yieldToLoop();
+      if (isDue()) await yieldToLoop();
     }
     for (const learnAll of this.arrivedSamples) learnAll(predictor);
     this.arrivedSamples = undefined;
@@ -353,6 +353,17 @@ export class LearningModel {
       return Math.min(startMs(record), this.parts.now()) - spanMs;
     return this.parts.now() - spanMs;
   }
+}
+
+/** True once in so many milliseconds. */
+function timer(everyMs: number): () => boolean {
+  let lastMs = performance.now();
+  return () => {
+    const nowMs = performance.now();
+    if (nowMs - lastMs < everyMs) return false;
+    lastMs = nowMs;
+    return true;
+  };
 }
 
 function learn(shown: Shown, record: MoveRecord, atMs: number): void {

@@ -97,9 +97,26 @@ function alarmNotices({ alarms, late }: Alarms): HTMLElement[] {
           {},
           `The longest overdue is ${longest.move_id}: 95 of 100 such moves would have finished by ${format.when(longest.expected_by)}. Has it been reported?`,
         ),
+        late.length > 1 && lateMoves(late),
       ),
     );
   return notices.length === 0 ? [] : [h('div', { class: 'notices' }, ...notices)];
+}
+
+/** What is late right now, the longest overdue first. */
+function lateMoves(late: Alarms['late']): HTMLElement {
+  return h(
+    'details',
+    {},
+    h('summary', {}, 'All that are late'),
+    table(
+      'Moves that should have finished by now, the longest overdue first',
+      [{ title: 'Move' }, { title: 'Predicted' }, { title: 'Expected by' }],
+      late
+        .toReversed()
+        .map(({ move_id: id, predicted_at: at, expected_by: by }) => [id, format.when(at), format.when(by)]),
+    ),
+  );
 }
 
 /** The last seven days; when nothing was scored in them, everything. */

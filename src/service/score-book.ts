@@ -1,14 +1,17 @@
 import type { Score } from '../monitor/score.js';
+import { ScoreBlocks, type ScoreKind } from './held-score.js';
 
-/** Scores held in memory, about 400 bytes each. */
+/** Scores held in memory, about 250 bytes each. */
 const MOST_SCORES = 100_000;
-/** Names of links and models that are held once for all their scores. */
-const MOST_NAMES = 20_000;
+/** Kinds of score and names of instances that are held once for all their scores. */
+const MOST_SHARED = 20_000;
 
 /** The newest scores, in order of finish; the oldest make place. */
 export class ScoreBook {
   private readonly byId = new Map<string, Score>();
   private readonly ordered: Score[] = [];
+  private readonly blocks = new ScoreBlocks();
+  private readonly kinds = new Map<string, ScoreKind>();
   private readonly names = new Map<string, string>();
 
   constructor(private readonly most = MOST_SCORES) {}
@@ -28,11 +31,11 @@ export class ScoreBook {
   /** The first score of a move stays. O(log n) for moves that come in order of finish. */
   add(score: Score): boolean {
     if (this.byId.has(score.id)) return false;
-    score.link = this.named(score.link);
-    score.model = this.named(score.model);
-    this.byId.set(score.id, score);
+    const { id, instance } = score;
+    const held = this.blocks.hold(score, shared(this.names, instance, instance), this.kindOf(score));
+    this.byId.set(id, held);
     // Behind those of the same finish, so that the order is that of writing down where times say nothing.
-    this.ordered.splice(this.firstFrom(score.finished_ms, true), 0, score);
+    this.ordered.splice(this.firstFrom(score.finished_ms, true), 0, held);
     if (this.ordered.length > this.most) this.byId.delete(this.ordered.shift()!.id);
     return true;
   }
@@ -61,11 +64,28 @@ export class ScoreBook {
     return low;
   }
 
-  private named(name: string): string {
-    const known = this.names.get(name);
-    if (known !== undefined) return known;
-    if (this.names.size >= MOST_NAMES) this.names.clear();
-    this.names.set(name, name);
-    return name;
+  private kindOf(score: Score): ScoreKind {
+    const { cluster, link, source_node, target_node, operation, completed, basis, model, how } = score;
+    const key = [cluster, source_node, target_node, operation, completed, basis, model, how].join('\n');
+    return shared(this.kinds, key, {
+      cluster,
+      link,
+      source_node,
+      target_node,
+      operation,
+      completed,
+      basis,
+      model,
+      how,
+    });
   }
+}
+
+/** The value that was held first under a key. */
+function shared<T>(held: Map<string, T>, key: string, value: T): T {
+  const known = held.get(key);
+  if (known !== undefined) return known;
+  if (held.size >= MOST_SHARED) held.clear();
+  held.set(key, value);
+  return value;
 }

@@ -192,6 +192,38 @@ describe('ScoreBook', () => {
     expect(book.newest(0)).toEqual([]);
   });
 
+  it('gives back what was written down, field by field', () => {
+    const book = new ScoreBook();
+    const written: Score[] = Array.from({ length: 1_200 }, (_, i) => ({
+      id: `m${i}`,
+      cluster: i % 5 === 0 ? 'lab' : 'default',
+      instance: `vm${i % 7}`,
+      link: 'a>b',
+      source_node: 'a',
+      target_node: 'b',
+      operation: i % 2 === 0 ? 'live_migration' : 'failover',
+      memory_mib: i % 3 === 0 ? undefined : 1024 + i,
+      size_mib: i % 4 === 0 ? undefined : 2048.5 + i,
+      started_ms: 1000 * i,
+      finished_ms: 1000 * i + 0.25,
+      completed: i % 11 !== 0,
+      actual_seconds: 1 + i / 3,
+      p05: i,
+      p10: i + 0.1,
+      p50: i + 0.2,
+      p90: i + 0.3,
+      p95: i + 0.4,
+      basis: i % 2 === 0 ? 'link' : 'node',
+      model: `default@${i % 2}`,
+      how: i % 13 === 0 ? 'asked_before' : 'from_history',
+    }));
+    for (const one of written) book.add(one);
+    const fields = Object.keys(written[0]!) as (keyof Score)[];
+    const read = (one: Score): unknown[] => fields.map((name) => one[name]);
+    expect(book.between(undefined, Infinity).map(read)).toEqual(written.map(read));
+    expect(read(book.get('m5')!)).toEqual(read(written[5]!));
+  });
+
   it('agrees with sorting everything at every look, in whatever order scores come', () => {
     fc.assert(
       fc.property(

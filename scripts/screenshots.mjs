@@ -26,6 +26,17 @@ const pictures = [
   ['plan', '/#/plan', 'light', wide],
   ['models', '/#/models', 'light', wide],
 ];
+/** `--all` takes every page in both colour schemes and on a phone as well: to look at, not to keep. */
+if (process.argv.includes('--all'))
+  for (const [name, page, , size] of [...pictures])
+    if (!/dark|phone/.test(name) && size === wide)
+      for (const [kind, scheme, viewport] of [
+        ['dark', 'dark', wide],
+        ['phone', 'light', phone],
+        ['phone-dark', 'dark', phone],
+      ])
+        if (!pictures.some(([taken]) => taken === `${name}-${kind}`))
+          pictures.push([`${name}-${kind}`, page, scheme, viewport]);
 
 /** The report of a backtest: name of the picture, colour scheme, size, and the part that it shows ('': from the top). */
 const tall = { width: 1280, height: 1560 };

@@ -3,7 +3,6 @@
  * this and stand in a throw-away store. Prints how long the service takes to be ready, what the answers behind the pages
  * cost it, and for each page in a real Chromium the time until it is drawn and the bytes over the wire.
  */
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -45,6 +45,25 @@ function sampledUntil(untilMs: number, cluster?: string): LinkSample[] {
   }));
 }
 
+/** Runs in the page: what a screen reader could not name or reach, and headings that skip a level. */
+const UNNAMED = `(() => {
+  const nameOf = (one) =>
+    (one.getAttribute('aria-label') ?? '') +
+    (one.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent ?? '').join('') +
+    [...(one.labels ?? [])].map((label) => label.textContent).join('') +
+    (one.matches('button, a, summary') ? one.textContent : '');
+  const named = 'input, select, textarea, button, a[href], summary, [role=img], [role=region], section[aria-labelledby]';
+  const without = [...document.querySelectorAll(named)].filter((one) => nameOf(one).trim() === '').map((one) => one.outerHTML.slice(0, 120));
+  const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id);
+  const twice = ids.filter((id, i) => ids.indexOf(id) !== i).map((id) => 'twice: ' + id);
+  const jumped = [...document.querySelectorAll('[tabindex]')].filter((one) => one.tabIndex > 0).map((one) => 'tabindex: ' + one.outerHTML.slice(0, 120));
+  const levels = [...document.querySelectorAll('main h1, main h2, main h3, main h4')].map(({ tagName }) => Number(tagName[1]));
+  const skipped = levels.filter((level, i) => level > (levels[i - 1] ?? 0) + 1).map((level) => 'skipped to h' + level);
+  const heads = [...document.querySelectorAll('th:not([scope])')].map((one) => 'no scope: ' + one.textContent);
+  const landmarks = ['header', 'nav', 'main'].filter((name) => document.querySelectorAll(name).length !== 1);
+  return [...without, ...twice, ...jumped, ...skipped, ...heads, ...landmarks, ...(document.documentElement.lang === '' ? ['no language'] : [])];
+})()`;
+
 suite('the dashboard in a browser', () => {
   let browser: Browser;
   let service: ServiceFixture;
@@ -133,6 +152,21 @@ suite('the dashboard in a browser', () => {
       await page.locator('main[aria-busy=false]').waitFor();
       expect(await page.locator('h1').innerText()).not.toBe('This page could not be loaded.');
       expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+    }
+    expect(errors).toEqual([]);
+  }, 30_000);
+
+  it('fits every page on a phone, in the dark too, and names every field and button', async () => {
+    const { page, errors } = await opened(url, '/', {
+      colorScheme: 'dark',
+      viewport: { width: 360, height: 740 },
+    });
+    for (const at of ['/', 'links', 'moves', 'forecast', 'what-if', 'plan', 'models']) {
+      await openPage(page, url, at === '/' ? at : `/#/${at}`);
+      expect([at, await page.evaluate('document.documentElement.scrollWidth')]).toEqual([at, 360]);
+      const contrasts = (await page.evaluate(CONTRASTS)) as { text: string; ratio: number }[];
+      expect([at, contrasts.filter(({ ratio }) => ratio < 4.5)]).toEqual([at, []]);
+      expect([at, await page.evaluate(UNNAMED)]).toEqual([at, []]);
     }
     expect(errors).toEqual([]);
   }, 30_000);

@@ -408,6 +408,9 @@ export function coverageMeter(level: number, share: number, low: number, high: n
   );
 }
 
+/** Width of a character below a bar, in pixels. */
+const DIGIT_WIDTH = 7;
+
 /** A predicted distribution as one bar: 90 % light, 80 % darker, the median as a line; a dot where the move really ended. */
 export function rangeBar(
   p: { p05: number; p10: number; p50: number; p90: number; p95: number },
@@ -417,8 +420,11 @@ export function rangeBar(
   const low = Math.min(p.p05, actual ?? p.p05) * 0.97;
   const high = Math.max(p.p95, actual ?? p.p95) * 1.03;
   const x = (value: number): number => (width * Math.log(value / low)) / Math.log(high / low);
-  const label = (value: number, anchor: string): SVGElement =>
-    svg('text', { x: x(value), y: 50, 'text-anchor': anchor }, format.seconds(value));
+  const label = (value: number, at: number, anchor: string): SVGElement =>
+    svg('text', { x: at, y: 50, 'text-anchor': anchor }, format.seconds(value));
+  const lengthOf = (value: number): number => DIGIT_WIDTH * format.seconds(value).length;
+  const half = lengthOf(p.p50) / 2;
+  const middle = Math.max(half, Math.min(width - half, x(p.p50)));
   return svg(
     'svg',
     {
@@ -437,9 +443,10 @@ export function rangeBar(
         cy: 19,
         r: 5,
       }),
-    label(p.p05, 'start'),
-    label(p.p50, 'middle'),
-    label(p.p95, 'end'),
+    // The median is always written; an end of the range only where it does not run into it.
+    x(p.p05) + lengthOf(p.p05) < middle - half && label(p.p05, x(p.p05), 'start'),
+    label(p.p50, middle, 'middle'),
+    x(p.p95) - lengthOf(p.p95) > middle + half && label(p.p95, x(p.p95), 'end'),
   );
 }
 

@@ -28,23 +28,15 @@ const pictures = [
 ];
 /** `--all` takes every page in both colour schemes and on a phone as well: to look at, not to keep. */
 if (process.argv.includes('--all'))
-  for (const [name, page, , size] of [...pictures])
-    if (!/dark|phone/.test(name) && size === wide)
-      for (const [kind, scheme, viewport] of [
-        ['dark', 'dark', wide],
-        ['phone', 'light', phone],
-        ['phone-dark', 'dark', phone],
-      ])
-        if (!pictures.some(([taken]) => taken === `${name}-${kind}`))
-          pictures.push([`${name}-${kind}`, page, scheme, viewport]);
-
-/** The report of a backtest: name of the picture, colour scheme, size, and the part that it shows ('': from the top). */
-const tall = { width: 1280, height: 1560 };
-const reports = [
-  ['backtest-report', 'light', tall, ''],
-  ['backtest-report-dark', 'dark', wide, '#residuals'],
-  ['backtest-report-phone', 'light', phone, '#accuracy'],
-];
+  pictures.push(
+    ...pictures
+      .filter(([name]) => !/dark|phone/.test(name))
+      .flatMap(([name, page]) => [
+        [`${name}-dark`, page, 'dark', wide],
+        [`${name}-phone`, page, 'light', phone],
+        [`${name}-phone-dark`, page, 'dark', phone],
+      ]),
+  );
 
 const folder = mkdtempSync(join(tmpdir(), 'movecast-screenshots-'));
 const store = `sqlite:${join(folder, 'moves.db')}`;

@@ -166,9 +166,10 @@ export class LearningModel {
     this.arrivedSamples?.push((next) => {
       for (const sample of sorted) learnOne(next, sample);
     });
-    for (const [index, sample] of sorted.entries()) {
+    const isDue = timer(REPLAY_SLICE_MS);
+    for (const sample of sorted) {
       learnOne(predictor, sample);
-      if (index % REPLAY_SLICE === REPLAY_SLICE - 1) await yieldToLoop();
+      if (isDue()) await yieldToLoop();
     }
   }
 

@@ -11,8 +11,8 @@ const { abs, exp, log } = Math;
 const LOSS_KEPT = 0.98;
 /** So many moves' worth of the parent's loss stands behind a group's own. */
 const PRIOR_MOVES = 6;
-/** Weight is loss to the power of minus this: twice as near counts 16 times. */
-const SHARPNESS = 4;
+/** Weight is loss to the power of minus this: as the inverse of variances, best where members err each on its own. */
+const SHARPNESS = 2;
 /** No loss is taken for smaller than this (log units): a lucky streak is not a certainty. */
 const LEAST_LOSS = 0.005;
 /** An error beyond this counts as this much, so that one odd move does not vote members out. */

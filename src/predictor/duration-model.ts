@@ -5,6 +5,7 @@ import { Committee } from './committee.js';
 import { CoverageControl } from './coverage-control.js';
 import { KnownInputs } from './known-inputs.js';
 import type { ModelFile } from './model-file.js';
+import { LevelShifts } from './level-shifts.js';
 import { fillFrameRow, HISTORY_COLUMNS } from './frame-columns.js';
 import { fillMoveFeatures, moveFeatures } from './move-features.js';
 import { Capability, inputsOfRecord, type MoveInputs } from './move-inputs.js';
@@ -150,6 +151,7 @@ export class DurationModel {
   private readonly coverage = new CoverageControl();
   private readonly queue = new QueuePlaces();
   private readonly shifts = new ShiftDetector();
+  private readonly levelShifts = new LevelShifts();
   private readonly downtimes = new ResidualQuantiles();
   private readonly transfers = new ResidualQuantiles();
   private readonly transferQuantiles = new Float64Array(QUANTILE_LEVELS.length);
@@ -423,7 +425,7 @@ export class DurationModel {
     this.effects.learn(keys, max(inputs.startMs, finishMs(record)), error, noise, weight);
     if (completed) {
       this.learnNoise(keys, error, variance, noise);
-      this.noticeShift(keys, error / scale);
+      this.noticeShift(keys, residual, error / scale);
     }
     const size = sizeKey(inputs);
     this.sizes.set(size, (this.sizes.get(size) ?? 0) + 1);
@@ -457,15 +459,19 @@ export class DurationModel {
     this.residuals.learn(residualGroups(keys), error / scale);
   }
 
-  /** Alarms since the model was made: shifts of durations of a cluster or between two nodes. */
+  /** Alarms since the model was made: shifts of durations of a cluster, between two nodes, or of one kind of move. */
   get shiftAlarms(): number {
-    return this.shifts.alarms;
+    return this.shifts.alarms + this.levelShifts.alarms;
   }
 
-  private noticeShift(keys: readonly string[], error: number): void {
-    for (const level of shiftLevels)
-      if (this.shifts.learn(keys[level]!, error))
-        this.effects.loosen(keys, loosenedLevels, AFTER_SHIFT_VARIANCE);
+  /** `residual` against physics, `error` against what was predicted, in deviations. */
+  private noticeShift(keys: readonly string[], residual: number, error: number): void {
+    const config = keys[Level.config]!;
+    let noticed = this.levelShifts.learn(config, residual);
+    for (const level of shiftLevels) if (this.shifts.learn(keys[level]!, error)) noticed = true;
+    if (!noticed) return;
+    this.levelShifts.forget(config);
+    this.effects.loosen(keys, loosenedLevels, AFTER_SHIFT_VARIANCE);
   }
 
   private learnVolume(record: MoveRecord, inputs: MoveInputs, keys: readonly string[]): void {
@@ -504,6 +510,7 @@ export class DurationModel {
       downtimes: this.downtimes.save(),
       transfers: this.transfers.save(),
       shifts: this.shifts.save(),
+      levelShifts: this.levelShifts.save(),
       sizes: [...this.sizes],
       queue: this.queue.save(),
       known: this.known.save(),
@@ -522,6 +529,7 @@ export class DurationModel {
     this.downtimes.restore(state.downtimes);
     this.transfers.restore(state.transfers ?? []);
     this.shifts.restore(state.shifts);
+    this.levelShifts.restore(state.levelShifts ?? []);
     for (const [key, count] of state.sizes) this.sizes.set(key, count);
     this.queue.restore(state.queue);
     this.known.restore(state.known);

@@ -63,6 +63,7 @@ export const modelFileSchema = z.object({
     transfers: z.array(z.tuple([z.string(), z.array(finite)])).optional(),
     sizes: z.array(z.tuple([z.string(), finite])),
     shifts: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite])])),
+    levelShifts: z.array(z.tuple([z.string(), z.array(finite)])).optional(),
     coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),
     queue: z.array(z.tuple([z.string(), z.array(finite)])),
     noise: z.array(noise),

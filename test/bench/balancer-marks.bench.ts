@@ -4,10 +4,12 @@
  * Every time is from one run with both sides in it. The plans are made with plain durations (docs/balancer.md); the
  * truth deviates from them as real moves deviated from what the model had predicted (measured-errors.ts).
  */
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import { movableInstances } from '../../src/balancer/candidates.js';
@@ -32,6 +34,8 @@ const SHARED = join('..', 'shared', 'peers', 'hbal');
 const HBAL = '/usr/lib/ganeti/3.0/usr/bin/hbal';
 const TRUTHS = 5;
 const PROMISE_TRUTHS = 200;
+/** Runs that are measured at once; no figure but the CPU seconds hangs on the clock. */
+const RUNS_AT_ONCE = 3;
 /** Instances on which hbal's cost of a whole step is measured. */
 const SELECTED_INSTANCES = 8;
 
@@ -160,6 +164,12 @@ function jobsetEnds(moves: readonly Move[], seconds: Float64Array): Float64Array
 
 /** The marks of one run; `cut`: hbal was stopped after so many moves. */
 interface Row {
+  name: string;
+  /** hbal's and ours. */
+  moves: string;
+  scores: string;
+  /** Seconds that our plan took to make. */
+  cpu: number;
   time: number;
   early: number;
   alone: number;
@@ -179,7 +189,8 @@ const columns = (row: readonly string[]): string => {
     .join(' | ');
 };
 const percent = (share: number): string => (100 * share).toFixed(1);
-const sortedMedian = (values: Float64Array): number => values.toSorted()[values.length >> 1]!;
+const sortedMedian = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 function describe({ name, moves, episodes, low, high, deviation }: MeasuredErrors): void {
   const inside = deviation.filter((d) => d >= -1 && d <= 1).length;
@@ -204,8 +215,82 @@ function figuresOf(rows: readonly Row[]): string[] {
   ];
 }
 
-async function timeMarks(all: readonly Case[]): Promise<void> {
+/** All figures of one run of hbal. */
+async function marksOf({ name, start, search }: Case, errors: readonly MeasuredErrors[]): Promise<Row> {
   const plain = new ConstantMoveCosts({});
+  const hbal = blindSearch(start.copy(), search);
+  const hbalMoves = hbal.steps.map(({ move }) => move);
+  const ownOptions = { ...search, maxLength: -1 };
+  const cpuBefore = cpuSeconds();
+  const prices = await MovePrices.ask(start, plain, 0.5);
+  const ours = timedSearch(start, ownOptions, prices, { seed: 1, reference: hbalMoves });
+  const cpu = cpuSeconds() - cpuBefore;
+  const alonePlan = reorderMoves(start, hbalMoves, prices, search);
+  const gain = hbal.scoreBefore - hbal.scoreAfter;
+  const row = {
+    time: [] as number[],
+    early: [] as number[],
+    alone: [] as number[],
+    bound: [] as number[],
+  };
+  for (let t = 1; t <= TRUTHS; t++) {
+    const truth = new TrueDurations(errors[0]!, t);
+    const hbalSeconds = await secondsOf(start, hbalMoves, truth);
+    const oursSeconds = await secondsOf(start, ours.moves, truth);
+    const hbalTime = playJobsets(jobsetsOf(hbalMoves), hbalSeconds);
+    const ends = new Float64Array(ours.moves.length);
+    const oursTime = playOrder(movesBefore(ours.moves), oursSeconds, ends);
+    row.time.push(oursTime / hbalTime);
+    row.alone.push(lastEnd(alonePlan, await secondsOf(start, alonePlan, truth)) / hbalTime);
+    row.bound.push(oursTime / busiest(ours.moves, oursSeconds));
+    row.early.push(
+      secondsToShare(start, ours.moves, ends, 0.95 * gain) /
+        secondsToShare(start, hbalMoves, jobsetEnds(hbalMoves, hbalSeconds), 0.95 * gain),
+    );
+  }
+  // With the first kind of errors also what knowing them beforehand would be worth.
+  const knownTruth = new TrueDurations(errors[0]!, 1);
+  const knowing = await MovePrices.ask(start, knownTruth, 0.5);
+  const ownEnd = lastEnd(ours.moves, await secondsOf(start, ours.moves, knownTruth));
+  const regretOf = async (moves: readonly Move[]): Promise<number> =>
+    ownEnd / lastEnd(moves, await secondsOf(start, moves, knownTruth));
+  const perfect = timedSearch(start, ownOptions, knowing, { seed: 1, reference: hbalMoves });
+  const regret = await regretOf(perfect.moves);
+  const regretOfOrder = await regretOf(reorderMoves(start, ours.moves, knowing, ownOptions));
+  const kept: number[] = [];
+  for (const kind of errors) {
+    const { document } = await buildPlan(start, ours.moves, new PredictedDurations(kind));
+    let held = 0;
+    for (let t = 1; t <= PROMISE_TRUTHS; t++) {
+      const seconds = await secondsOf(start, ours.moves, new TrueDurations(kind, 1000 + t));
+      if (lastEnd(ours.moves, seconds) <= document.duration_seconds.p90) held += 1;
+    }
+    kept.push(held / PROMISE_TRUTHS);
+  }
+  return {
+    name,
+    moves: `${hbalMoves.length} / ${ours.moves.length}`,
+    scores: `${hbal.scoreAfter.toFixed(4)} -> ${ours.scoreAfter.toFixed(4)}`,
+    cpu,
+    time: geometricMean(row.time),
+    early: geometricMean(row.early),
+    alone: geometricMean(row.alone),
+    bound: geometricMean(row.bound),
+    regret,
+    regretOfOrder,
+    kept,
+    cut: search.maxLength > 0,
+  };
+}
+
+/** A run in a process of its own: its CPU seconds are counted apart, and several go on at once. */
+async function rowOfChild(number: number, errorsFile: string): Promise<Row> {
+  const args = [fileURLToPath(import.meta.url), ...process.argv.slice(2), 'row', String(number), errorsFile];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 2 ** 24 });
+  return JSON.parse(stdout) as Row;
+}
+
+async function timeMarks(all: readonly Case[]): Promise<void> {
   const errors = [
     measuredErrors('OSIC', join('data', 'osic', 'records.jsonl')),
     measuredErrors('the QEMU lab', join('data', 'qemu-lab', 'records.jsonl')),
@@ -226,76 +311,22 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
       'CPU s',
     ]),
   );
-  for (const { name, start, search } of all) {
-    const hbal = blindSearch(start.copy(), search);
-    const hbalMoves = hbal.steps.map(({ move }) => move);
-    const ownOptions = { ...search, maxLength: -1 };
-    const cpuBefore = cpuSeconds();
-    const prices = await MovePrices.ask(start, plain, 0.5);
-    const ours = timedSearch(start, ownOptions, prices, { seed: 1, reference: hbalMoves });
-    const cpu = cpuSeconds() - cpuBefore;
-    const alonePlan = reorderMoves(start, hbalMoves, prices, search);
-    const gain = hbal.scoreBefore - hbal.scoreAfter;
-    const row = {
-      time: [] as number[],
-      early: [] as number[],
-      alone: [] as number[],
-      bound: [] as number[],
-    };
-    for (let t = 1; t <= TRUTHS; t++) {
-      const truth = new TrueDurations(errors[0]!, t);
-      const hbalSeconds = await secondsOf(start, hbalMoves, truth);
-      const oursSeconds = await secondsOf(start, ours.moves, truth);
-      const hbalTime = playJobsets(jobsetsOf(hbalMoves), hbalSeconds);
-      const ends = new Float64Array(ours.moves.length);
-      const oursTime = playOrder(movesBefore(ours.moves), oursSeconds, ends);
-      row.time.push(oursTime / hbalTime);
-      row.alone.push(lastEnd(alonePlan, await secondsOf(start, alonePlan, truth)) / hbalTime);
-      row.bound.push(oursTime / busiest(ours.moves, oursSeconds));
-      row.early.push(
-        secondsToShare(start, ours.moves, ends, 0.95 * gain) /
-          secondsToShare(start, hbalMoves, jobsetEnds(hbalMoves, hbalSeconds), 0.95 * gain),
-      );
-    }
-    // With the first kind of errors also what knowing them beforehand would be worth.
-    const knownTruth = new TrueDurations(errors[0]!, 1);
-    const knowing = await MovePrices.ask(start, knownTruth, 0.5);
-    const ownEnd = lastEnd(ours.moves, await secondsOf(start, ours.moves, knownTruth));
-    const regretOf = async (moves: readonly Move[]): Promise<number> =>
-      ownEnd / lastEnd(moves, await secondsOf(start, moves, knownTruth));
-    const perfect = timedSearch(start, ownOptions, knowing, { seed: 1, reference: hbalMoves });
-    const regret = await regretOf(perfect.moves);
-    const regretOfOrder = await regretOf(reorderMoves(start, ours.moves, knowing, ownOptions));
-    const kept: number[] = [];
-    for (const kind of errors) {
-      const { document } = await buildPlan(start, ours.moves, new PredictedDurations(kind));
-      let held = 0;
-      for (let t = 1; t <= PROMISE_TRUTHS; t++) {
-        const seconds = await secondsOf(start, ours.moves, new TrueDurations(kind, 1000 + t));
-        if (lastEnd(ours.moves, seconds) <= document.duration_seconds.p90) held += 1;
-      }
-      kept.push(held / PROMISE_TRUTHS);
-    }
-    const made: Row = {
-      time: geometricMean(row.time),
-      early: geometricMean(row.early),
-      alone: geometricMean(row.alone),
-      bound: geometricMean(row.bound),
-      regret,
-      regretOfOrder,
-      kept,
-      cut: search.maxLength > 0,
-    };
-    rows.push(made);
-    print(
-      columns([
-        name,
-        `${hbalMoves.length} / ${ours.moves.length}`,
-        `${hbal.scoreAfter.toFixed(4)} -> ${ours.scoreAfter.toFixed(4)}`,
-        ...figuresOf([made]),
-        cpu.toFixed(1),
-      ]),
-    );
+  const folder = mkdtempSync(join(tmpdir(), 'movecast-marks-'));
+  const errorsFile = join(folder, 'errors.json');
+  writeFileSync(errorsFile, JSON.stringify(errors));
+  const waiting = [...all.keys()];
+  const made = new Map<number, Row>();
+  const work = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+      made.set(next, await rowOfChild(next, errorsFile));
+  };
+  const workers = Array.from({ length: RUNS_AT_ONCE }, work);
+  await Promise.all(workers);
+  rmSync(folder, { recursive: true });
+  for (const k of all.keys()) {
+    const row = made.get(k)!;
+    rows.push(row);
+    print(columns([row.name, row.moves, row.scores, ...figuresOf([row]), row.cpu.toFixed(1)]));
   }
   const means = (title: string, pick: (row: Row) => boolean): void => {
     const some = rows.filter(pick);
@@ -412,12 +443,21 @@ async function largeGroup(): Promise<void> {
 
 const parts = ['parity', 'time', 'computing', 'large'];
 const words = process.argv.slice(2);
-const chosen = words.filter((word) => parts.includes(word));
-const wanted = (part: string): boolean => chosen.length === 0 || chosen.includes(part);
-const all = cases(words.filter((word) => !parts.includes(word)));
-print(`${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`);
-if (all.length === 0) print('the shared clusters are not here: only the large group is measured');
-if (all.length > 0 && wanted('parity')) parity();
-if (all.length > 0 && wanted('time')) await timeMarks(all);
-if (all.length > 0 && wanted('computing')) computingTime(all);
-if (wanted('large')) await largeGroup();
+const rowAt = words.indexOf('row');
+if (rowAt >= 0) {
+  const [number, errorsFile] = words.slice(rowAt + 1);
+  const one = cases(words.slice(0, rowAt).filter((word) => !parts.includes(word)))[Number(number)]!;
+  print(JSON.stringify(await marksOf(one, JSON.parse(read(errorsFile!)) as MeasuredErrors[])));
+} else await printMarks();
+
+async function printMarks(): Promise<void> {
+  const chosen = words.filter((word) => parts.includes(word));
+  const wanted = (part: string): boolean => chosen.length === 0 || chosen.includes(part);
+  const all = cases(words.filter((word) => !parts.includes(word)));
+  print(`${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, Node ${process.version}`);
+  if (all.length === 0) print('the shared clusters are not here: only the large group is measured');
+  if (all.length > 0 && wanted('parity')) parity();
+  if (all.length > 0 && wanted('time')) await timeMarks(all);
+  if (all.length > 0 && wanted('computing')) computingTime(all);
+  if (wanted('large')) await largeGroup();
+}

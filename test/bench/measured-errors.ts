@@ -17,15 +17,15 @@ export interface MeasuredErrors {
   name: string;
   moves: number;
   /** Per move, p10 / p50 and p90 / p50 as promised. */
-  low: Float64Array;
-  high: Float64Array;
+  low: number[];
+  high: number[];
   /** Per move, ln(actual / p50) over the width of the promised band on its side: -1 is p10, 1 is p90. */
-  deviation: Float64Array;
+  deviation: number[];
   /** Largest |ln(actual / p50)|. */
   most: number;
   /** Moves of one source host within one hour, by index; and the episode of each move. */
   episodes: number[][];
-  episodeOf: Int32Array;
+  episodeOf: number[];
 }
 
 interface PredictedMove {
@@ -68,18 +68,18 @@ export function measuredErrors(name: string, records: string): MeasuredErrors {
     return key;
   });
   const numbers = new Map([...episodes.keys()].map((key, e) => [key, e]));
-  const low = Float64Array.from(alone, ({ duration_seconds: d }) => d.p10 / d.p50);
-  const high = Float64Array.from(alone, ({ duration_seconds: d }) => d.p90 / d.p50);
+  const low = alone.map(({ duration_seconds: d }) => d.p10 / d.p50);
+  const high = alone.map(({ duration_seconds: d }) => d.p90 / d.p50);
   const errors = alone.map(({ actual_seconds, duration_seconds: d }) => Math.log(actual_seconds / d.p50));
   return {
     name,
     moves: alone.length,
     low,
     high,
-    deviation: Float64Array.from(errors, (e, m) => (e < 0 ? -e / Math.log(low[m]!) : e / Math.log(high[m]!))),
+    deviation: errors.map((e, m) => (e < 0 ? -e / Math.log(low[m]!) : e / Math.log(high[m]!))),
     most: Math.max(...errors.map(Math.abs)),
     episodes: [...episodes.values()],
-    episodeOf: Int32Array.from(keys, (key) => numbers.get(key)!),
+    episodeOf: keys.map((key) => numbers.get(key)!),
   };
 }
 

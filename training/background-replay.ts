@@ -1,7 +1,6 @@
 import { finishMs, startMs, type MoveRecord } from '../src/domain/move-record.js';
 import { fromIsoTime } from '../src/domain/units.js';
-import { BackgroundForecasts } from '../src/predictor/background-forecasts.js';
-import { inputsOfRecord } from '../src/predictor/move-inputs.js';
+import { ForecastInputs } from '../src/predictor/forecast-inputs.js';
 import type { History } from './forecaster.js';
 
 /** The newest samples that are replayed: at 24 us each 1.2 s of one core for each origin of a backtest. */
@@ -11,16 +10,18 @@ const MOST_SAMPLES = 50_000;
 export interface ReplayedBackground {
   moves: readonly MoveRecord[];
   /** All samples and moves of the history learnt. */
-  forecasts: BackgroundForecasts;
+  forecasts: ForecastInputs;
 }
 
 /** In order of time; at one moment a finish comes before a sample, and a sample before a start. O(n log n). */
 export function replayBackground({
   moves,
   linkSamples: all,
-}: Pick<History, 'moves' | 'linkSamples'>): ReplayedBackground {
+  instanceSamples = [],
+}: Pick<History, 'moves' | 'linkSamples'> & Partial<Pick<History, 'instanceSamples'>>): ReplayedBackground {
   const linkSamples = all.slice(-MOST_SAMPLES);
-  const forecasts = new BackgroundForecasts();
+  const forecasts = new ForecastInputs();
+  for (const sample of instanceSamples) forecasts.learnInstanceSample(sample);
   if (linkSamples.length === 0) {
     for (const record of moves) forecasts.learnMove(record);
     return { moves, forecasts };
@@ -31,12 +32,12 @@ export function replayBackground({
     ...linkSamples.map((sample) => ({
       atMs: fromIsoTime(sample.at),
       order: 1,
-      act: () => forecasts.learnSample(sample),
+      act: () => forecasts.learnLinkSample(sample),
     })),
     ...moves.map((record, i) => ({
       atMs: startMs(record),
       order: 2,
-      act: () => (filled[i] = forecasts.completed(record, inputsOfRecord(record))),
+      act: () => (filled[i] = forecasts.completed(record)),
     })),
   ];
   events.sort((a, b) => a.atMs - b.atMs || a.order - b.order);

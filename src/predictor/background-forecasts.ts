@@ -1,12 +1,12 @@
 import { DEFAULT_CLUSTER, finishMs, startMs, type MoveRecord } from '../domain/move-record.js';
-import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import { pairLink, type LinkSample } from '../domain/samples.js';
 import { fromIsoTime } from '../domain/units.js';
-import { meanOfQuantiles, type DurationEstimate, type DurationModel } from './duration-model.js';
+import type { DurationModel } from './duration-model.js';
+import type { FilledInputs } from './instance-forecasts.js';
 import { LinkForecasts } from './link-forecast.js';
 import type { MoveInputs } from './move-inputs.js';
 
-const { exp, log, max, min, sqrt } = Math;
+const { min } = Math;
 
 /** Links of which traffic is followed for predictions; further ones are answered by their node or cluster. Some 0.3 MB each. */
 const MOST_LINKS = 500;
@@ -21,11 +21,6 @@ const MOST_GAPS = 10_000;
 /** No sample is taken to stand for longer than this. */
 const LONGEST_GAP_MS = 600_000;
 const SEPARATOR = '\u001f';
-const LEVELS = QUANTILE_LEVELS.length;
-const MIDDLE = LEVELS >> 1;
-/** Standard normal at p90: what one standard deviation is to the distance of p90 from the median. */
-const NORMAL_P90 = 1.2816;
-const NORMAL = [1.6449, NORMAL_P90, 0, NORMAL_P90, 1.6449] as const;
 /** Names of links that say what moves got of them, not what else goes over them. */
 const BY_MOVES = /:moves(-at-least)?$/;
 
@@ -145,34 +140,15 @@ export function fillBackground(
   forecasts: BackgroundForecasts,
   model: DurationModel,
   inputs: MoveInputs,
-): ExpectedBackground | undefined {
+): FilledInputs | undefined {
   if (inputs.backgroundMbps >= 0 || forecasts.isEmpty || !model.knowsBackground(inputs.cluster))
     return undefined;
   const expected = forecasts.expected(inputs);
-  if (expected !== undefined) inputs.backgroundMbps = expected.p50;
-  return expected;
-}
-
-/** What `DurationEstimate` says of a filled background is too sure: the durations under its p10 and p90 widen it, in place. */
-export function widenByBackground(
-  { p10, p90 }: ExpectedBackground,
-  model: DurationModel,
-  inputs: MoveInputs,
-  estimate: DurationEstimate,
-): void {
-  const { seconds } = estimate;
-  const at = (backgroundMbps: number): number => log(model.physicsSeconds({ ...inputs, backgroundMbps }));
-  const middle = at(inputs.backgroundMbps);
-  const down = max(0, middle - at(p10)) / NORMAL_P90;
-  const up = max(0, at(p90) - middle) / NORMAL_P90;
-  const before = meanOfQuantiles(seconds);
-  const median = seconds[MIDDLE]!;
-  for (let j = 0; j < LEVELS; j++) {
-    const own = log(seconds[j]! / median);
-    const more = (j < MIDDLE ? down : up) * NORMAL[j]!;
-    const wide = sqrt(own * own + more * more);
-    const value = median * exp(j < MIDDLE ? -wide : wide);
-    seconds[j] = inputs.timeoutSeconds > 0 ? min(max(seconds[j]!, inputs.timeoutSeconds), value) : value;
-  }
-  estimate.mean *= meanOfQuantiles(seconds) / before;
+  if (expected === undefined) return undefined;
+  inputs.backgroundMbps = expected.p50;
+  return {
+    names: ['background_mbps'],
+    low: { backgroundMbps: expected.p10 },
+    high: { backgroundMbps: expected.p90 },
+  };
 }

@@ -13,12 +13,12 @@ import { mbpsToMibPerSecond } from '../domain/units.js';
 import { moveFeatures } from './move-features.js';
 import { fromJson } from './trees.js';
 import { UserError } from '../domain/errors.js';
-import { BackgroundForecasts, fillBackground, widenByBackground } from './background-forecasts.js';
 import { DurationModel, meanOfQuantiles, newEstimate, type DurationEstimate } from './duration-model.js';
 import { ImportedTreesModel } from './imported-trees.js';
+import { ForecastInputs, widenByForecasts } from './forecast-inputs.js';
 import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
 import { parseModelFile, type ModelFile } from './model-file.js';
-import { inputsOfRecord, inputsOfRequest, type MoveInputs } from './move-inputs.js';
+import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
 import { newStream } from './move-physics.js';
 import type { DurationColumns, Predictor } from './predictor.js';
 
@@ -45,7 +45,7 @@ class LoadedPredictor implements Predictor {
   private readonly estimate: DurationEstimate = newEstimate();
   private readonly inFlight: InFlightEstimate = newInFlightEstimate();
   private readonly stream = newStream();
-  private readonly backgrounds = new BackgroundForecasts();
+  private readonly forecasts = new ForecastInputs();
 
   constructor(file: ModelFile) {
     this.model = { name: file.name, version: file.version };
@@ -77,11 +77,10 @@ class LoadedPredictor implements Predictor {
       warnings.push(
         `start_at lies before the end of what the model was trained on for cluster ${inputs.cluster}: it knows moves from later`,
       );
-    const filled = this.durationModel.fillKnown(inputs);
-    const background = fillBackground(this.backgrounds, this.durationModel, inputs);
-    if (background !== undefined) filled.push('background_mbps');
+    const filled: string[] = [];
+    const forecast = this.forecasts.fill(inputs, this.durationModel, filled);
     const e = this.durationModel.estimate(inputs, this.estimate);
-    if (background !== undefined) widenByBackground(background, this.durationModel, inputs, e);
+    widenByForecasts(forecast, this.durationModel, inputs, e);
     const [p05, p10, p50, p90, p95] = e.seconds as unknown as [number, number, number, number, number];
     const prediction: Prediction = {
       duration_seconds: { p05, p10, p50, p90, p95, mean: e.mean },
@@ -140,10 +139,9 @@ class LoadedPredictor implements Predictor {
     };
     for (let i = 0; i < n; i++) {
       const inputs = inputsOfRequest(requests[i]!, nowMs);
-      this.durationModel.fillKnown(inputs);
-      const background = fillBackground(this.backgrounds, this.durationModel, inputs);
+      const forecast = this.forecasts.fill(inputs, this.durationModel);
       const estimate = this.durationModel.estimate(inputs, this.estimate);
-      if (background !== undefined) widenByBackground(background, this.durationModel, inputs, estimate);
+      widenByForecasts(forecast, this.durationModel, inputs, estimate);
       const { seconds } = estimate;
       let { mean } = estimate;
       const { progress } = requests[i]!;
@@ -180,11 +178,9 @@ class LoadedPredictor implements Predictor {
           continue;
         }
         const inputs = { ...known, targetNode: target };
-        this.durationModel.fillKnown(inputs);
-        const background = fillBackground(this.backgrounds, this.durationModel, inputs);
+        const forecast = this.forecasts.fill(inputs, this.durationModel);
         const estimate = this.durationModel.estimate(inputs, this.estimate);
-        if (background !== undefined && quantile !== 0.5)
-          widenByBackground(background, this.durationModel, inputs, estimate);
+        if (quantile !== 0.5) widenByForecasts(forecast, this.durationModel, inputs, estimate);
         costs[i * nodes + k] = atQuantile(estimate.seconds, quantile);
       }
     }
@@ -192,19 +188,20 @@ class LoadedPredictor implements Predictor {
   }
 
   learn(record: MoveRecord): void {
-    this.backgrounds.learnMove(record);
+    this.forecasts.learnMove(record);
     // What the model was trained on is inside it: it is not learnt a second time.
     const untilMs = this.untilMs.get(record.cluster ?? DEFAULT_CLUSTER);
     if (untilMs !== undefined && finishMs(record) <= untilMs) return;
-    this.durationModel.learn(this.backgrounds.completed(record, inputsOfRecord(record)));
+    this.durationModel.learn(this.forecasts.completed(record));
   }
 
   learnLinkSample(sample: LinkSample): void {
-    this.backgrounds.learnSample(sample);
+    this.forecasts.learnLinkSample(sample);
   }
 
   learnInstanceSample(sample: InstanceSample): void {
     this.durationModel.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample);
+    this.forecasts.learnInstanceSample(sample);
   }
 }
 

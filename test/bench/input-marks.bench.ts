@@ -4,6 +4,8 @@ import { parseMoveRecord, type MoveRecord, type Parsed } from '../../src/domain/
 import { parseLinkSample, type LinkSample } from '../../src/domain/samples.js';
 import { accuracyOf } from '../../training/accuracy.js';
 import { backtest, type BacktestRow } from '../../training/backtest.js';
+import { SeriesForecast, seriesCandidates } from '../../src/predictor/series-forecast.js';
+import { QUANTILE_LEVELS } from '../../src/domain/prediction.js';
 import { wholeModel } from '../../training/candidates/whole-model.js';
 import type { Candidate } from '../../training/forecaster.js';
 
@@ -111,6 +113,45 @@ for (const scenario of ['', 'day', 'single', 'contention', 'nodes']) {
     const figures = [a.mape, a.median_ape, a.p90_ape, a.pinball, a.coverage_80, a.coverage_90, a.width_80];
     console.log(
       `  ${name.padEnd(40)}${String(a.moves).padStart(9)}${figures.map((x) => x.toFixed(1).padStart(9)).join('')}`,
+    );
+  }
+}
+
+/**
+ * The load of the lasting instances of the `day` campaigns, as measured before each of their moves, forecast from what was
+ * measured before their earlier ones. Times are those of the virtual day.
+ */
+console.log('\nLoad of an instance at its next move, scenario day: mean pinball loss, and coverage');
+for (const field of ['dirty_rate_mib_s', 'used_memory_mib'] as const) {
+  for (const name of seriesCandidates) {
+    if (name.includes('network')) continue;
+    const choice = { young: name, bursty: name, seasonal: name, steady: name };
+    const series = new Map<string, SeriesForecast>();
+    let loss = 0;
+    let count = 0;
+    let in80 = 0;
+    let in90 = 0;
+    for (const record of records) {
+      const { cluster = '', instance } = record;
+      const actual = record[field];
+      if (!cluster.endsWith('-day') || actual === undefined) continue;
+      const atMs = Date.parse(String(record.labels?.['virtual_started_at']));
+      let forecast = series.get(`${cluster} ${instance}`);
+      if (forecast === undefined)
+        series.set(`${cluster} ${instance}`, (forecast = new SeriesForecast({ choice })));
+      const q = forecast.quantiles(atMs);
+      if (Number.isFinite(q[2]!)) {
+        QUANTILE_LEVELS.forEach((p, j) => {
+          loss += Math.max(p * (actual - q[j]!), (p - 1) * (actual - q[j]!)) / QUANTILE_LEVELS.length;
+        });
+        count++;
+        in80 += Number(actual >= q[1]! && actual <= q[3]!);
+        in90 += Number(actual >= q[0]! && actual <= q[4]!);
+      }
+      forecast.learn(atMs, actual);
+    }
+    console.log(
+      `  ${field.padEnd(18)} ${name.padEnd(16)} ${(loss / count).toFixed(3)}  ${((100 * in80) / count).toFixed(1)} %  ${((100 * in90) / count).toFixed(1)} %  of ${count}`,
     );
   }
 }

@@ -1,13 +1,9 @@
 import { finishMs, DEFAULT_CLUSTER } from '../../src/domain/move-record.js';
 import { newEstimate, type DurationModel } from '../../src/predictor/duration-model.js';
-import {
-  fillBackground,
-  widenByBackground,
-  type BackgroundForecasts,
-} from '../../src/predictor/background-forecasts.js';
+import { widenByForecasts, type ForecastInputs } from '../../src/predictor/forecast-inputs.js';
 import { basisOf, durationModelOf } from '../../src/predictor/load-predictor.js';
 import type { ModelFile } from '../../src/predictor/model-file.js';
-import { inputsOfRecord, type MoveInputs } from '../../src/predictor/move-inputs.js';
+import type { MoveInputs } from '../../src/predictor/move-inputs.js';
 import { replayBackground } from '../background-replay.js';
 import { fitModel } from '../fit.js';
 import type { Candidate, Forecaster } from '../forecaster.js';
@@ -42,18 +38,17 @@ export const servedModel = (file: ModelFile): Candidate => ({
  */
 export function modelForecaster(
   file: ModelFile,
-  forecasts: BackgroundForecasts,
+  forecasts: ForecastInputs,
   onAsked: (model: DurationModel, inputs: MoveInputs) => void = () => undefined,
 ): Forecaster {
   const model = durationModelOf(file);
   const until = new Map(Object.entries(file.trained_on.until_ms));
   return {
     predict(inputs) {
-      model.fillKnown(inputs);
-      const background = fillBackground(forecasts, model, inputs);
+      const filled = forecasts.fill(inputs, model);
       onAsked(model, inputs);
       const estimate = model.estimate(inputs, newEstimate());
-      if (background !== undefined) widenByBackground(background, model, inputs, estimate);
+      widenByForecasts(filled, model, inputs, estimate);
       return {
         seconds: estimate.seconds,
         mean: estimate.mean,
@@ -64,9 +59,12 @@ export function modelForecaster(
     learn(record) {
       forecasts.learnMove(record);
       if (finishMs(record) > (until.get(record.cluster ?? DEFAULT_CLUSTER) ?? -Infinity))
-        model.learn(forecasts.completed(record, inputsOfRecord(record)));
+        model.learn(forecasts.completed(record));
     },
-    learnLinkSample: (sample) => forecasts.learnSample(sample),
-    learnInstanceSample: (sample) => model.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample),
+    learnLinkSample: (sample) => forecasts.learnLinkSample(sample),
+    learnInstanceSample(sample) {
+      model.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample);
+      forecasts.learnInstanceSample(sample);
+    },
   };
 }

@@ -1,0 +1,82 @@
+import type { MoveRecord } from '../domain/move-record.js';
+import { QUANTILE_LEVELS } from '../domain/prediction.js';
+import type { InstanceSample, LinkSample } from '../domain/samples.js';
+import { BackgroundForecasts, fillBackground } from './background-forecasts.js';
+import { meanOfQuantiles, type DurationEstimate, type DurationModel } from './duration-model.js';
+import { fillLoad, InstanceForecasts, type FilledInputs } from './instance-forecasts.js';
+import { inputsOfRecord, type MoveInputs } from './move-inputs.js';
+
+const { exp, log, max, min, sqrt } = Math;
+
+const LEVELS = QUANTILE_LEVELS.length;
+const MIDDLE = LEVELS >> 1;
+/** Standard normal at p90: what one standard deviation is to the distance of p90 from the median. */
+const NORMAL_P90 = 1.2816;
+const NORMAL = [1.6449, NORMAL_P90, 0, NORMAL_P90, 1.6449] as const;
+
+const NOTHING: readonly FilledInputs[] = [];
+
+/** Inputs that a request leaves out, as forecast for its start from link and instance samples. */
+export class ForecastInputs {
+  readonly loads = new InstanceForecasts();
+
+  constructor(readonly backgrounds = new BackgroundForecasts()) {}
+
+  learnMove(record: MoveRecord): void {
+    this.backgrounds.learnMove(record);
+  }
+  learnLinkSample(sample: LinkSample): void {
+    this.backgrounds.learnSample(sample);
+  }
+  learnInstanceSample(sample: InstanceSample): void {
+    this.loads.learn(sample);
+  }
+
+  /** A record with what was forecast for its start in the place of what was not measured. */
+  completed(record: MoveRecord): MoveRecord {
+    return this.backgrounds.isEmpty ? record : this.backgrounds.completed(record, inputsOfRecord(record));
+  }
+
+  /**
+   * Fills in place: forecasts where there are samples, else what history last said (`names` gets what was filled). Costs nothing
+   * while there are no samples.
+   */
+  fill(inputs: MoveInputs, model: DurationModel, names: string[] = []): readonly FilledInputs[] {
+    const load = fillLoad(this.loads, inputs);
+    names.push(...model.fillKnown(inputs));
+    const background = fillBackground(this.backgrounds, model, inputs);
+    if (load === undefined && background === undefined) return NOTHING;
+    const all = [load, background].filter((filled) => filled !== undefined);
+    for (const filled of all) names.push(...filled.names);
+    return all;
+  }
+}
+
+/** An estimate that takes forecasts for facts is too sure: durations under their p10 and p90 widen it, in place. */
+export function widenByForecasts(
+  all: readonly FilledInputs[],
+  model: DurationModel,
+  inputs: MoveInputs,
+  estimate: DurationEstimate,
+): void {
+  for (const { low, high } of all) {
+    const at = (changed: Partial<MoveInputs>): number => log(model.physicsSeconds({ ...inputs, ...changed }));
+    const middle = at({});
+    widen(estimate, max(0, middle - at(low)), max(0, at(high) - middle), inputs.timeoutSeconds);
+  }
+}
+
+/** Adds spreads (log scale, from p50 to p10 and to p90) to those that are there already, as independent errors add. */
+function widen(estimate: DurationEstimate, down: number, up: number, timeoutSeconds: number): void {
+  const { seconds } = estimate;
+  const before = meanOfQuantiles(seconds);
+  const median = seconds[MIDDLE]!;
+  for (let j = 0; j < LEVELS; j++) {
+    const own = log(seconds[j]! / median);
+    const more = ((j < MIDDLE ? down : up) / NORMAL_P90) * NORMAL[j]!;
+    const wide = sqrt(own * own + more * more);
+    const value = median * exp(j < MIDDLE ? -wide : wide);
+    seconds[j] = timeoutSeconds > 0 ? min(max(seconds[j]!, timeoutSeconds), value) : value;
+  }
+  estimate.mean *= meanOfQuantiles(seconds) / before;
+}

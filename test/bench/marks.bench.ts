@@ -93,7 +93,7 @@ for (const others of [1, 3]) {
     `pinball loss, OSIC ${others + 1} at a time: ${[...parallel].map(([name, { pinball }]) => `${name} ${pinball.toFixed(2)}`).join(', ')} %`,
   );
   atMost(
-    `OSIC ${others + 1} at a time: pinball loss, the best other's (${best![0]}) at most`,
+    `OSIC ${others + 1} at a time: pinball loss (best other: ${best![0]})`,
     parallel.get(wholeModel.name)!.pinball,
     Number(best![1].pinball.toFixed(2)),
   );

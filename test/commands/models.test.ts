@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Context } from '../../src/commands/context.js';
 import { main } from '../../src/main.js';
 import { forestToOnnx } from '../../src/predictor/onnx-export.js';
@@ -13,6 +13,9 @@ import { ModelRegistry } from '../../src/store/model-registry.js';
 import { seededRandom } from '../../training/seeded-random.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
 import { inventedMoves } from '../training/invented-moves.js';
+
+/** Fitting is work: on a busy machine the usual five seconds are not enough. */
+jest.setTimeout(120_000);
 
 let folder: string;
 const at = (name: string): string => join(folder, name);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import { parseCsvRow } from '../../src/collector/csv.js';
 import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import { parseMoveRequest } from '../../src/domain/move-request.js';
@@ -18,6 +18,9 @@ import { fitModel } from '../../training/fit.js';
 import { trainModel } from '../../training/train-model.js';
 import { moveTable } from '../../training/move-table.js';
 import { inventedMoves } from './invented-moves.js';
+
+/** Fitting is work: on a busy machine the usual five seconds are not enough. */
+jest.setTimeout(120_000);
 
 const SEED = 3;
 // Some leave out what history has to fill in, some are broken off, some say nothing of their link.

@@ -1,0 +1,73 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { lockCluster, type Processes } from '../../src/execution/cluster-lock.js';
+
+let folder = '';
+let path = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'movecast-lock-'));
+  path = join(folder, 'below', 'cluster.lock');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** A machine on which the given processes run, each with when it was started. */
+const machine = (pid: number, running: Record<number, string>, host = 'a'): Processes => ({
+  pid,
+  host,
+  startOf: (other) => running[other],
+});
+
+describe('the lock of a cluster', () => {
+  it('is held by one process at a time, and free after it', () => {
+    const running = { 1: 't1', 2: 't2' };
+    const unlock = lockCluster(path, { processes: machine(1, running) });
+    expect(() => lockCluster(path, { processes: machine(2, running) })).toThrow(
+      /under way \(process 1 on a\)/,
+    );
+    unlock();
+    expect(existsSync(path)).toBe(false);
+    lockCluster(path, { processes: machine(2, running) })();
+  });
+
+  it('is taken over from a process that is gone, also where its number was given to another', () => {
+    lockCluster(path, { processes: machine(1, { 1: 't1' }) });
+    lockCluster(path, { processes: machine(2, { 2: 't2' }) });
+    expect(readFileSync(path, 'utf8')).toContain('"pid":2');
+    lockCluster(path, { processes: machine(3, { 2: 'later', 3: 't3' }) });
+    expect(readFileSync(path, 'utf8')).toContain('"pid":3');
+  });
+
+  it('is never taken over from another machine, whose processes nobody here knows', () => {
+    lockCluster(path, { processes: machine(1, { 1: 't1' }, 'a') });
+    expect(() => lockCluster(path, { processes: machine(2, { 2: 't2' }, 'b') })).toThrow(
+      /remove .*cluster\.lock/,
+    );
+  });
+
+  it('is given back only by whom it belongs to', () => {
+    const unlock = lockCluster(path, { processes: machine(1, { 1: 't1' }) });
+    lockCluster(path, { processes: machine(2, { 2: 't2' }) });
+    unlock();
+    expect(readFileSync(path, 'utf8')).toContain('"pid":2');
+  });
+
+  it('is not taken over by two at once, and a takeover that broke off is forgotten', () => {
+    lockCluster(path, { processes: machine(1, { 1: 't1' }) });
+    const guard = `${path}.takeover`;
+    writeFileSync(guard, '');
+    const next = { processes: machine(2, { 2: 't2' }) };
+    expect(() => lockCluster(path, next)).toThrow(/under way/);
+    utimesSync(guard, 1, 1);
+    lockCluster(path, next);
+    expect(existsSync(guard)).toBe(false);
+  });
+
+  it('knows its own process, and only its owner may read it', () => {
+    const unlock = lockCluster(path);
+    expect(() => lockCluster(path)).toThrow(`process ${process.pid}`);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    unlock();
+  });
+});

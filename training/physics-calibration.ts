@@ -19,11 +19,11 @@ const LONE_DEVIATION = 0.25;
 /** Such a size draws its line by no more than so many deviations: one odd move must not tilt a family. */
 const MOST_DEVIATIONS = 2;
 /** Prior deviations of slopes: of clusters around 0, of families around their cluster. */
-const CLUSTER_SLOPE_DEVIATION = 0.08;
-const FAMILY_SLOPE_DEVIATION = 0.05;
+const CLUSTER_SLOPE_DEVIATION = 0.04;
+const FAMILY_SLOPE_DEVIATION = 0.02;
 /** Prior deviations of offsets: of clusters around 0, of families around their cluster's line. */
 const CLUSTER_OFFSET_DEVIATION = 0.5;
-const FAMILY_OFFSET_DEVIATION = 0.2;
+const FAMILY_OFFSET_DEVIATION = 0.1;
 /** No slope beyond this: a few sizes must not bend what lies far outside of them. */
 const MOST_SLOPE = 0.3;
 /** Fewer moves of a cluster calibrate nothing. */

@@ -18,7 +18,7 @@ const MOST_FIT_MOVES = 600;
 /** A cluster gets constants of its own from so many completed moves on. */
 const OWN_CONSTANTS_FROM = 20;
 /** Errors beyond this count linearly (Huber), in log units. */
-const HUBER = 0.2;
+const HUBER = 0.1;
 /** Moves of one kind err together, so that many of them must not outweigh the priors: no less noise is believed. */
 const LEAST_DEVIATION = 0.15;
 /** A cluster's constants may leave those of all clusters by this share of what these may leave the priors. */

@@ -41,7 +41,7 @@ export class ForecastInputs {
    * Fills in place: forecasts where there are samples, else what history last said (`names` gets what was filled). Costs nothing
    * while there are no samples.
    */
-  fill(inputs: MoveInputs, model: DurationModel, names: string[] = []): readonly FilledInputs[] {
+  fillIn(inputs: MoveInputs, model: DurationModel, names: string[] = []): readonly FilledInputs[] {
     const load = fillLoad(this.loads, inputs);
     names.push(...model.fillKnown(inputs));
     const background = fillBackground(this.backgrounds, model, inputs);

@@ -78,7 +78,7 @@ class LoadedPredictor implements Predictor {
         `start_at lies before the end of what the model was trained on for cluster ${inputs.cluster}: it knows moves from later`,
       );
     const filled: string[] = [];
-    const forecast = this.forecasts.fill(inputs, this.durationModel, filled);
+    const forecast = this.forecasts.fillIn(inputs, this.durationModel, filled);
     const e = this.durationModel.estimate(inputs, this.estimate);
     widenByForecasts(forecast, this.durationModel, inputs, e);
     const [p05, p10, p50, p90, p95] = e.seconds as unknown as [number, number, number, number, number];
@@ -139,7 +139,7 @@ class LoadedPredictor implements Predictor {
     };
     for (let i = 0; i < n; i++) {
       const inputs = inputsOfRequest(requests[i]!, nowMs);
-      const forecast = this.forecasts.fill(inputs, this.durationModel);
+      const forecast = this.forecasts.fillIn(inputs, this.durationModel);
       const estimate = this.durationModel.estimate(inputs, this.estimate);
       widenByForecasts(forecast, this.durationModel, inputs, estimate);
       const { seconds } = estimate;
@@ -178,7 +178,7 @@ class LoadedPredictor implements Predictor {
           continue;
         }
         const inputs = { ...known, targetNode: target };
-        const forecast = this.forecasts.fill(inputs, this.durationModel);
+        const forecast = this.forecasts.fillIn(inputs, this.durationModel);
         const estimate = this.durationModel.estimate(inputs, this.estimate);
         if (quantile !== 0.5) widenByForecasts(forecast, this.durationModel, inputs, estimate);
         costs[i * nodes + k] = atQuantile(estimate.seconds, quantile);

@@ -45,7 +45,7 @@ export function modelForecaster(
   const until = new Map(Object.entries(file.trained_on.until_ms));
   return {
     predict(inputs) {
-      const filled = forecasts.fill(inputs, model);
+      const filled = forecasts.fillIn(inputs, model);
       onAsked(model, inputs);
       const estimate = model.estimate(inputs, newEstimate());
       widenByForecasts(filled, model, inputs, estimate);

@@ -38,6 +38,14 @@ if (process.argv.includes('--all'))
       ]),
   );
 
+/** The report of a backtest: name of the picture, colour scheme, size, and the part that it shows ('': from the top). */
+const tall = { width: 1280, height: 1560 };
+const reports = [
+  ['backtest-report', 'light', tall, ''],
+  ['backtest-report-dark', 'dark', wide, '#residuals'],
+  ['backtest-report-phone', 'light', phone, '#accuracy'],
+];
+
 const folder = mkdtempSync(join(tmpdir(), 'movecast-screenshots-'));
 const store = `sqlite:${join(folder, 'moves.db')}`;
 let service;

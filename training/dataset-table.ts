@@ -122,8 +122,8 @@ const HOW_MADE = [
   'Rows in order of start. A feature is what the model would have been told at started_at, and nothing later:',
   'the model of the row was fitted to the moves that had finished at origin, and had learnt one by one those that',
   'finished between origin and started_at. A new origin comes at 100 finished moves and whenever there is a tenth',
-  'more. Inputs that a record leaves out are filled from what history last said of the instance or the link, the',
-  'background from the forecast of the link where there are samples of it.',
+  'more. Inputs that a record leaves out are filled from what history last said of the instance or the link, and from',
+  'forecasts where samples of them had come by then.',
   'Missing is empty in CSV and null in Parquet. The model file beside this one was fitted to all of the moves:',
   'it computes the same features for moves to come, and goes into the service with trees that are imported.',
 ].join(' ');

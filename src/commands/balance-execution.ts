@@ -5,6 +5,7 @@ import { carryOut } from '../execution/carry-out.js';
 import type { ExecutionSettings } from '../execution/execution.js';
 import { RapiClient } from '../ganeti/rapi-client.js';
 import { openStore } from '../store/open-store.js';
+import type { SpoolEvent } from '../store/spooled-store.js';
 import { wallClock } from '../ganeti/clock.js';
 import type { Context } from './context.js';
 import { rapiOptions, type ExecutionOptions } from './execution-options.js';
@@ -44,8 +45,11 @@ export async function executePlan(
       !(await isAgreed(plan, name, client.address, context))
     )
       throw new UserError('not-carried-out', 'not carried out: nothing was changed');
+    const tellSpool = (event: SpoolEvent): void => {
+      if (event.kind === 'down') say(`${event.reason}; records wait in .movecast/ until it is back`);
+    };
     const store = await openStore(options.store, {
-      spool: { folder: '.movecast', onEvent: () => undefined },
+      spool: { folder: '.movecast', onEvent: tellSpool },
     });
     for (const signal of STOP_SIGNALS) process.on(signal, onSignal);
     try {

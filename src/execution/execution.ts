@@ -820,17 +820,28 @@ export class Execution {
     const state = await this.#freshState();
     if (state === undefined) return false;
     const { deadlineMs, replan } = this.#settings;
+    const remainingSeconds = deadlineMs === undefined ? undefined : (deadlineMs - this.#clock.now()) / 1000;
+    if (remainingSeconds !== undefined && remainingSeconds <= 0) {
+      await this.#stop(`${why}, and the time is up`);
+      return false;
+    }
     const moves = [...this.#flights].map(({ move }) => move);
-    const plan = await replan!({
-      start: state.after(moves),
-      why,
-      excluded: this.#excluded,
-      records: this.#records,
-      made: this.#done + this.#flights.size,
-      ratio: (operation) => this.#pace.ratio(operation),
-      remainingSeconds:
-        deadlineMs === undefined ? undefined : Math.max(0, (deadlineMs - this.#clock.now()) / 1000),
-    });
+    let plan: Plan | undefined;
+    try {
+      plan = await replan!({
+        start: state.after(moves),
+        why,
+        excluded: this.#excluded,
+        records: this.#records,
+        made: this.#done + this.#flights.size,
+        ratio: (operation) => this.#pace.ratio(operation),
+        remainingSeconds,
+      });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      await this.#stop(`${why}, and no new plan could be made: ${error.message}`);
+      return false;
+    }
     this.#records = [];
     this.#pace.reset();
     this.#replanWhy = undefined;

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { UserError } from '../../src/domain/errors.js';
 import type { Plan } from '../../src/domain/plan.js';
 import type { AuditSink } from '../../src/execution/audit-log.js';
 import type { CarryOutOptions } from '../../src/execution/carry-out.js';
@@ -317,6 +318,20 @@ describe('what an execution gets over', () => {
     expect(report).toMatchObject({
       outcome: 'stopped',
       why: expect.stringContaining('somebody else moved it'),
+    });
+    expectSafe(h);
+  });
+
+  it('no new plan can be made, for whoever knows durations is away: it stops and lets what runs finish', async () => {
+    const h = await onto();
+    whenBegins(h, 1, () => void (h.cluster.instance('db1')!.primary = 'n3'));
+    const [report] = await run(h, {
+      replan: () => Promise.reject(new UserError('service-unavailable', 'the service does not answer')),
+    });
+    expect(report).toMatchObject({
+      outcome: 'stopped',
+      stillRunning: [],
+      why: expect.stringContaining('no new plan could be made: the service does not answer'),
     });
     expectSafe(h);
   });

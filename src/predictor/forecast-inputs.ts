@@ -41,13 +41,14 @@ export class ForecastInputs {
    * Fills in place: forecasts where there are samples, else what history last said (`names` gets what was filled). Costs nothing
    * while there are no samples.
    */
-  fillIn(inputs: MoveInputs, model: DurationModel, names: string[] = []): readonly FilledInputs[] {
+  fillIn(inputs: MoveInputs, model: DurationModel, names?: string[]): readonly FilledInputs[] {
     const load = fillLoad(this.loads, inputs);
-    names.push(...model.fillKnown(inputs));
+    const known = model.fillKnown(inputs);
+    if (names !== undefined) for (const name of known) names.push(name);
     const background = fillBackground(this.backgrounds, model, inputs);
     if (load === undefined && background === undefined) return NOTHING;
     const all = [load, background].filter((filled) => filled !== undefined);
-    for (const filled of all) names.push(...filled.names);
+    for (const filled of all) names?.push(...filled.names);
     return all;
   }
 }

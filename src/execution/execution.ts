@@ -99,6 +99,10 @@ const LEAST_HANG_MS = 600_000;
 const SHORT_PAUSE_MS = 1000;
 const LONG_PAUSE_MS = 10_000;
 
+const OTHER_PACE = 'moves do not take as long as was predicted';
+/** Scores nearer than this are the same, but for rounding and for figures read anew. */
+const SAME_SCORE = 1e-4;
+
 const COMMENT = 'movecast';
 
 /** What the master is asked, as far as one may fail while another does not. */
@@ -807,8 +811,8 @@ export class Execution {
     for (const flight of this.#flights) this.#lateFlights.add(flight);
     if (this.#settings.replan === undefined) {
       this.#pace.reset();
-      this.#tell({ event: 'remark', why: 'moves do not take as long as was predicted' });
-    } else this.#replanWhy = 'moves do not take as long as was predicted';
+      this.#tell({ event: 'remark', why: OTHER_PACE });
+    } else this.#replanWhy = OTHER_PACE;
   }
 
   /** A new plan from the cluster as it is, with what is under way ended. False when it cannot be made now. */
@@ -845,6 +849,11 @@ export class Execution {
     this.#records = [];
     this.#pace.reset();
     this.#replanWhy = undefined;
+    // Where only the times are other ones, the old plan still holds: a new one has to end no worse.
+    if (why === OTHER_PACE && plan !== undefined && plan.score_after > this.#plan.score_after + SAME_SCORE) {
+      this.#tell({ event: 'remark', why: `${why}; no better plan is found than what is left of this one` });
+      return true;
+    }
     this.#ended = new Set();
     this.#pending = [];
     if (plan === undefined) {

@@ -1,7 +1,9 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import type { FakeCluster } from '../ganeti/fake-cluster.js';
 import { crookedCluster } from '../ganeti/small-cluster.js';
 import { endOf, Harness } from './harness.js';
+
+jest.setTimeout(60_000); // many requests, on a machine that may be busy
 
 let harness: Harness | undefined;
 afterEach(async () => {

@@ -1,5 +1,5 @@
 /**
- * The service beside a bare express app that answers a constant, in one run: `npm run bench:service [SECONDS]`, after
+ * The service beside a bare express app that answers a constant, and beside Node's own server, in one run: `npm run bench:service [SECONDS]`, after
  * `npm run build`. Prints the machine, requests a second, CPU time a request (of the server's process, from the kernel),
  * latency at a fixed rate, and the time for 10,000 pairs of `move-costs`. Rounds alternate, so that load from outside
  * meets both; figures are medians of the rounds.
@@ -63,6 +63,7 @@ try {
     '--quiet',
   ]);
   const bare = await start(['test/bench/bare-express.mjs']);
+  const node = await start(['test/bench/bare-http.mjs']);
   const spawnedMs = performance.now();
   const served = await start([
     'dist/src/main.js',
@@ -85,7 +86,6 @@ try {
     )
       break;
   const readyMs = performance.now() - spawnedMs;
-  const barePort = Number(bare.line);
   console.log(
     `${cpus()[0]!.model}, ${cpus().length} cores, load ${loadavg()[0]!.toFixed(1)}, Node ${process.version}`,
   );
@@ -99,17 +99,20 @@ try {
       ],
     }),
   );
+  const measured = (name: string, at: number, child: ChildProcess) => ({
+    name,
+    port: at,
+    child,
+    perSecond: [] as number[],
+    cpuMicros: [] as number[],
+  });
   const sides = [
-    {
-      name: 'bare express',
-      port: barePort,
-      child: bare.child,
-      perSecond: [] as number[],
-      cpuMicros: [] as number[],
-    },
-    { name: 'movecast', port, child: served.child, perSecond: [] as number[], cpuMicros: [] as number[] },
+    measured('bare express', Number(bare.line), bare.child),
+    measured('bare node:http', Number(node.line), node.child),
+    measured('movecast', port, served.child),
   ];
-  for (const side of sides) await closedLoop(side.port, one, CONNECTIONS, WARM_SECONDS);
+  const [express, , movecast] = sides as [(typeof sides)[0], (typeof sides)[0], (typeof sides)[0]];
+  for (const { port: at } of sides) await closedLoop(at, one, CONNECTIONS, WARM_SECONDS);
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const side of sides) {
       const before = cpuSeconds(side.child);
@@ -124,10 +127,10 @@ try {
   );
   for (const { name, perSecond, cpuMicros } of sides)
     console.log(
-      `  ${name.padEnd(13)} ${median(perSecond).toFixed(0).padStart(6)} requests/s (${spread(perSecond)})   ${median(cpuMicros).toFixed(0).padStart(4)} us CPU a request (${spread(cpuMicros)})`,
+      `  ${name.padEnd(14)} ${median(perSecond).toFixed(0).padStart(6)} requests/s (${spread(perSecond)})   ${median(cpuMicros).toFixed(0).padStart(4)} us CPU a request (${spread(cpuMicros)})`,
     );
   console.log(
-    `  ratio: ${((100 * median(sides[1]!.perSecond)) / median(sides[0]!.perSecond)).toFixed(0)} % of the requests a second, ${((100 * median(sides[0]!.cpuMicros)) / median(sides[1]!.cpuMicros)).toFixed(0)} % by CPU time`,
+    `  movecast to bare express: ${((100 * median(movecast.perSecond)) / median(express.perSecond)).toFixed(0)} % of the requests a second, ${((100 * median(express.cpuMicros)) / median(movecast.cpuMicros)).toFixed(0)} % by CPU time`,
   );
 
   const pairs = JSON.stringify({
@@ -142,7 +145,7 @@ try {
   console.log(`\nbeside whatever else runs here`);
   await latencies();
   await moveCosts();
-  if ([process, bare.child, served.child].every(putFirst)) {
+  if ([process, ...sides.map(({ child }) => child)].every(putFirst)) {
     console.log(`\nput before whatever else runs here (chrt --fifo, caller and servers)`);
     await latencies();
     await moveCosts();
@@ -164,7 +167,7 @@ try {
         const values = rounds[index]!.map((sorted) => percentile(sorted, p));
         return `${median(values).toFixed(2)} ms (${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)})`;
       };
-      console.log(`  ${name.padEnd(13)} p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}`);
+      console.log(`  ${name.padEnd(14)} p50 ${at(0.5)}, p99 ${at(0.99)}, p99.9 ${at(0.999)}`);
     }
     console.log(`  load of the machine ${loadavg()[0]!.toFixed(1)}`);
   }

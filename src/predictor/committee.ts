@@ -5,14 +5,12 @@ import type { Saved } from './saved.js';
  * answer. Losses are kept for each group of moves apart, pulled to those of the group above it.
  */
 
-const { abs, exp, log } = Math;
+const { abs } = Math;
 
 /** A loss is that of about the last 1/(1 − this) moves. */
 const LOSS_KEPT = 0.98;
 /** So many moves' worth of the parent's loss stands behind a group's own. */
 const PRIOR_MOVES = 6;
-/** Weight is loss to the power of minus this: as the inverse of variances, best where members err each on its own. */
-const SHARPNESS = 2;
 /** No loss is taken for smaller than this (log units): a lucky streak is not a certainty. */
 const LEAST_LOSS = 0.005;
 /** An error beyond this counts as this much, so that one odd move does not vote members out. */
@@ -41,7 +39,9 @@ export class Committee {
     let total = 0;
     for (let j = 0; j < answers.length; j++) {
       if (answers[j] !== answers[j]) continue;
-      weight[j] = exp(-SHARPNESS * log(this.loss(groups, j)));
+      // The inverse of the squared loss, as of variances: best where members err each on its own.
+      const loss = this.loss(groups, j);
+      weight[j] = 1 / (loss * loss);
       total += weight[j]!;
       let at = order.length;
       order.push(j);

@@ -45,6 +45,13 @@ export class KnownInputs {
   private readonly last = new Map<string, number>();
   private readonly rings = new Map<string, ValueRing>();
   private readonly beside = new MovesBeside();
+  /** The last answer of `beside`: thousands of pairs that are asked for at once share it, and making its key takes longest. */
+  private readonly besideFor = {
+    cluster: undefined as string | undefined,
+    operation: '',
+    others: 0,
+    moves: 0,
+  };
 
   /** Whether most of the last moves of a cluster came with their background. */
   knowsBackground(cluster: string): boolean {
@@ -56,6 +63,7 @@ export class KnownInputs {
 
   /** `inputs` as the record had them, `finishMs` when the move ended. */
   learn(inputs: MoveInputs, finishMs: number): void {
+    this.besideFor.cluster = undefined;
     this.beside.learn(besideKey(inputs), inputs.startMs, finishMs, othersOf(inputs));
     this.ring(inputs.cluster + SEPARATOR + BACKGROUND_KNOWN).add(inputs.backgroundMbps >= 0 ? 1 : 0);
     const instance = inputs.cluster + SEPARATOR + inputs.instance;
@@ -85,7 +93,7 @@ export class KnownInputs {
   /** Fills in place what is NaN and known from history; gives the contract's names of what was filled. */
   fill(inputs: MoveInputs): string[] {
     const filled: string[] = [];
-    inputs.besideMoves = this.beside.expected(besideKey(inputs), othersOf(inputs));
+    inputs.besideMoves = this.besideOf(inputs);
     const instance = inputs.cluster + SEPARATOR + inputs.instance;
     for (const [key, field] of instanceInputs) {
       if (inputs[key] >= 0) continue;
@@ -110,6 +118,18 @@ export class KnownInputs {
     return filled;
   }
 
+  private besideOf(inputs: MoveInputs): number {
+    const last = this.besideFor;
+    const others = othersOf(inputs);
+    if (last.cluster !== inputs.cluster || last.operation !== inputs.operation || last.others !== others) {
+      last.cluster = inputs.cluster;
+      last.operation = inputs.operation;
+      last.others = others;
+      last.moves = this.beside.expected(besideKey(inputs), others);
+    }
+    return last.moves;
+  }
+
   private ring(key: string): ValueRing {
     let ring = this.rings.get(key);
     if (ring === undefined) this.rings.set(key, (ring = new ValueRing()));
@@ -125,6 +145,7 @@ export class KnownInputs {
   }
 
   restore(saved: ReturnType<KnownInputs['save']>): void {
+    this.besideFor.cluster = undefined;
     this.beside.restore(saved.beside);
     for (const [key, value] of saved.last) this.last.set(key, value);
     for (const [key, values] of saved.rings) this.rings.set(key, new ValueRing([...values]));

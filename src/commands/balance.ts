@@ -187,6 +187,11 @@ async function run(path: string | undefined, options: Options, context: Context)
   const file = path ?? options.textData ?? masterUrl(options.master);
   if (file === undefined)
     throw new UserError('usage', 'no cluster given; name a Ganeti htools text file, such as hscan writes');
+  if (options.execute === true && options.parallelPerNode > 1)
+    throw new UserError(
+      'usage',
+      "--parallel-per-node: Ganeti's locks let a node take part in one move at a time; leave it out with --execute",
+    );
   refuseExecution(file, options, context);
   const read = [file, ...(options.costs === undefined ? [] : [options.costs])];
   await refuseInputAsOutput('--svg', options.svg, read);

@@ -195,6 +195,21 @@ describe('movecast balance', () => {
     expect([code, err]).toEqual([2, expect.stringContaining('--parallel-per-node')]);
   });
 
+  it('executes no plan of several moves at once on a node, which Ganeti would not run so', async () => {
+    const url = 'https://127.0.0.1:1';
+    const { code, err } = await run(
+      'balance',
+      url,
+      '--costs',
+      costs,
+      '--execute',
+      '--yes',
+      '--parallel-per-node',
+      '2',
+    );
+    expect([code, err]).toEqual([2, expect.stringContaining('one move at a time')]);
+  });
+
   it('moves several instances of a node at once where that is allowed', async () => {
     const args = ['balance', cluster, '--costs', costs, '--json', '--effort', '0.01'];
     const { code, out } = await run(...args, '--parallel-per-node', '3');

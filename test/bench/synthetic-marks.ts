@@ -16,9 +16,9 @@ const LARGEST_MIB = 16_384;
 
 /**
  * What was never seen, beside boosted trees on the same moves. Records tell touched memory and dirty rate. The spread of
- * the hosts was chosen, without a look at ours, so that trees are about as far off as is published of other synthetic
- * moves (13.5 % on unseen instances, 12.9 % on unseen nodes, 47.6 % at double the memory); what they reach here is
- * printed beside ours. Nothing that a history holds can tell how fast an unseen node is.
+ * the hosts was chosen so that trees are about as far off as is published of other synthetic moves (13.5 % on unseen
+ * instances, 12.9 % on unseen nodes, 47.6 % at double the memory), with ours at other spreads in sight: no blind choice.
+ * What trees reach here is printed beside ours. Nothing that a history holds can tell how fast an unseen node is.
  */
 export function unseenMarks(seed: number, atMost: AtMost): void {
   const { records } = syntheticMoves({
@@ -53,7 +53,7 @@ export function unseenMarks(seed: number, atMost: AtMost): void {
 /**
  * Pre-copy without a probe against the classical way with one: nothing but sizes and history is told. How restless the
  * guests are was chosen so that the classical way does about as it is published (typical error 6 to 7 %, 3.1 % of moves a
- * quarter off), without a look at ours.
+ * quarter off).
  */
 export function precopyMarks(seed: number, atMost: AtMost): void {
   const { records, probes } = syntheticMoves({

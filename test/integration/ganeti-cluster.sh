@@ -2,7 +2,7 @@
 # A real Ganeti cluster on one machine: virtual nodes, the fake hypervisor, real daemons, job queue and remote API.
 #
 #   ganeti-cluster.sh run COMMAND [ARGUMENT]…   starts it, runs the command inside, takes it away, ends with its exit code
-#   ganeti-cluster.sh hold                      starts it, prints "ready", keeps it until its standard input ends
+#   ganeti-cluster.sh hold                      prints "holder PID" and, once it is up, "ready"; ends with its input
 #
 # Everything lives in namespaces of its own (processes, mounts, network, host name) below one process: when that ends,
 # however it ends, the kernel takes daemons, addresses, mounts and files away with it. Nothing outside is written, no
@@ -11,7 +11,7 @@
 # Inside: RAPI at https://192.0.2.10:5080, its certificate in /srv/rapi-ca.pem, the users of it as USER:PASSWORD in
 # /srv/reader (read) and /srv/balancer (write), the job queue in /srv/cluster/node1/var/lib/ganeti/queue, and
 # /srv/cluster/node1/cmd in front of a command runs it on the master. Instances stand on the first two nodes.
-# From outside only a process that enters the namespaces reaches it, PID being that of `hold`:
+# From outside only a process that enters the namespaces of the holder reaches it:
 #   nsenter --net=/proc/PID/ns/net COMMAND      with the cluster's network and the machine's files
 #   nsenter --target PID --net --mount --uts --ipc --pid=/proc/PID/ns/pid_for_children COMMAND      as `run` does
 #
@@ -120,6 +120,7 @@ create_instances() {
       $((1 + i % 2)) "${memory[i % 10]}" "${memory[i % 10]}" $((1 + i % 2))
     printf '"name_check":false,"ip_check":false,"hypervisor":"fake","__version__":1}\n'
   done >/srv/instances
+  : >/srv/jobs
   local request
   while read -r request; do
     curl -sS --fail-with-body --cacert /srv/rapi-ca.pem --connect-to "::192.0.2.10:" -k -u balancer:writepw \
@@ -151,7 +152,11 @@ inside() {
 
 # --- outside ----------------------------------------------------------------------------------------------------------
 
-[ "${1:-}" != --inside ] || { shift && inside "$@" && exit; }
+if [ "${1:-}" = --inside ]; then
+  shift
+  inside "$@" # a failure ends the script here, with its exit code
+  exit
+fi
 case ${1:-} in
   hold) ;;
   run) [ $# -gt 1 ] || fail 'run needs a command' ;;
@@ -161,4 +166,12 @@ esac
 for program in gnt-cluster /usr/lib/ganeti/tools/vcluster-setup /usr/sbin/sshd fping ip curl; do
   command -v "$program" >/dev/null || fail "$program is not installed: apt-get install --no-install-recommends ganeti ganeti-3.0 openssh-server fping socat iproute2 curl"
 done
-exec unshare --net --mount --uts --ipc --pid --fork --kill-child --mount-proc bash "$0" --inside "$@"
+# unshare heeds no signal, so this script does, and unshare dies with it whatever becomes of it, its processes with that.
+exec 3<&0
+setpriv --pdeathsig KILL unshare --net --mount --uts --ipc --pid --fork --kill-child --mount-proc \
+  bash "$0" --inside "$@" <&3 3<&- &
+readonly holder=$!
+trap 'kill -KILL $holder; exit 143' TERM HUP
+trap 'kill -KILL $holder; exit 130' INT
+[ "$1" = run ] || echo "holder $holder"
+wait $holder

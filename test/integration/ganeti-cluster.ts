@@ -54,10 +54,13 @@ export async function startGaneti(size: { nodes?: number; instances?: number } =
   let said = '';
   holder.stderr.on('data', (chunk: Buffer) => (said += String(chunk)));
   const ended = once(holder, 'exit');
-  const first = await createInterface({ input: holder.stdout })[Symbol.asyncIterator]().next();
-  if (first.value !== 'ready') throw new Error(`the virtual cluster did not start: ${said || first.value}`);
+  const lines = createInterface({ input: holder.stdout })[Symbol.asyncIterator]();
+  const pid = /^holder (\d+)$/.exec(String((await lines.next()).value))?.[1];
+  const ready: unknown = (await lines.next()).value;
+  if (pid === undefined || ready !== 'ready')
+    throw new Error(`the virtual cluster did not start: ${said || String(ready)}`);
 
-  const space = (name: string): string => `/proc/${holder.pid}/ns/${name}`;
+  const space = (name: string): string => `/proc/${pid}/ns/${name}`;
   const everything = [
     `--pid=${space('pid_for_children')}`,
     `--mount=${space('mnt')}`,

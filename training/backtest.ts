@@ -47,6 +47,8 @@ const ORIGIN_GROWTH = 1.1;
 const FOLDS = 5;
 /** A cold start is looked at for so many moves of a cluster. */
 const COLD_MOVES = 30;
+/** … and in no more clusters than these, the first to appear: each costs a fit. */
+const COLD_CLUSTERS = 20;
 const COLD_STAGES = [0, 1, 3, 10] as const;
 /** A bandwidth 20 % lower: bytes take 1/0.8 of the time. */
 export const SHIFT_FACTOR = 1 / 0.8;
@@ -310,7 +312,7 @@ function newSize(run: Run): void {
 /** Each cluster is met by a model that knows only what others had finished, and learns it move by move. */
 function coldStart(run: Run): void {
   const { records, startMs, finishMs, byFinish } = run.table;
-  const clusters = [...new Set(records.map((record) => record.cluster ?? ''))];
+  const clusters = [...new Set(records.map((record) => record.cluster ?? ''))].slice(0, COLD_CLUSTERS);
   clusters.forEach((cluster, c) => {
     const own = records.flatMap((record, i) => ((record.cluster ?? '') === cluster ? [i] : []));
     const firstMs = startMs[own[0]!]!;

@@ -5,6 +5,7 @@ import {
   finishMs,
   type MoveRecord,
 } from '../src/domain/move-record.js';
+import { implausibility } from '../src/predictor/plausibility.js';
 import { MS_PER_DAY, MS_PER_SECOND } from '../src/domain/units.js';
 
 /** Fewer finished moves say too little to put a model in service. */
@@ -33,12 +34,6 @@ const MOSTLY_EQUAL = 0.5;
 const USUAL_SPAN = 1e4;
 /** Of one instance so many moves may begin before the one before had ended, by rounding or a clock a little off. */
 const USUAL_OVERLAP = 0.01;
-/** No stream is this many times faster than its link, zero pages and compression allowed for. */
-const FASTEST_OVER_LINK = 100;
-/** Where the link is not known: 10 Tbit/s. */
-const FASTEST_MBPS = 1e7;
-const BITS_PER_MIB = 8 * 2 ** 20;
-
 /** A sentence for the card about what the records are like, where they are out of the ordinary. O(n log n). */
 export function dataRemarks(records: readonly MoveRecord[]): string[] {
   const remarks: string[] = [];
@@ -78,21 +73,20 @@ export function dataRemarks(records: readonly MoveRecord[]): string[] {
     remarks.push(
       `${share(jumps.overlapping, jumps.pairs)} of an instance began before its move before had ended, such as ${jumps.example}: a clock that jumps, or wrong durations.`,
     );
-  const fast = impossiblyFast(done);
-  if (fast.length > 0)
+  const wrong = new Map<string, MoveRecord[]>();
+  for (const record of records) {
+    const why = implausibility(record);
+    if (why === undefined) continue;
+    const members = wrong.get(why);
+    if (members === undefined) wrong.set(why, [record]);
+    else members.push(record);
+  }
+  for (const [why, members] of wrong)
     remarks.push(
-      `${share(fast.length, done.length)} were over ${FASTEST_OVER_LINK} times faster than their link allows, such as ${fast[0]!.id}: the records are wrong.`,
+      `${share(members.length, records.length)} ${why}, such as ${members[0]!.id}: nothing is learnt from them.`,
     );
   return remarks;
 }
-
-/** Moves that copied their disk and memory over a hundred times faster than their link carries. O(n). */
-export const impossiblyFast = (done: readonly MoveRecord[]): MoveRecord[] =>
-  done.filter(({ operation, memory_mib = 0, disk_mib = 0, link_mbps, duration_seconds }) => {
-    const mib = (operation === 'live_migration' ? memory_mib : 0) + (operation === 'failover' ? 0 : disk_mib);
-    const mostMbps = link_mbps !== undefined && link_mbps > 0 ? link_mbps * FASTEST_OVER_LINK : FASTEST_MBPS;
-    return (mib * BITS_PER_MIB) / 1e6 / duration_seconds > mostMbps;
-  });
 
 function durationRemarks(done: readonly MoveRecord[]): string[] {
   const remarks: string[] = [];

@@ -4,6 +4,7 @@ import { DurationModel } from '../src/predictor/duration-model.js';
 import { durationModelOf, rangeInputs } from '../src/predictor/load-predictor.js';
 import { MODEL_FORMAT, type ModelFile } from '../src/predictor/model-file.js';
 import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js';
+import { implausibility } from '../src/predictor/plausibility.js';
 import { moveFeatures } from '../src/predictor/move-features.js';
 import { toJson } from '../src/predictor/trees.js';
 import type { EffectLevel } from '../src/predictor/pooled-effects.js';
@@ -36,8 +37,9 @@ export function fitModel(
   const table = moveTable(records);
   const atStart = inputsAtStart(table);
   const inputsOf = (record: MoveRecord): MoveInputs => atStart.get(record)!;
-  const physics = fitPhysicsByCluster(table.records, inputsOf);
-  const calibrations = calibratePhysics(table.records, physics, inputsOf);
+  const learnable = table.records.filter((record) => implausibility(record) === undefined);
+  const physics = fitPhysicsByCluster(learnable, inputsOf);
+  const calibrations = calibratePhysics(learnable, physics, inputsOf);
   const model = new DurationModel({ physics, calibrations, levels: defaultLevels });
   const untilMs: Record<string, number> = {};
   // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
@@ -47,9 +49,11 @@ export function fitModel(
   let nextForestAt = LEAST_TREE_MOVES;
   for (const i of table.byFinish) {
     const record = table.records[i]!;
-    const residual = model.trainingRow(record, features);
-    if (Number.isFinite(residual)) frame.add(features, residual);
-    model.learn(record);
+    if (implausibility(record) === undefined) {
+      const residual = model.trainingRow(record, features);
+      if (Number.isFinite(residual)) frame.add(features, residual);
+      model.learn(record);
+    }
     if (frame.rows >= nextForestAt) {
       model.setForest(frame.forest(seed));
       nextForestAt *= 2;
@@ -58,7 +62,7 @@ export function fitModel(
     untilMs[cluster] = Math.max(untilMs[cluster] ?? 0, finishMs(record));
   }
   const ranges: Record<string, [number, number]> = {};
-  for (const record of table.records) {
+  for (const record of learnable) {
     const inputs = inputsOfRecord(record);
     for (const [field, key] of rangeInputs) {
       const value = inputs[key] as number;

@@ -1,4 +1,5 @@
 import type { MoveRecord } from '../src/domain/move-record.js';
+import { implausibility } from '../src/predictor/plausibility.js';
 import { KnownInputs } from '../src/predictor/known-inputs.js';
 import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js';
 import type { MoveTable } from './move-table.js';
@@ -15,7 +16,7 @@ export function inputsAtStart(table: MoveTable): Map<MoveRecord, MoveInputs> {
   records.forEach((record, i) => {
     while (finished < byFinish.length && finishMs[byFinish[finished]!]! <= startMs[i]!) {
       const f = byFinish[finished++]!;
-      known.learn(inputsOfRecord(records[f]!), finishMs[f]!);
+      if (implausibility(records[f]!) === undefined) known.learn(inputsOfRecord(records[f]!), finishMs[f]!);
     }
     const own = inputsOfRecord(record);
     known.fill(own);

@@ -1,11 +1,12 @@
 import { DEFAULT_CLUSTER, isCompleted, startMs, type MoveRecord } from '../src/domain/move-record.js';
+import { implausibility } from '../src/predictor/plausibility.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
 import { accuracyOf, pinballOf } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow } from './backtest.js';
 import { piecesWithin, type BacktestPieces } from './backtest-pieces.js';
 import { pairedDifference, type Interval, type PairedDifference } from './bootstrap.js';
 import { servedModel } from './candidates/whole-model.js';
-import { impossiblyFast, LEAST_MOVES } from './data-remarks.js';
+import { LEAST_MOVES } from './data-remarks.js';
 import { moveGroups } from './move-groups.js';
 import type { Candidate } from './forecaster.js';
 
@@ -20,8 +21,8 @@ const SIGNIFICANT_P_VALUE = 0.05;
 const FAR_FACTOR = 5;
 /** … and data in which more than this share of the newest moves are so is not to be trusted. */
 const MOST_FAR_SHARE = 0.05;
-/** So many moves may be faster than their link allows; more of them are no accident. */
-const MOST_IMPOSSIBLE_SHARE = 0.05;
+/** So many moves may be such as cannot be true; more of them are no accident. */
+const MOST_WRONG_SHARE = 0.05;
 
 /** Whether a new version goes into service, and why, in a sentence for the card. */
 export interface Verdict {
@@ -70,12 +71,14 @@ export function judge(
       promote: false,
       reason: `${done.length} finished moves say too little to judge by: ${LEAST_MOVES} are needed`,
     };
-  const impossible = impossiblyFast(done).length;
-  if (impossible > MOST_IMPOSSIBLE_SHARE * done.length)
+  const { length: wrong } = data.records.filter((record) => implausibility(record) !== undefined);
+  if (wrong > MOST_WRONG_SHARE * data.records.length)
     return {
       promote: false,
-      reason: `${impossible} of ${done.length} moves were faster than their link allows: look at the records before trusting them`,
+      reason: `${wrong} of ${data.records.length} moves cannot be true (see the remarks on the data): look at the records before trusting them`,
     };
+  if (new Set(done.map((record) => record.duration_seconds)).size === 1)
+    return { promote: false, reason: `every move took ${done[0]!.duration_seconds} s: nothing was measured` };
   const own = rolling.filter((row) => row.candidate === challenger.name);
   const naive = bestNaive(rolling, challenger.name);
   const ownAccuracy = accuracyOf(own);

@@ -18,8 +18,9 @@ interface Options extends CommonOptions, TrainingDataOptions {
 }
 
 /**
- * What bounds a training's memory: 100,000 moves take about a gigabyte, nearly all of it the predictions of every
- * candidate. Older moves than these teach little about what a cluster is like now.
+ * What bounds a training's memory: nearly all of it are the predictions of every candidate. 50,000 moves took 860 MB at
+ * the peak where there was room, and 414 MB where Node was given no more (--max-old-space-size=450). Older moves than
+ * these teach little about what a cluster is like now.
  */
 const DEFAULT_MOST_MOVES = 100_000;
 const MS_PER_MINUTE = 60_000;

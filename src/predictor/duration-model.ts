@@ -20,6 +20,7 @@ import {
 } from './move-physics.js';
 import { expectedBeyond } from './normal-distribution.js';
 import { calibrated, type Calibration } from './physics-calibration.js';
+import { implausibility } from './plausibility.js';
 import { PooledEffects, type EffectLevel, type EffectSum } from './pooled-effects.js';
 import type { PrecopyInputs, PrecopyResult } from './precopy.js';
 import { QueuePlaces } from './queue-places.js';
@@ -384,6 +385,7 @@ export class DurationModel {
 
   /** Takes in one finished or broken-off move. O(1) in the length of the history. */
   learn(record: MoveRecord): void {
+    if (implausibility(record) !== undefined) return;
     const inputs = inputsOfRecord(record);
     this.known.fill(inputs);
     const keys = moveKeys(inputs);

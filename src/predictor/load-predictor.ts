@@ -20,6 +20,7 @@ import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './
 import { parseModelFile, type ModelFile } from './model-file.js';
 import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
 import { newStream } from './move-physics.js';
+import { implausibility } from './plausibility.js';
 import type { DurationColumns, Predictor } from './predictor.js';
 
 /** So far (as a factor) beyond the trained range an input is worth a warning. */
@@ -188,6 +189,7 @@ class LoadedPredictor implements Predictor {
   }
 
   learn(record: MoveRecord): void {
+    if (implausibility(record) !== undefined) return;
     this.forecasts.learnMove(record);
     // What the model was trained on is inside it: it is not learnt a second time.
     const untilMs = this.untilMs.get(record.cluster ?? DEFAULT_CLUSTER);

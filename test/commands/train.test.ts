@@ -1,10 +1,13 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import type { MoveRecord } from '../../src/domain/move-record.js';
+import { absurdMoves } from '../training/absurd-moves.js';
 import { inventedMoves } from '../training/invented-moves.js';
 import { runCommand, type Ran } from './run-command.js';
+
+jest.setTimeout(90_000);
 
 describe('movecast train', () => {
   let folder: string;
@@ -39,6 +42,47 @@ describe('movecast train', () => {
     expect(cardOf('models', said.version)).toMatch(/\| 95 % of MAPE \|/);
   });
 
+  it('refuses to put ten rows in service, and says so on the card', async () => {
+    const { code, out } = await train(fileOf('ten.jsonl', inventedMoves(10)), 'models');
+    expect(code).toBe(0);
+    expect(out).toMatch(/not promoted: 10 finished moves say too little to judge by: 100 are needed/);
+    const version = readdirSync(join(folder, 'models', 'default')).find((name) => /^\d/.test(name));
+    expect(cardOf('models', version!)).toContain('- Only 10 finished moves: predictions stand on physics');
+    const request = join(folder, 'request.jsonl');
+    writeFileSync(request, '{"instance":"vm1","source_node":"n0","target_node":"n1","memory_mib":4096}\n');
+    const model = `default@${version}`;
+    const predicted = await runCommand(
+      [
+        'predict',
+        '--model',
+        model,
+        '--models',
+        join(folder, 'models'),
+        '--requests',
+        request,
+        '--history',
+        request,
+      ],
+      {},
+    );
+    expect(predicted.out).toMatch(/"p50":[0-9.]+/);
+  });
+
+  it('leaves the model in service where it is when a thousand absurd records come among the real ones', async () => {
+    const real = inventedMoves(300);
+    const first = await train(fileOf('real.jsonl', real.slice(0, 200)), 'models', '--json');
+    const { version, promoted } = JSON.parse(first.out) as { version: string; promoted: boolean };
+    expect(promoted).toBe(true);
+    const all = fileOf('poisoned.jsonl', [...real, ...absurdMoves(1000, real)]);
+    const second = await train(all, 'models', '--json');
+    const said = JSON.parse(second.out) as { version: string; promoted: boolean; reason: string };
+    expect(said.promoted).toBe(false);
+    expect(said.reason).toMatch(/of 1300 moves cannot be true/);
+    expect(readFileSync(join(folder, 'models', 'default', 'current'), 'utf8')).toBe(`${version}\n`);
+    expect(cardOf('models', said.version)).toMatch(/such as absurd-\d+: nothing is learnt from them/);
+    expect(cardOf('models', said.version)).toContain(`Not promoted: ${said.reason}`);
+  });
+
   it('stops after --max-minutes with nothing registered, and the same command then goes on to the same bytes', async () => {
     const records = fileOf('a.jsonl', inventedMoves(200));
     let nowMs = 0;
@@ -55,7 +99,7 @@ describe('movecast train', () => {
     expect(resumed).toMatchObject({ code: 0 });
     expect(resumed.err).toContain('goes on from a training');
     expect((await train(records, 'unbroken')).err).toBe('');
-    const [version] = readdirSync(join(folder, 'unbroken', 'default')).filter((name) => /^\d/.test(name));
+    const version = readdirSync(join(folder, 'unbroken', 'default')).find((name) => /^\d/.test(name));
     for (const name of ['model.json', 'card.md', 'metrics.json', 'backtest.jsonl', 'report.html'])
       expect(readFileSync(join(folder, 'models', 'default', version!, name), 'utf8')).toBe(
         readFileSync(join(folder, 'unbroken', 'default', version!, name), 'utf8'),

@@ -79,13 +79,16 @@ async function piecesIn(models: string): Promise<string[]> {
   return names.filter((name) => name.endsWith('.piece')).map((name) => join(work, key, name));
 }
 
+/** The time of a promotion stands in the history; the lock is empty. */
+const NOT_COMPARED = new Set(['history', '.lock']);
+
 /** Every file below a folder, with its bytes. */
 function bytesOf(root: string, below = ''): Record<string, string> {
   const all: Record<string, string> = {};
   for (const name of readdirSync(join(root, below)).sort()) {
     const path = join(below, name);
     if (statSync(join(root, path)).isDirectory()) Object.assign(all, bytesOf(root, path));
-    else all[path] = readFileSync(join(root, path), 'base64');
+    else if (!NOT_COMPARED.has(name)) all[path] = readFileSync(join(root, path), 'base64');
   }
   return all;
 }

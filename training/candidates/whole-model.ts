@@ -5,6 +5,7 @@ import { basisOf, durationModelOf } from '../../src/predictor/load-predictor.js'
 import type { ModelFile } from '../../src/predictor/model-file.js';
 import type { MoveInputs } from '../../src/predictor/move-inputs.js';
 import { replayBackground } from '../background-replay.js';
+import { implausibility } from '../../src/predictor/plausibility.js';
 import { fitModel } from '../fit.js';
 import type { Candidate, Forecaster } from '../forecaster.js';
 
@@ -57,6 +58,7 @@ export function modelForecaster(
       };
     },
     learn(record) {
+      if (implausibility(record) !== undefined) return;
       forecasts.learnMove(record);
       if (finishMs(record) > (until.get(record.cluster ?? DEFAULT_CLUSTER) ?? -Infinity))
         model.learn(forecasts.completed(record));

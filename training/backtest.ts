@@ -224,22 +224,21 @@ function rolling(
   endPiece();
 }
 
-/** Shows the forecaster the samples measured up to a moment. */
+/** Shows the forecaster the samples measured up to a moment; one that has no use for them is past them all the same. */
 function learnSamples(
-  { samples }: Run,
+  { samples: { linkSamples, instanceSamples } }: Run,
   forecaster: Forecaster,
   learnt: { link: number; instance: number },
   untilMs: number,
 ): void {
-  const { linkSamples, instanceSamples } = samples;
-  while (learnt.link < linkSamples.length && Date.parse(linkSamples[learnt.link]!.at) <= untilMs)
-    forecaster.learnLinkSample?.(linkSamples[learnt.link++]!);
-  while (
-    learnt.instance < instanceSamples.length &&
-    Date.parse(instanceSamples[learnt.instance]!.at) <= untilMs
-  )
-    forecaster.learnInstanceSample?.(instanceSamples[learnt.instance++]!);
+  for (; isKnown(linkSamples[learnt.link], untilMs); learnt.link++)
+    forecaster.learnLinkSample?.(linkSamples[learnt.link]!);
+  for (; isKnown(instanceSamples[learnt.instance], untilMs); learnt.instance++)
+    forecaster.learnInstanceSample?.(instanceSamples[learnt.instance]!);
 }
+
+const isKnown = (sample: { at: string } | undefined, untilMs: number): boolean =>
+  sample !== undefined && Date.parse(sample.at) <= untilMs;
 
 function countUntil(samples: readonly { at: string }[], untilMs: number): number {
   let low = 0;

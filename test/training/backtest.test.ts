@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import { accuracyOf } from '../../training/accuracy.js';
 import { backtest, protocols, type BacktestRow, type Protocol } from '../../training/backtest.js';
@@ -11,6 +11,10 @@ const moves = Object.freeze(inventedMoves(220));
 const keyOf = (row: BacktestRow): string => `${row.candidate} ${row.id}`;
 
 describe('backtest', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
   it.each(inTime)(
     '%s: no prediction changes when everything that had not finished at its start is altered or taken away',
     (protocol) => {
@@ -72,6 +76,30 @@ describe('backtest', () => {
     expect(ofAsked(backtest({ records, linkSamples: later }, whole, options))).toEqual(ofAsked(rows));
     const earlier = changed(startMs(asked) - 20 * sampleMs);
     expect(ofAsked(backtest({ records, linkSamples: earlier }, whole, options))).not.toEqual(ofAsked(rows));
+  });
+
+  it('gets past samples with candidates that have no use for them, looking at each a few times, and gives the same lines', () => {
+    const others = candidates.filter((candidate) => candidate !== wholeModel);
+    const samples = Array.from({ length: 500 }, (_, k) => ({
+      at: new Date(startMs(moves[0]!) + k * 5000).toISOString(),
+      cluster: 'c',
+    }));
+    const data = {
+      records: moves,
+      linkSamples: samples.map((sample) => ({ ...sample, link: 'n1:egress', throughput_mbps: 100 })),
+      instanceSamples: samples.map((sample) => ({ ...sample, instance: 'i1', dirty_rate_mib_s: 1 })),
+    };
+    const options = { protocol: 'rolling', seed: 1 } as const;
+    const without = backtest({ records: moves }, others, options);
+    // Throws instead of going on for ever: no clock decides.
+    const parse = Date.parse;
+    let readTimes = 0;
+    jest.spyOn(Date, 'parse').mockImplementation((text) => {
+      if (++readTimes > 200 * samples.length) throw new Error('the samples are read again and again');
+      return parse(text);
+    });
+    expect(backtest(data, others, options)).toEqual(without);
+    expect(readTimes).toBeGreaterThan(samples.length);
   });
 
   it('gives the same lines to the last digit when the end of the file is cut off', () => {

@@ -1,4 +1,5 @@
 /** Marks on SYNTHETIC moves (`synthetic-moves.ts`): made up, simulated apart from the predictor. */
+import type { MoveRecord } from '../../src/domain/move-record.js';
 import { accuracyOf, type Accuracy } from '../../training/accuracy.js';
 import { accuracyTable } from '../../training/accuracy-table.js';
 import { backtest, type BacktestRow } from '../../training/backtest.js';
@@ -7,12 +8,22 @@ import { physicsAlone } from '../../training/candidates/physics-alone.js';
 import { medianOfInstance } from '../../training/candidates/rolling-median.js';
 import { wholeModel } from '../../training/candidates/whole-model.js';
 import type { Candidate } from '../../training/forecaster.js';
-import { probedSeconds, syntheticMoves } from './synthetic-moves.js';
+import { probedSeconds, syntheticMoves, type Oracle, type SyntheticOptions } from './synthetic-moves.js';
 
 /** Prints whether a figure is at most what is asked for. */
 export type AtMost = (name: string, measured: number, most: number, unit?: string) => void;
 
-const LARGEST_MIB = 16_384;
+export const LARGEST_MIB = 16_384;
+export const UNSEEN_MOVES: SyntheticOptions = {
+  moves: 1000,
+  seed: 11,
+  nodes: 10,
+  nodeSpread: 0.2,
+  linksMbps: [10_000, 5_000],
+  instances: 40,
+  memoriesMib: [2048, 4096, 8192, LARGEST_MIB],
+  measured: true,
+};
 
 /**
  * What was never seen, beside boosted trees on the same moves. Records tell touched memory and dirty rate. The spread of
@@ -21,17 +32,9 @@ const LARGEST_MIB = 16_384;
  * What trees reach here is printed beside ours. Nothing that a history holds can tell how fast an unseen node is.
  */
 export function unseenMarks(seed: number, atMost: AtMost): void {
-  const { records } = syntheticMoves({
-    moves: 1000,
-    seed: 11,
-    nodes: 10,
-    nodeSpread: 0.2,
-    linksMbps: [10_000, 5_000],
-    instances: 40,
-    memoriesMib: [2048, 4096, 8192, LARGEST_MIB],
-    measured: true,
-  });
+  const { records, oracles } = syntheticMoves(UNSEEN_MOVES);
   console.log('\nSYNTHETIC moves, simulated apart from the predictor: 1,000 moves, 40 instances, 10 hosts');
+  console.log(oracleLines(records, oracles));
   const shown: readonly Candidate[] = [boostedTrees, physicsAlone, wholeModel];
   for (const [name, protocol, isAsked] of [
     ['unseen instance', 'new-instance', () => true],
@@ -48,6 +51,30 @@ export function unseenMarks(seed: number, atMost: AtMost): void {
       8,
     );
   }
+}
+
+/** MAPE of the simulator's own durations without its noise: what is left when all but chance is known. */
+export function oracleLines(records: readonly MoveRecord[], oracles: ReadonlyMap<string, Oracle>): string {
+  const mape = (of: readonly MoveRecord[], keys: readonly (keyof Oracle)[]): string => {
+    const errors = of.flatMap(({ id, duration_seconds }) =>
+      keys.map((key) => Math.abs(oracles.get(id)![key] / duration_seconds - 1)),
+    );
+    return `${((100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length).toFixed(1)} %`;
+  };
+  const largest = records.filter(({ memory_mib }) => memory_mib === LARGEST_MIB);
+  return [
+    'MAPE of the simulator itself without its noise:',
+    ...(
+      [
+        ['all moves', records],
+        [`${LARGEST_MIB} MiB`, largest],
+      ] as const
+    ).map(
+      ([name, of]) =>
+        `  ${name}: mean rates and speeds known ${mape(of, ['meanRates'])}, the minute before as well ${mape(of, ['lastMinute'])}, ` +
+        `but one of the two nodes unseen ${mape(of, ['unseenSource', 'unseenTarget'])}`,
+    ),
+  ].join('\n');
 }
 
 /**

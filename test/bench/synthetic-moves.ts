@@ -35,12 +35,26 @@ export interface Probe {
   bandwidthMibS: number;
 }
 
+/** Durations in seconds as the simulator itself would tell them, without its noise: nothing of this is in a record. */
+export interface Oracle {
+  /** Knows the guest's regions with their mean rates, the memory in use and the speed of the pair. */
+  meanRates: number;
+  /** Knows as well how much the guest wrote in the minute before. */
+  lastMinute: number;
+  /** As `lastMinute`, but of the source (of the target) only the median speed of all nodes and its link. */
+  unseenSource: number;
+  unseenTarget: number;
+}
+
 export interface SyntheticMoves {
   records: MoveRecord[];
+  /** By the id of the record. */
+  oracles: Map<string, Oracle>;
   /** By the id of the record. */
   probes: Map<string, Probe>;
 }
 
+const MEDIAN_NODE_MIB_S = 620;
 const REGIONS = 1024;
 const PROBE_SECONDS = 60;
 const STEP_SECONDS = 0.5;
@@ -151,7 +165,7 @@ class Guest {
 export function syntheticMoves(options: SyntheticOptions): SyntheticMoves {
   const dice = new Dice(options.seed);
   const nodes = Array.from({ length: options.nodes }, (_, i): Node => {
-    const speed = 620 * Math.exp(options.nodeSpread * dice.normal());
+    const speed = MEDIAN_NODE_MIB_S * Math.exp(options.nodeSpread * dice.normal());
     const linkMbps = options.linksMbps[i % options.linksMbps.length]!;
     return {
       linkMbps,
@@ -165,6 +179,7 @@ export function syntheticMoves(options: SyntheticOptions): SyntheticMoves {
   });
   const records: MoveRecord[] = [];
   const probes = new Map<string, Probe>();
+  const oracles = new Map<string, Oracle>();
   let seconds = Date.UTC(2026, 0, 1) / 1000;
   const lastSeen = new Float64Array(options.instances).fill(seconds);
   for (let m = 0; m < options.moves; m++) {
@@ -192,6 +207,14 @@ export function syntheticMoves(options: SyntheticOptions): SyntheticMoves {
       dirtyMibS: guest.dirtiedMib(writesInMinute / PROBE_SECONDS),
       workingSetMib: guest.dirtiedMib(writesInMinute),
       bandwidthMibS: pairMibS,
+    });
+    const level = writesInMinute / PROBE_SECONDS;
+    const median = MEDIAN_NODE_MIB_S;
+    oracles.set(id, {
+      meanRates: noiselessSeconds(guest, pairMibS, 1),
+      lastMinute: noiselessSeconds(guest, pairMibS, level),
+      unseenSource: noiselessSeconds(guest, Math.min(linkMibS, median, to.receiveMibS), level),
+      unseenTarget: noiselessSeconds(guest, Math.min(linkMibS, from.sendMibS, median), level),
     });
     const move = copy(guest, pairMibS, dice);
     records.push({
@@ -221,7 +244,7 @@ export function syntheticMoves(options: SyntheticOptions): SyntheticMoves {
     seconds += move.seconds;
     lastSeen[g] = seconds;
   }
-  return { records, probes };
+  return { records, oracles, probes };
 }
 
 /** Copies a guest round by round until the rest fits the downtime. */
@@ -257,6 +280,21 @@ function copy(
   }
   const downtimeSeconds = volume / rate + 0.02;
   return { seconds: seconds + downtimeSeconds, downtimeSeconds, sentMib: sentMib + volume };
+}
+
+/** The same rounds as `copy`, at one speed and one level of writing. Throws no dice: the moves stay what they are. */
+function noiselessSeconds(guest: Guest, pairMibS: number, writesPerSecond: number): number {
+  let seconds = 1.28;
+  let volume = guest.usedMib;
+  let sentMib = 0;
+  for (let round = 0; round < MOST_ROUNDS && sentMib < MOST_COPIES * guest.memoryMib; round++) {
+    const t = volume / pairMibS;
+    seconds += t;
+    sentMib += volume;
+    volume = guest.dirtiedMib(writesPerSecond * t);
+    if (volume <= DOWNTIME_LIMIT_SECONDS * pairMibS) break;
+  }
+  return seconds + volume / pairMibS + 0.02;
 }
 
 /**

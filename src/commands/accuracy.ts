@@ -34,7 +34,7 @@ export function accuracyCommand(context: Context): Command {
 async function run({ window, by, store: url, json }: Options, context: Context): Promise<void> {
   const nowMs = context.now();
   const spanMs = windowMs(window, '--window');
-  const store = await openStore(url);
+  const store = await openStore(url, { mustExist: true });
   try {
     const { scores, moves } = await readScores(
       store,

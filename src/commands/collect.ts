@@ -165,6 +165,13 @@ async function collect(
     const sentence = `${errors.length} of ${fileCount} files could not be read, such as ${errors[0]!.message}`;
     throw new UserError('input-unreadable', sentence);
   }
+  const { read: found, rejected } = done.collection.counts;
+  // Who goes on where the last run stopped may well meet a single bad line: that is no wrong file.
+  if (found > 0 && rejected === found && options.resume !== true && !isFollowing)
+    throw new UserError(
+      'input-invalid',
+      `none of ${found} ${found === 1 ? 'line' : 'lines'} in ${paths.join(', ')} could be used, the first reason: ${done.collection.reasons()[0]!.reason}; is ${sourceName} the right source?`,
+    );
 }
 
 /** A first interrupt stops after what is at hand; a second one, with no listener left, ends at once. */

@@ -100,7 +100,7 @@ async function samplesOf(
     remarkRejected(rejected, context, quiet);
     return { samples: all.filter(({ at }) => at < from), where: linkSamples.join(', ') };
   }
-  const store = await openStore(url);
+  const store = await openStore(url, { mustExist: true });
   const progress = startProgress(context, 'Reading samples', { quiet });
   try {
     const samples: LinkSample[] = [];

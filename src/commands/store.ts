@@ -241,20 +241,24 @@ async function importFiles(
   ]);
   const rejects = new RejectsFile(options.rejects);
   const progress = startProgress(context, 'Importing', { quiet: options.quiet });
-  const collection = await withStore(options.store, async (store) => {
-    const running = new Collection({ sink: storeSink(store), rejects });
-    try {
-      for (const { path } of files) {
-        const onProgress = (): void => progress.update(running.counts.read);
-        if (formatOf(path) === 'parquet') await importParquet(path, options.what, running, onProgress);
-        else await importTable(context, path, options.what, running, onProgress);
+  const collection = await withStore(
+    options.store,
+    async (store) => {
+      const running = new Collection({ sink: storeSink(store), rejects });
+      try {
+        for (const { path } of files) {
+          const onProgress = (): void => progress.update(running.counts.read);
+          if (formatOf(path) === 'parquet') await importParquet(path, options.what, running, onProgress);
+          else await importTable(context, path, options.what, running, onProgress);
+        }
+      } finally {
+        progress.finish();
+        await rejects.close();
       }
-    } finally {
-      progress.finish();
-      await rejects.close();
-    }
-    return running;
-  });
+      return running;
+    },
+    { mayMake: true },
+  );
   const { counts } = collection;
   if (counts.rejected > 0 && options.quiet !== true) {
     const named = collection
@@ -436,8 +440,13 @@ function optionTime(text: string | undefined, option: string): number | undefine
   return ms;
 }
 
-async function withStore<T>(url: string, work: (store: Store) => Promise<T>): Promise<T> {
-  const store = await openStore(url);
+/** Only what writes records makes a store: a slip in a path must not look like an empty one. */
+async function withStore<T>(
+  url: string,
+  work: (store: Store) => Promise<T>,
+  { mayMake = false }: { mayMake?: boolean } = {},
+): Promise<T> {
+  const store = await openStore(url, { mustExist: !mayMake });
   try {
     return await work(store);
   } finally {

@@ -38,7 +38,7 @@ export async function trainingData(
   };
   if (options.records !== undefined) data.records = await readRecords(options.records, context, rejected);
   else {
-    const store = await openStore(options.store);
+    const store = await openStore(options.store, { mustExist: true });
     try {
       data.records = await collected(store.moves());
       if (options.linkSamples === undefined) data.linkSamples = await collected(store.linkSamples());

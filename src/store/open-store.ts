@@ -9,6 +9,7 @@ import { SpooledStore, type SpoolEvent } from './spooled-store.js';
 import { SqliteStore } from './sqlite-store.js';
 import type { Store } from './store.js';
 
+const IN_MEMORY = ':memory:';
 const HOW = 'give sqlite:PATH or influx://USER:PASS@HOST:8086/DATABASE (influxs:// for TLS)';
 
 /** A spool for writers: what to do with records while a store on a server is away. */
@@ -25,6 +26,8 @@ export interface OpenStoreOptions {
   spool?: SpoolOptions;
   /** Most memory for the pages of an SQLite file. @default 32 MiB, which suits long runs of writing */
   cacheMib?: number;
+  /** For programs that only read: an SQLite file that is not there is an error, not an empty store. */
+  mustExist?: boolean;
   /** How long a server that goes away is waited for. */
   retry?: Partial<RetryPolicy>;
 }
@@ -34,7 +37,7 @@ const WAIT_BEFORE_SPOOL_MS = 2000;
 
 /**
  * Opens the store at `url`: `sqlite:PATH`, `sqlite::memory:`, `influx://USER:PASS@HOST:PORT/DATABASE` or `influxs://…`.
- * A store that is not there yet is made.
+ * A store that is not there yet is made, unless `mustExist` says otherwise.
  *
  * With a spool, a server that is away is no error once it has been there: a server that was never reached from this
  * folder is, since it is more likely a slip in the URL.
@@ -45,6 +48,11 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   if (url.startsWith('sqlite:')) {
     const path = sqlitePath(url);
     if (path === '') throw new UserError('usage', `the store URL ${redactUrl(url)} names no file; ${HOW}`);
+    if (options.mustExist === true && path !== IN_MEMORY && !existsSync(path))
+      throw new UserError(
+        'store-unavailable',
+        `${redactUrl(url)}: there is no store; movecast collect makes one, --store names another`,
+      );
     return SqliteStore.open(path, options.cacheMib);
   }
   const address = parseInfluxUrl(url, redactUrl(url));

@@ -369,6 +369,20 @@ describe('collect --out and --dry-run', () => {
     ]);
   });
 
+  it('exits with 2 when every line was rejected, after the counts; with --resume a single bad line is none', async () => {
+    const db = fresh('db');
+    const bad = file('jsonl', jsonl([{}, { id: 'x' }]));
+    const { code, json, err } = await run(['records', bad, '--store', `sqlite:${db}`, '--json']);
+    expect(code).toBe(2);
+    expect(json).toEqual({ read: 2, new: 0, known: 0, rejected: 2 });
+    expect(err).toContain(`movecast: none of 2 lines in ${bad} could be used, the first reason: `);
+    expect(err).toContain('is records the right source?');
+    const again = await run(['records', bad, '--store', `sqlite:${db}`, '--json', '--resume']);
+    expect(again.code).toBe(0);
+    const empty = await run(['records', file('jsonl', ''), '--store', `sqlite:${db}`, '--json']);
+    expect(empty.code).toBe(0);
+  });
+
   it('--dry-run stores nothing', async () => {
     const db = fresh('db');
     const path = file('jsonl', jsonl([move(1), {}]));

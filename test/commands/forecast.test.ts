@@ -97,7 +97,7 @@ describe('movecast forecast', () => {
   });
 
   it.each([
-    ['an empty store', 1, ['node-a'], /has no link samples .*movecast collect link-samples FILE/],
+    ['a store that is not there', 1, ['node-a'], /there is no store; movecast collect makes one/],
     [
       'a link of several clusters',
       2,

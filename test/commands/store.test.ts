@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -215,4 +215,17 @@ describe('movecast store', () => {
     expect(code).toBe(2);
     expect(err).toMatch(/is no table of moves, link-samples, instance-samples; say with --what/);
   });
+
+  it.each([['info'], ['export'], ['prune', '--older-than', '1d'], ['retention']])(
+    '%s names a store that is not there, and makes none',
+    async (...args) => {
+      const mistyped = `sqlite:${join(folder, 'movse.db')}`;
+      const { code, out, err } = await run(...(args as string[]), '--store', mistyped);
+      expect({ code, out }).toEqual({ code: 1, out: '' });
+      expect(err).toBe(
+        `movecast: ${mistyped}: there is no store; movecast collect makes one, --store names another\n`,
+      );
+      expect(readdirSync(folder).filter((name) => name.startsWith('movse'))).toEqual([]);
+    },
+  );
 });

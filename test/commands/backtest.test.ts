@@ -1,0 +1,169 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import type { MoveRecord } from '../../src/domain/move-record.js';
+import { main } from '../../src/main.js';
+import { protocols } from '../../training/backtest.js';
+import { inventedMoves } from '../training/invented-moves.js';
+import { runCommand, type Ran } from './run-command.js';
+
+jest.setTimeout(120_000);
+
+const moves = inventedMoves(300, (i) => ({ cluster: i < 180 ? 'c' : 'd' }));
+
+describe('movecast backtest', () => {
+  let folder: string;
+  let records: string;
+  const fileOf = (name: string, of: readonly MoveRecord[]): string => {
+    const path = join(folder, name);
+    writeFileSync(path, of.map((record) => `${JSON.stringify(record)}\n`).join(''));
+    return path;
+  };
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'movecast-backtest-'));
+    records = fileOf('records.jsonl', moves);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const backtest = (...args: string[]): Promise<Ran> => runCommand(['backtest', ...args]);
+  const linesOf = (path: string): Record<string, unknown>[] =>
+    readFileSync(path, 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  it.each(Object.keys(protocols))(
+    '%s: a line a predicted move and candidate, and the table as JSON',
+    async (protocol) => {
+      const out = join(folder, `${protocol}.jsonl`);
+      const ran = await backtest('--records', records, '--protocol', protocol, '--out', out, '--json');
+      expect(ran).toMatchObject({ code: 0, err: '' });
+      const said = JSON.parse(ran.out) as {
+        protocol: string;
+        candidates: Record<string, { moves: number; intervals_95: { mape: [number, number] }; mape: number }>;
+        groups: Record<string, Record<string, unknown>>;
+      };
+      expect(said.protocol).toBe(protocol);
+      const lines = linesOf(out);
+      const names = Object.keys(said.candidates);
+      expect(new Set(lines.map(({ candidate }) => candidate))).toEqual(new Set(names));
+      for (const { moves: count, mape, intervals_95: chance } of Object.values(said.candidates)) {
+        expect(count).toBe(lines.length / names.length);
+        expect(mape).toBeGreaterThanOrEqual(chance.mape[0]);
+        expect(mape).toBeLessThanOrEqual(chance.mape[1]);
+      }
+      for (const line of lines) {
+        expect(Object.keys(line).slice(0, 7)).toEqual([
+          'id',
+          'candidate',
+          'origin',
+          'actual_seconds',
+          'status',
+          'duration_seconds',
+          'basis',
+        ]);
+      }
+      expect(Object.keys(said.groups)).toEqual(['movecast']);
+    },
+  );
+
+  it.each(['rolling', 'new-instance', 'new-link', 'new-node', 'cold-start'])(
+    '%s: with the end of the file cut off, earlier lines stay the same to the last digit',
+    async (protocol) => {
+      const [whole, cut] = [join(folder, `${protocol}-whole.jsonl`), join(folder, `${protocol}-cut.jsonl`)];
+      const head = fileOf('head.jsonl', moves.slice(0, 231));
+      await backtest('--records', records, '--protocol', protocol, '--out', whole, '--quiet');
+      await backtest('--records', head, '--protocol', protocol, '--out', cut, '--quiet');
+      const textOf = (line: Record<string, unknown>): string => JSON.stringify(line);
+      const all = new Set(linesOf(whole).map(textOf));
+      const earlier = linesOf(cut).map(textOf);
+      expect(earlier.length).toBeGreaterThan(100);
+      expect(earlier.filter((line) => !all.has(line))).toEqual([]);
+    },
+  );
+
+  it('the same seed and data give the same bytes, lines and report', async () => {
+    const bytes: string[] = [];
+    for (const run of ['a', 'b']) {
+      const [out, report] = [join(folder, `${run}.out`), join(folder, `${run}.html`)];
+      await backtest('--records', records, '--out', out, '--report', report, '--seed', '3', '--quiet');
+      bytes.push(readFileSync(out, 'utf8') + readFileSync(report, 'utf8'));
+    }
+    expect(bytes[1]).toBe(bytes[0]);
+    expect(bytes[0]).toContain('<!doctype html>');
+  });
+
+  it('--candidates runs only those, and names what there is for one that is not', async () => {
+    const ran = await backtest('--records', records, '--candidates', 'physics', 'median-of-pair', '--json');
+    expect(Object.keys((JSON.parse(ran.out) as { candidates: object }).candidates)).toEqual([
+      'median-of-pair',
+      'physics',
+    ]);
+    const wrong = await backtest('--records', records, '--candidates', 'oracle');
+    expect(wrong).toMatchObject({ code: 2, out: '' });
+    expect(wrong.err).toMatch(/^movecast: there is no candidate oracle; there is: .*movecast\n$/);
+  });
+
+  it('--help shows examples and says what each protocol leaves out', async () => {
+    const { code, out } = await backtest('--help');
+    expect(code).toBe(0);
+    for (const [name, what] of Object.entries(protocols)) expect(out).toContain(`${name.padEnd(14)}${what}`);
+    expect(out).toMatch(/\$ movecast backtest --records moves\.csv --report backtest\.html/);
+  });
+
+  it('draws a bar on a terminal when it takes longer than a second, and takes it away', async () => {
+    const stderr = Object.assign(new PassThrough(), { isTTY: true });
+    const stdout = new PassThrough();
+    let nowMs = 0;
+    const printed = text(stderr);
+    const code = await main(['backtest', '--records', records], {
+      stdin: new PassThrough(),
+      stdout: stdout.resume() && stdout,
+      stderr,
+      env: {},
+      now: () => (nowMs += 50),
+    });
+    stderr.end();
+    expect(code).toBe(0);
+    const err = await printed;
+    expect(err).toMatch(/Backtest \[#+\.+\] \d+ %/);
+    expect(err).toContain('\r\u001b[Kfigures in percent');
+  });
+
+  it.each([
+    [['--protocol', 'random'], 2, /Allowed choices are rolling/],
+    [['--out', 'RECORDS'], 2, /would write over what is read/],
+    [['--report', 'RECORDS'], 2, /would write over what is read/],
+    [['--out', 'SAME', '--report', 'SAME'], 2, /--out and --report both name/],
+    [['--report', 'ABSENT/report.html'], 1, /report\.html: no such file or folder/],
+  ] as const)('refuses %j in one sentence', async (args, code, words) => {
+    const named = args.map((arg) =>
+      arg
+        .replace('RECORDS', records)
+        .replace('SAME', join(folder, 'same'))
+        .replace('ABSENT', join(folder, 'absent')),
+    );
+    const before = readFileSync(records, 'utf8');
+    const ran = await backtest('--records', records, '--candidates', 'physics', ...named);
+    expect(ran).toMatchObject({ code, out: '' });
+    expect(ran.err).toMatch(words);
+    expect(ran.err.trimEnd().split('\n')).toHaveLength(1);
+    expect(readFileSync(records, 'utf8')).toBe(before);
+  });
+
+  it('says what is missing when there is no store, or too little in the file', async () => {
+    const url = `sqlite:${join(folder, 'mistyped.db')}`;
+    const nowhere = await backtest('--store', url);
+    expect(nowhere).toMatchObject({ code: 1, out: '' });
+    expect(nowhere.err).toBe(
+      `movecast: ${url}: there is no store; movecast collect makes one, --store names another\n`,
+    );
+    expect(existsSync(join(folder, 'mistyped.db'))).toBe(false);
+    const few = await backtest('--records', fileOf('few.jsonl', moves.slice(0, 10)));
+    expect(few).toMatchObject({ code: 1, out: '' });
+    expect(few.err).toMatch(/finds nothing to predict in 10 moves: a first fit needs 100 finished ones/);
+  });
+});

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { constants, open, readFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
@@ -102,9 +102,17 @@ export class AuditLog {
   readonly path: string;
   readonly #sink: AuditSink;
   readonly #now: () => number;
+  /** The last line may have no end: the next one begins on a line of its own. */
+  #isCutOff: boolean;
 
-  private constructor(path: string, sink: AuditSink, now: () => number, execution: string) {
+  private constructor(
+    path: string,
+    sink: AuditSink,
+    now: () => number,
+    { execution, isCutOff }: { execution: string; isCutOff: boolean },
+  ) {
     this.path = path;
+    this.#isCutOff = isCutOff;
     this.#sink = sink;
     this.#now = now;
     this.execution = execution;
@@ -125,9 +133,9 @@ export class AuditLog {
     const text = await readWhatIsThere(path);
     const left = openSubmissions(text, path);
     const sink = await openSink(path);
-    const log = new AuditLog(path, sink, now, execution);
     // A line that was cut off when the disk was full or the machine went down stays a line of its own.
-    if (text !== '' && !text.endsWith('\n')) await log.#append('\n');
+    const isCutOff = text !== '' && !text.endsWith('\n');
+    const log = new AuditLog(path, sink, now, { execution, isCutOff });
     return { log, left };
   }
 
@@ -143,8 +151,10 @@ export class AuditLog {
 
   async #append(text: string): Promise<void> {
     try {
-      await this.#sink.append(text);
+      await this.#sink.append(this.#isCutOff ? `\n${text}` : text);
+      this.#isCutOff = false;
     } catch (error) {
+      this.#isCutOff = true; // a full disk may have taken half of it
       throw cannotWrite(this.path, error);
     }
   }
@@ -181,9 +191,15 @@ const LONGEST_LOG_BYTES = 128 << 20;
 
 async function readWhatIsThere(path: string): Promise<string> {
   try {
-    const handle = await open(path, 'r');
+    // A pipe would keep us waiting for somebody at its other end.
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const found = await handle.stat();
+      if (found.isFIFO())
+        throw new UserError(
+          'input-invalid',
+          `${path}: is a pipe, which keeps nothing for the next start; name a file with --audit`,
+        );
       if (!found.isFile()) return '';
       if (found.size > LONGEST_LOG_BYTES)
         throw new UserError(

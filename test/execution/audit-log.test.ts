@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -10,7 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { AuditLog, type AuditEvent } from '../../src/execution/audit-log.js';
+import { AuditLog, type AuditEvent, type AuditSink } from '../../src/execution/audit-log.js';
 
 let folder = '';
 let path = '';
@@ -94,5 +95,27 @@ describe('the audit log', () => {
     writeFileSync(path, 'dear diary\n');
     await expect(AuditLog.open(path, { now })).rejects.toThrow(/is no audit log of movecast/);
     expect(readFileSync(path, 'utf8')).toBe('dear diary\n');
+  });
+
+  it('keeps its next line whole after a full disk took half of one', async () => {
+    let room = 40;
+    const openSink = async (file: string): Promise<AuditSink> => ({
+      async append(text) {
+        appendFileSync(file, text.slice(0, room));
+        if (text.length > room) throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
+      },
+      close: async () => {},
+    });
+    const { log } = await AuditLog.open(path, { now, execution: 'abc', openSink });
+    await expect(log.write(intent('abc/1'))).rejects.toThrow(/no space left/i);
+    room = Infinity;
+    await log.write(intent('abc/2'));
+    await log.write({ event: 'submitted', token: 'abc/2', job: 9 });
+    expect(await left()).toEqual([['abc/2', 9]]);
+  });
+
+  it('waits for nobody at the other end of a pipe', async () => {
+    execFileSync('mkfifo', [path]);
+    await expect(AuditLog.open(path, { now })).rejects.toThrow(/is a pipe/);
   });
 });

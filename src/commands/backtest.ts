@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { accuracyBy, type Accuracy } from '../../training/accuracy.js';
 import { accuracyTable } from '../../training/accuracy-table.js';
@@ -15,12 +14,12 @@ import { candidates } from '../../training/candidates/candidates.js';
 import { servedModel } from '../../training/candidates/whole-model.js';
 import { mainGroups, moveGroups } from '../../training/move-groups.js';
 import { freshIds } from '../../training/promotion.js';
-import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { UserError } from '../domain/errors.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
 import { ModelRegistry } from '../store/model-registry.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { refuseInputAsOutput } from './output-file.js';
+import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { startProgress } from './progress.js';
 import { seedOption, trainingData, type TrainingDataOptions } from './training-data.js';
 
@@ -100,10 +99,10 @@ async function run(options: Options, context: Context): Promise<void> {
       `the protocol ${options.protocol} finds nothing to predict in ${data.records.length} moves: a first fit needs ${FIRST_ORIGIN_MOVES} finished ones`,
     );
   if (options.out !== undefined)
-    await written(options.out, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    await writeWhole(options.out, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   const { protocol, seed } = options;
   if (options.report !== undefined)
-    await written(
+    await writeWhole(
       options.report,
       backtestReport({ rows, records: data.records, protocol, seed, candidates: chosen }),
     );
@@ -164,11 +163,3 @@ function laterThan(
 
 const asObject = (accuracies: ReadonlyMap<string, Accuracy>): Record<string, Accuracy> =>
   Object.fromEntries(accuracies);
-
-async function written(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text);
-  } catch (error) {
-    throw new UserError('cannot-write', systemErrorSentence(error, file));
-  }
-}

@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError } from 'commander';
 import { blindSearch, type SearchResult } from '../balancer/blind-search.js';
 import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
@@ -27,12 +26,12 @@ import { buildPlan } from '../balancer/plan-builder.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
 import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
 import { parseUtilisation } from '../balancer/utilisation.js';
-import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
 import type { ExecutionSettings } from '../execution/execution.js';
 import { rapiOptions, refuseExecution, type ExecutionOptions } from './execution-options.js';
-import { refuseInputAsOutput } from './output-file.js';
+import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
 import { withCommonOptions, type Context } from './context.js';
 import { LearningCosts } from './learning-costs.js';
@@ -237,7 +236,7 @@ async function balance(file: string, options: Options, context: Context): Promis
   }
   say(`Loaded ${cluster.nodes.length} nodes, ${cluster.instances.length} instances`);
   if (options.save !== undefined) {
-    await save(`${options.save}.original`, formatHtoolsText(cluster));
+    await writeWhole(`${options.save}.original`, formatHtoolsText(cluster));
     if (asHbal)
       remark(`The cluster state before balancing has been written to file '${options.save}.original'`);
   }
@@ -268,7 +267,7 @@ async function balance(file: string, options: Options, context: Context): Promis
     if (options.printNodes !== undefined)
       printTable('Final cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
     if (options.save !== undefined) {
-      await save(`${options.save}.balanced`, formatHtoolsText(model.currentGroup()));
+      await writeWhole(`${options.save}.balanced`, formatHtoolsText(model.currentGroup()));
       if (asHbal)
         remark(`The cluster state after balancing has been written to file '${options.save}.balanced'`);
     }
@@ -282,7 +281,7 @@ async function balance(file: string, options: Options, context: Context): Promis
     });
     toExecute = { plan: document, costs };
     for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
-    if (options.svg !== undefined) await save(options.svg, ganttSvg(document));
+    if (options.svg !== undefined) await writeWhole(options.svg, ganttSvg(document));
     const alternatives =
       options.pareto === true && !blind
         ? await paretoPlans(start, search, costs, options, document)
@@ -525,20 +524,12 @@ async function printCommands(
   const names = options.blind === true ? new ShortNames(start) : undefined;
   const lines = commandLines(start, moves, jobsetsOf(moves), { checks: file !== '', names });
   if (file !== '') {
-    await save(file, commandScript(lines));
+    await writeWhole(file, commandScript(lines));
     if (options.json !== true) context.stdout.write(`The commands have been written to file '${file}'\n`);
   } else if (options.json !== true)
     context.stdout.write(
       `\nCommands to run to reach the above solution:\n${lines.map((line) => `  ${line}\n`).join('')}`,
     );
-}
-
-async function save(file: string, text: string): Promise<void> {
-  try {
-    await writeFile(file, text);
-  } catch (error) {
-    throw new UserError('cannot-write', systemErrorSentence(error, file));
-  }
 }
 
 function number(text: string): number {

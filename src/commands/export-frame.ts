@@ -1,11 +1,10 @@
-import { writeFile } from 'node:fs/promises';
 import { basename, extname, join, dirname } from 'node:path';
 import { Command } from 'commander';
 import { trainingDataset } from '../../training/dataset.js';
 import { datasetFiles, type DatasetFormat } from '../../training/dataset-table.js';
-import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { UserError } from '../domain/errors.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
-import { refuseInputAsOutput } from './output-file.js';
+import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { startProgress } from './progress.js';
 import { seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
 
@@ -64,9 +63,9 @@ async function run(options: Options, context: Context): Promise<void> {
   progress.finish();
   const names = { frame: basename(out), model: basename(modelPath) };
   const { frame, schema } = datasetFiles(dataset, { format, names, seed });
-  await write(modelPath, `${JSON.stringify(dataset.model)}\n`);
-  await write(schemaPath, `${JSON.stringify(schema, null, 2)}\n`);
-  await write(out, frame);
+  await writeWhole(modelPath, `${JSON.stringify(dataset.model)}\n`);
+  await writeWhole(schemaPath, `${JSON.stringify(schema, null, 2)}\n`);
+  await writeWhole(out, frame);
   const { rows, data_sha256, schema_version } = schema;
   const columns = schema.columns.length;
   if (options.json === true) {
@@ -79,12 +78,4 @@ async function run(options: Options, context: Context): Promise<void> {
       `sha256 of the table as CSV: ${data_sha256}\n` +
       `beside it: ${schemaPath} (columns, units, hashes), ${modelPath} (computes the columns for moves to come)\n`,
   );
-}
-
-async function write(path: string, content: string | Uint8Array): Promise<void> {
-  try {
-    await writeFile(path, content);
-  } catch (error) {
-    throw new UserError('cannot-write', systemErrorSentence(error, path));
-  }
 }

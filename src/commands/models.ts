@@ -1,11 +1,11 @@
-import { stat, writeFile } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { treesAsOnnx, treeTargetOf } from '../predictor/model-onnx.js';
 import { treeTargetNames, treeTargets } from '../predictor/imported-trees.js';
 import { parseModelFile } from '../predictor/model-file.js';
 import { ModelRegistry, type RegisteredModel } from '../store/model-registry.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { writeWhole } from './output-file.js';
 import { refuseTreeOptions, treesFromFile, type TreeImportOptions } from './import-trees.js';
 import { timeOf } from './training-data.js';
 
@@ -111,7 +111,7 @@ export function modelsCommand(context: Context): Command {
       if (path.toLowerCase().endsWith('.onnx')) {
         const file = parseModelFile((await registry.read(model)).model);
         const { trees, columns, bytes } = treesAsOnnx(file, own.float === true ? 'float' : 'double');
-        await writeBytes(path, bytes);
+        await writeWhole(path, bytes);
         done(
           options,
           { name, version, file: path, trees, columns },
@@ -193,12 +193,4 @@ function countOf(text: string): number {
   if (!Number.isSafeInteger(value) || value < 1)
     throw new InvalidArgumentError('It must be a whole number, 1 or more.');
   return value;
-}
-
-async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
-  try {
-    await writeFile(path, bytes);
-  } catch (error) {
-    throw new UserError('cannot-write', systemErrorSentence(error, path));
-  }
 }

@@ -1,9 +1,12 @@
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { UserError } from '../domain/errors.js';
+import { randomUUID } from 'node:crypto';
+import { access, chmod, constants, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { systemErrorSentence, UserError } from '../domain/errors.js';
 
 /** Where files are read and written: standard input and output. */
 const STANDARD_STREAM = '-';
+/** What is open already, such as `/dev/stdout`, goes on to the file that it was opened with. */
+const STREAM_FOLDERS = /^\/(dev|proc)\//;
 
 /**
  * Refuses to write a file over one of those that are read, also by another name of it: opening it for writing empties
@@ -27,5 +30,34 @@ export async function refuseInputAsOutput(
     }
     if (isSame)
       throw new UserError('usage', `${option} ${output}: would write over what is read; name another file`);
+  }
+}
+
+/**
+ * Writes a file whole or not at all: a full disk or an end amid it leaves what was there before. What is no plain file,
+ * such as a device or a pipe, is written as it stands; a link stays one, and a file keeps its permissions.
+ *
+ * @throws UserError `cannot-write`
+ */
+export async function writeWhole(path: string, content: string | Uint8Array): Promise<void> {
+  try {
+    const there = await stat(path).catch(() => undefined);
+    if (there !== undefined && (!there.isFile() || STREAM_FOLDERS.test(resolve(path)))) {
+      await writeFile(path, content);
+      return;
+    }
+    if (there !== undefined) await access(path, constants.W_OK);
+    const target = there === undefined ? path : await realpath(path);
+    const unfinished = join(dirname(target), `.unfinished-${randomUUID()}-${basename(target)}`.slice(0, 255));
+    try {
+      await writeFile(unfinished, content, { flag: 'wx' });
+      if (there !== undefined) await chmod(unfinished, there.mode & 0o7777);
+      await rename(unfinished, target);
+    } catch (error) {
+      await rm(unfinished, { force: true });
+      throw error;
+    }
+  } catch (error) {
+    throw new UserError('cannot-write', systemErrorSentence(error, path));
   }
 }

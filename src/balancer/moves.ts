@@ -135,6 +135,15 @@ export function moveSteps(model: GroupModel, move: Move): MoveStep[] {
   }
 }
 
+/**
+ * A name as one word of a shell, for commands are pasted and run. Host names stand as they are, as in hbal.
+ *
+ * @example
+ * shellWord("web;reboot") === "'web;reboot'"
+ */
+export const shellWord = (name: string): string =>
+  /^[\w.@%+=:,/-]+$/.test(name) ? name : `'${name.replaceAll("'", "'\\''")}'`;
+
 /** Ganeti's commands for a move, as hbal prints them; with full names unless short ones are given. */
 export function moveCommands(
   model: GroupModel,
@@ -144,8 +153,8 @@ export function moveCommands(
     node: (index) => model.nodes[index]!.name,
   },
 ): string[] {
-  const name = names.instance(move.instance);
-  const x = move.target < 0 ? '' : names.node(move.target);
+  const name = shellWord(names.instance(move.instance));
+  const x = move.target < 0 ? '' : shellWord(names.node(move.target));
   const verb = model.has(move.instance, RUNNING) ? 'migrate' : 'failover';
   const go = `gnt-instance ${verb} -f ${name}`;
   const goTo = `gnt-instance ${verb} -f -n ${x} ${name}`;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
-import { firstIssue } from '../domain/fields.js';
+import { firstIssue, identifier, name as properName } from '../domain/fields.js';
 import {
   ALLOCATION_POLICIES,
   DISK_TEMPLATES,
@@ -58,12 +58,12 @@ const policySchema = z
     spindleRatio: policy['spindle-ratio'],
   }));
 
-const tags = z.array(z.string()).default([]);
+const tags = z.array(identifier).default([]);
 const figure = z.number().nullish();
 
 const groupsSchema = z.array(
   z.object({
-    name: z.string(),
+    name: properName,
     uuid: z.string(),
     alloc_policy: z.enum(ALLOCATION_POLICIES),
     ipolicy: policySchema,
@@ -73,7 +73,7 @@ const groupsSchema = z.array(
 
 const nodesSchema = z.array(
   z.object({
-    name: z.string(),
+    name: properName,
     offline: z.boolean(),
     drained: z.boolean(),
     vm_capable: z.boolean().default(true),
@@ -94,7 +94,7 @@ const nodesSchema = z.array(
 
 const instancesSchema = z.array(
   z.object({
-    name: z.string(),
+    name: properName,
     disk_usage: z.number(),
     'disk.spindles': z.array(z.number().nullable()).nullish(),
     beparams: z.object({
@@ -105,8 +105,8 @@ const instancesSchema = z.array(
       spindle_use: z.number().default(1),
     }),
     oper_ram: z.unknown(),
-    pnode: z.string(),
-    snodes: z.array(z.string()),
+    pnode: properName,
+    snodes: z.array(properName),
     status: z.enum(INSTANCE_STATUSES),
     tags,
     disk_template: z.enum(DISK_TEMPLATES),

@@ -7,6 +7,7 @@ import {
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
+import * as field from '../domain/fields.js';
 import { wallClock, type Clock } from './clock.js';
 import { jobStateOf, type JobState } from './job-state.js';
 import { isLoopback, rapiAddress, shownAddress } from './rapi-address.js';
@@ -46,8 +47,8 @@ export interface ClusterInfo {
 }
 
 const infoSchema = z.object({
-  name: z.string().min(1),
-  master: z.string().min(1),
+  name: field.name,
+  master: field.name,
   uuid: z.string().optional(),
   software_version: z.string().optional(),
 });

@@ -97,6 +97,11 @@ describe("a cluster from Ganeti's remote API", () => {
       { instances: [instance({ pnode: 'n9' })] },
       'n9 is not in its own list',
     ],
+    [
+      'a name that would write to the terminal',
+      { nodes: [node('n1'), node('n2\u001b[2J')] },
+      'must not contain control characters',
+    ],
     ['an unknown status', { instances: [instance({ status: 'dancing' })] }, 'status'],
   ])('refuses %s in one sentence', (_case, more, words) => {
     expect(() => cluster(more)).toThrow(words);

@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -55,6 +57,18 @@ const changes = (): string[] => server.asked.filter((asked) => !asked.startsWith
 const migrate = { kind: 'migrate', instance: 'web0' } as const;
 
 describe('the client of the remote API', () => {
+  it('takes no name of a cluster that would write to the terminal', async () => {
+    const answer = JSON.stringify({ name: 'c\u001b[2J', master: 'n1' });
+    const hostile = createServer((_request, response) => response.end(answer));
+    await new Promise<void>((resolve) => hostile.listen(0, '127.0.0.1', resolve));
+    const client = new RapiClient(`http://127.0.0.1:${(hostile.address() as AddressInfo).port}`);
+    cleanUp.push(
+      () => hostile.close(),
+      () => client.close(),
+    );
+    expect((await failure(client.info())).message).toMatch(/is not JSON of Ganeti's remote API/);
+  });
+
   it('submits, sees and finds a job again by its comment', async () => {
     const client = await connect();
     const id = await client.submit(migrate, { comment: 'plan 1, move 0' });

@@ -77,13 +77,19 @@ function takeOver(path: string, text: string, processes: Processes, now: () => n
     const found = read(path);
     if (found !== undefined) {
       const owner = ownerOf(found);
-      if (owner === undefined || !isGone(owner, processes)) throw taken(path, owner);
+      const isFree = owner === undefined ? isBrokenOff(path, found, now) : isGone(owner, processes);
+      if (!isFree) throw taken(path, owner);
       unlinkSync(path);
     }
     if (!create(path, text)) throw taken(path, undefined);
   } finally {
     unlinkSync(guard);
   }
+}
+
+/** True when whoever took the lock was killed before its one line stood there, which takes milliseconds. */
+function isBrokenOff(path: string, found: string, now: () => number): boolean {
+  return !found.endsWith('\n') && now() - statSync(path).mtimeMs > STALE_TAKEOVER_MS;
 }
 
 function isGone(owner: Owner, processes: Processes): boolean {
@@ -113,6 +119,9 @@ function create(path: string, text: string): boolean {
   try {
     writeSync(file, text);
     fsyncSync(file);
+  } catch (error) {
+    unlinkSync(path); // a full disk: half a lock would hold everybody off
+    throw error;
   } finally {
     closeSync(file);
   }

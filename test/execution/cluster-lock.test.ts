@@ -1,6 +1,15 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { lockCluster, type Processes } from '../../src/execution/cluster-lock.js';
 
@@ -62,6 +71,19 @@ describe('the lock of a cluster', () => {
     utimesSync(guard, 1, 1);
     lockCluster(path, next);
     expect(existsSync(guard)).toBe(false);
+  });
+
+  it('that broke off before its line was written is forgotten after a while, one of something else never', () => {
+    const next = { processes: machine(2, { 2: 't2' }) };
+    mkdirSync(dirname(path));
+    writeFileSync(path, '{"pid":1,');
+    expect(() => lockCluster(path, next)).toThrow(/under way/);
+    utimesSync(path, 1, 1);
+    lockCluster(path, next)();
+    writeFileSync(path, 'not a lock\n');
+    utimesSync(path, 1, 1);
+    expect(() => lockCluster(path, next)).toThrow(/under way/);
+    expect(readFileSync(path, 'utf8')).toBe('not a lock\n');
   });
 
   it('knows its own process, and only its owner may read it', () => {

@@ -65,8 +65,13 @@ export class PiecesFolder implements BacktestPieces {
     const unfinished = `${file}.${process.pid}`;
     try {
       mkdirSync(this.folder, { recursive: true });
-      writeFileSync(unfinished, Buffer.concat([Buffer.from(`${this.sealOf(name, body)}\n`), body]));
-      renameSync(unfinished, file);
+      try {
+        writeFileSync(unfinished, Buffer.concat([Buffer.from(`${this.sealOf(name, body)}\n`), body]));
+        renameSync(unfinished, file);
+      } catch (error) {
+        rmSync(unfinished, { force: true }); // half a piece on a full disk leaves others less room
+        throw error;
+      }
     } catch (error) {
       this.failure = error;
     }

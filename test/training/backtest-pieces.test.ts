@@ -1,4 +1,5 @@
 import {
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -136,6 +137,18 @@ describe('pieces of a backtest', () => {
     expect([old.isBegun, young.isBegun, own.isBegun]).toEqual([false, true, false]);
     young.remove(nowMs);
     expect(readdirSync(folder)).toEqual([]);
+  });
+
+  it('leave no half file where one cannot be finished', () => {
+    const first = new PiecesFolder(folder, 'key');
+    first.keep('a', []);
+    const [file] = readdirSync(first.folder);
+    rmSync(join(first.folder, file!));
+    mkdirSync(join(first.folder, file!)); // what was written cannot take its place
+    const second = new PiecesFolder(folder, 'key');
+    second.keep('a', []);
+    expect(second.failure).toBeDefined();
+    expect(readdirSync(second.folder)).toEqual([file]);
   });
 
   it('cost nothing but the way back where they cannot be written', () => {

@@ -126,7 +126,7 @@ export function balanceCommand(context: Context): Command {
       1,
     )
     .option('--svg <file>', 'draw the schedule as an SVG picture')
-    .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1)
+    .option('--seed <n>', 'of the search, and of the simulation that gives p50 and p90', integer, 1)
     .option('-G, --group <group>', 'node group, by name or uuid')
     .option('-l, --max-length <n>', 'stop after so many moves', integer, defaultSearchOptions.maxLength)
     .option(

@@ -15,7 +15,7 @@ import { carryOut, type CarryOutOptions } from '../../src/execution/carry-out.js
 import type { ExecutionEvent } from '../../src/execution/execution-events.js';
 import type { ExecutionReport, ReplanRequest } from '../../src/execution/execution.js';
 import { RapiClient } from '../../src/ganeti/rapi-client.js';
-import type { FakeCluster } from '../ganeti/fake-cluster.js';
+import type { FakeCluster, FakeJob } from '../ganeti/fake-cluster.js';
 import { FakeRapi, WRITER } from '../ganeti/fake-rapi.js';
 
 /** As long as the fake's jobs take. */
@@ -38,7 +38,7 @@ export class Harness {
   readonly events: ExecutionEvent[] = [];
   readonly stop = new AbortController();
   readonly leave = new AbortController();
-  /** Rules that were broken at some moment which were not at the beginning. */
+  /** Rules that were broken at some moment which were not at the beginning, nor by the work of somebody else's job. */
   readonly broken = new Set<string>();
 
   private constructor(cluster: FakeCluster, server = new FakeRapi(cluster), folder?: string) {
@@ -47,8 +47,12 @@ export class Harness {
     this.folder = folder ?? mkdtempSync(join(tmpdir(), 'movecast-execution-'));
     this.auditPath = join(this.folder, 'audit.jsonl');
     const before = new Set(this.#rules());
-    cluster.onChange = () => {
-      for (const rule of this.#rules()) if (!before.has(rule)) this.broken.add(rule);
+    const isForeign = ({ input }: FakeJob): boolean => !String(input['comment']).startsWith('movecast ');
+    cluster.onChange = (by) => {
+      const isTheirs = [by, ...cluster.jobs.filter(({ status }) => status === 'running')].some(
+        (job) => job !== undefined && isForeign(job),
+      );
+      for (const rule of this.#rules()) if (!before.has(rule)) (isTheirs ? before : this.broken).add(rule);
     };
     writeFileSync(join(this.folder, 'credentials'), WRITER, { mode: 0o600 });
   }
@@ -178,9 +182,12 @@ export class Harness {
   /** Jobs that changed something, as `web1 migrate`, and how often. */
   made(): Map<string, number> {
     const counts = new Map<string, number>();
-    for (const { status, input } of this.cluster.jobs) {
+    const plansMs = this.events.flatMap((event) => (event.event === 'plan' ? [Date.parse(event.at)] : []));
+    for (const { status, input, receivedMs } of this.cluster.jobs) {
       if (status !== 'success' || !String(input['comment']).startsWith('movecast ')) continue;
-      const key = `${input.instance_name} ${String(input['comment']).replace(/^.*?: /, '')}`;
+      // A later plan may well move an instance back.
+      const plan = plansMs.filter((atMs) => atMs <= receivedMs).length;
+      const key = `plan ${plan}: ${input.instance_name} ${String(input['comment']).replace(/^.*?: /, '')}`;
       counts.set(key, (counts.get(key) ?? 0) + 1);
     }
     return counts;

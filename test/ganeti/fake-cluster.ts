@@ -75,8 +75,8 @@ export class FakeCluster {
   readonly jobs: FakeJob[] = [];
   /** Decides about a job when it gets its locks. */
   outcomeOf: (job: FakeJob) => FakeOutcome = (job) => ({ kind: 'success', seconds: this.usualSeconds(job) });
-  /** Called after every change of a job or of the cluster. */
-  onChange: () => void = () => undefined;
+  /** Called after every change of a job or of the cluster; with the job, where it was its work that took effect. */
+  onChange: (by?: FakeJob) => void = () => undefined;
   #nextId = 100;
 
   constructor(clock: SimulatedClock, nodes: FakeNode[], instances: FakeInstance[]) {
@@ -256,7 +256,8 @@ export class FakeCluster {
     return input['target_node'] as string | undefined;
   }
 
-  #apply({ input }: FakeJob): void {
+  #apply(job: FakeJob): void {
+    const { input } = job;
     const instance = this.instance(input.instance_name);
     if (instance === undefined) return;
     const target = this.#targetOf(input, instance);
@@ -266,7 +267,7 @@ export class FakeCluster {
       if (instance.template === 'drbd') instance.secondary = instance.primary;
       instance.primary = target;
     }
-    this.onChange();
+    this.onChange(job);
   }
 
   #say(job: FakeJob, text: string): void {

@@ -275,7 +275,8 @@ export class FakeCluster {
   }
 
   #log(job: FakeJob, part: 'begin' | 'end'): void {
-    const instance = this.instance(job.input.instance_name)!;
+    const instance = this.instance(job.input.instance_name);
+    if (instance === undefined) return; // renamed meanwhile
     const target = this.#targetOf(job.input, instance)!;
     const lines: Record<string, { begin: string[]; end: string[] }> = {
       OP_INSTANCE_REPLACE_DISKS: {

@@ -1,4 +1,5 @@
 import { UserError } from '../domain/errors.js';
+import { JOB_QUERY_FIELDS, JOB_QUERY_PATH } from '../ganeti/job-query.js';
 import { RapiClient } from '../ganeti/rapi-client.js';
 import { RapiError } from '../ganeti/rapi-error.js';
 import { ClusterLedger } from './cluster-ledger.js';
@@ -11,23 +12,6 @@ import type { Finding, RemoteBatch, RemoteContext, RemoteSource, SourceContext }
 const JOBS_A_BATCH = 500;
 /** Jobs that have not ended are asked for again; further ones are found again by their end only. */
 const MOST_PENDING = 1000;
-
-const QUERY_FIELDS = [
-  'id',
-  'status',
-  'summary',
-  'received_ts',
-  'start_ts',
-  'end_ts',
-  'opstart',
-  'opexec',
-  'opend',
-  'opstatus',
-  'oplog',
-  'opresult',
-  'ops',
-  'archived',
-];
 
 /** From where the next poll goes on. */
 interface Checkpoint {
@@ -106,7 +90,7 @@ async function jobsSince(rapi: RapiClient, from: Checkpoint): Promise<GanetiJob[
   const newer = ['>', 'id', from.last_id];
   const qfilter =
     from.pending.length === 0 ? newer : ['|', newer, ...from.pending.map((id) => ['=', 'id', id])];
-  const reply = await unlessRefused(rapi.ask('PUT', '/2/query/job', { fields: QUERY_FIELDS, qfilter }));
+  const reply = await unlessRefused(rapi.ask('PUT', JOB_QUERY_PATH, { fields: JOB_QUERY_FIELDS, qfilter }));
   if (typeof reply === 'object' && reply !== null && 'data' in reply)
     return readQueryReply(reply).filter((job) => isWanted(job, from));
   // Without the right to query: the list, and for what ended in it each job alone, since the list holds no logs.

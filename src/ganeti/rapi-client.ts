@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
 import * as field from '../domain/fields.js';
 import { wallClock, type Clock } from './clock.js';
+import { JOB_QUERY_FIELDS, JOB_QUERY_PATH, rowsOfQuery } from './job-query.js';
 import { jobStateOf, type JobState } from './job-state.js';
 import { isLoopback, rapiAddress, shownAddress } from './rapi-address.js';
 import { authorizationFromAddress, authorizationFromFile } from './rapi-credentials.js';
@@ -188,7 +189,7 @@ export class RapiClient {
   /** Rows of jobs, or undefined where this user may not query. */
   async #queryJobs(qfilter: unknown): Promise<Record<string, unknown>[] | undefined> {
     try {
-      return rowsOfQuery(await this.ask('PUT', '/2/query/job', { fields: QUERY_FIELDS, qfilter }));
+      return rowsOfQuery(await this.ask('PUT', JOB_QUERY_PATH, { fields: JOB_QUERY_FIELDS, qfilter }));
     } catch (error) {
       if (!(error instanceof RapiError) || error.status === undefined || error.isPassing) throw error;
       return undefined;
@@ -347,41 +348,6 @@ export class RapiClient {
       deadline.clear();
     }
   }
-}
-
-/** `archived` is asked for so that archived jobs are among the answers; times of the single opcodes are nowhere else. */
-const QUERY_FIELDS = [
-  'id',
-  'status',
-  'ops',
-  'summary',
-  'received_ts',
-  'start_ts',
-  'end_ts',
-  'opstart',
-  'opexec',
-  'opend',
-  'opstatus',
-  'oplog',
-  'opresult',
-  'archived',
-];
-
-const queryReplySchema = z.object({
-  fields: z.array(z.object({ name: z.string() })),
-  data: z.array(z.array(z.tuple([z.number(), z.unknown()]))),
-});
-
-/** `/2/query/…`: cells of `[0, value]` → an object a row, without what has no value; undefined where it is none. */
-function rowsOfQuery(reply: unknown): Record<string, unknown>[] | undefined {
-  const parsed = queryReplySchema.safeParse(reply);
-  if (!parsed.success) return undefined;
-  const names = parsed.data.fields.map(({ name }) => name);
-  return parsed.data.data.map((row) =>
-    Object.fromEntries(
-      row.flatMap(([status, value], column) => (status === 0 ? [[names[column] ?? '', value]] : [])),
-    ),
-  );
 }
 
 function bodyOf(command: GanetiCommand): Record<string, unknown> {

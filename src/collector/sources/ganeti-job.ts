@@ -1,4 +1,5 @@
 import type { MoveStatus } from '../../domain/move-record.js';
+import { rowsOfQuery } from '../../ganeti/job-query.js';
 import { ganetiTime } from '../../ganeti/job-state.js';
 import { mibPerSecondToMbps, toIsoTime } from '../../domain/units.js';
 import type { ClusterLedger, LedgerAnswer, LedgerEntry } from '../cluster-ledger.js';
@@ -83,24 +84,15 @@ export function readJob(value: unknown): GanetiJob | undefined {
   return job;
 }
 
-/** The reply of `/2/query/job` → jobs. The fields may come in any order; cells that hold no data are left out. */
+/** The reply of `/2/query/job` → jobs. */
 export function readQueryReply(value: unknown): GanetiJob[] {
-  if (!isObject(value) || !Array.isArray(value['data']) || !Array.isArray(value['fields'])) return [];
-  const names = (value['fields'] as unknown[]).map((field) => (isObject(field) ? String(field['name']) : ''));
-  const jobs: GanetiJob[] = [];
-  for (const row of value['data'] as unknown[]) {
-    if (!Array.isArray(row)) continue;
-    const object: Record<string, unknown> = {};
-    row.forEach((cell: unknown, index) => {
-      if (Array.isArray(cell) && cell[0] === 0 && names[index] !== undefined) object[names[index]] = cell[1];
-    });
+  return (rowsOfQuery(value) ?? []).flatMap((row) => {
     // Without `ops` the summary still tells opcode and instance: INSTANCE_MIGRATE(web1).
-    if (!Array.isArray(object['ops']) && Array.isArray(object['summary']))
-      object['ops'] = object['summary'].map(opOfSummary);
-    const job = readJob(object);
-    if (job !== undefined) jobs.push(job);
-  }
-  return jobs;
+    const { ops, summary } = row;
+    const told =
+      !Array.isArray(ops) && Array.isArray(summary) ? { ...row, ops: summary.map(opOfSummary) } : row;
+    return readJob(told) ?? [];
+  });
 }
 
 function opOfSummary(text: unknown): Record<string, unknown> {

@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { afterEach } from '@jest/globals';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
@@ -16,7 +17,8 @@ import type { ExecutionEvent } from '../../src/execution/execution-events.js';
 import type { ExecutionReport, ReplanRequest } from '../../src/execution/execution.js';
 import { RapiClient } from '../../src/ganeti/rapi-client.js';
 import type { FakeCluster, FakeJob } from '../ganeti/fake-cluster.js';
-import { FakeRapi, WRITER } from '../ganeti/fake-rapi.js';
+import { FakeRapi, WRITER, type FakeRequest } from '../ganeti/fake-rapi.js';
+import { crookedCluster } from '../ganeti/small-cluster.js';
 
 /** As long as the fake's jobs take. */
 const COSTS = new ConstantMoveCosts({
@@ -167,6 +169,7 @@ export class Harness {
   }
 
   audit(): AuditEntry[] {
+    if (!existsSync(this.auditPath)) return [];
     return readFileSync(this.auditPath, 'utf8')
       .split('\n')
       .filter((line) => line !== '')
@@ -179,18 +182,29 @@ export class Harness {
       });
   }
 
-  /** Jobs that changed something, as `web1 migrate`, and how often. */
-  made(): Map<string, number> {
-    const counts = new Map<string, number>();
-    const plansMs = this.events.flatMap((event) => (event.event === 'plan' ? [Date.parse(event.at)] : []));
-    for (const { status, input, receivedMs } of this.cluster.jobs) {
-      if (status !== 'success' || !String(input['comment']).startsWith('movecast ')) continue;
-      // A later plan may well move an instance back.
-      const plan = plansMs.filter((atMs) => atMs <= receivedMs).length;
-      const key = `plan ${plan}: ${input.instance_name} ${String(input['comment']).replace(/^.*?: /, '')}`;
-      counts.set(key, (counts.get(key) ?? 0) + 1);
-    }
-    return counts;
+  /**
+   * What was done twice: one step of one move of one plan by two jobs, or an instance given to a second move before its
+   * first one ended. That a plan moves an instance there and back, or a later plan moves it again, is none.
+   */
+  repeated(): string[] {
+    const moveOf = new Map<string, string>();
+    for (const entry of this.audit())
+      if (entry.event === 'intent') moveOf.set(entry.token, `${entry.execution}, ${entry.why}`);
+    const made = this.cluster.jobs.flatMap((job) => {
+      const [, token = '', step = ''] =
+        /^movecast (\S+): .*(step \d+)/.exec(String(job.input['comment'])) ?? [];
+      const move = moveOf.get(token);
+      return job.status === 'success' && move !== undefined ? [{ job, move, step }] : [];
+    });
+    return made.flatMap(({ job, move, step }, n) =>
+      made.slice(0, n).flatMap((before) => {
+        if (before.move === move)
+          return before.step === step ? [`${move}, ${step}: jobs ${before.job.id} and ${job.id}`] : [];
+        const isBeside =
+          before.job.input.instance_name === job.input.instance_name && job.receivedMs < before.job.endMs!;
+        return isBeside ? [`${job.input.instance_name}: job ${job.id} beside ${before.job.id}`] : [];
+      }),
+    );
   }
 
   /** The plan that was carried out last. */
@@ -211,3 +225,19 @@ export function endOf(cluster: FakeCluster, plan: Plan): Record<string, string> 
     placement[instance] = to.secondary === undefined ? to.primary : `${to.primary}:${to.secondary}`;
   return placement;
 }
+
+/** Gives a file's tests their harnesses; each is closed after its test, however that ended. */
+export function harnesses(): (cluster?: FakeCluster) => Promise<Harness> {
+  const open: Harness[] = [];
+  afterEach(async () => {
+    for (const harness of open.splice(0)) await harness.close();
+  });
+  return async (cluster = crookedCluster()) => {
+    const harness = await Harness.of(cluster);
+    open.push(harness);
+    return harness;
+  };
+}
+
+export const isSubmission = ({ method, path }: FakeRequest): boolean =>
+  method !== 'GET' && /\/(migrate|failover|replace-disks)$/.test(path);

@@ -38,7 +38,7 @@ const MOST_DAMPING = 1e6;
 /**
  * Constants that make the physics fit the durations: maximum a posteriori under a Huber loss of log T and normal priors
  * on the logarithms, found by Levenberg and Marquardt's method with a numerical derivative. Deterministic.
- * O(steps · constants · moves), at most 25 · 20 · 600 evaluations of the physics.
+ * O(steps · constants · moves), at most 25 · 23 · 600 evaluations of the physics.
  */
 export function fitPhysics(
   records: readonly MoveRecord[],

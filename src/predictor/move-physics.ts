@@ -15,7 +15,30 @@ export const physicsConstants = {
   setupSeconds: { prior: 1.5, spread: 1.5, meaning: 'fixed part of a live migration' },
   hostMibS: { prior: 300, spread: 1.5, meaning: 'what the hosts can push through one stream' },
   tunnelledMibS: { prior: 150, spread: 1.5, meaning: 'the same through the tunnel of libvirt' },
-  multifdGain: { prior: 1.4, spread: 0.3, meaning: 'how much more the hosts push through several streams' },
+  multifdGain: {
+    prior: 1.4,
+    spread: 0.3,
+    meaning:
+      'how much more the hosts push through several streams, at most as many times as there are channels',
+  },
+  xbzrleSaving: {
+    prior: 0.5,
+    spread: 0.5,
+    without: 0,
+    meaning: 'share of a page sent again that xbzrle saves where the page is in its cache',
+  },
+  compressedShare: {
+    prior: 0.5,
+    spread: 0.4,
+    without: 1,
+    meaning: 'size of the stream with compression over that without',
+  },
+  compressorMibS: {
+    prior: 150,
+    spread: 1,
+    without: 1e6,
+    meaning: 'guest memory that the hosts can compress in a second',
+  },
   linkShare: { prior: 0.93, spread: 0.05, meaning: 'share of the nominal link that carries payload' },
   leastShare: { prior: 0.5, spread: 0.4, meaning: 'share of the link that a move gets against any traffic' },
   backgroundShare: {
@@ -56,6 +79,10 @@ export const DEFAULT_DISK_MIB = 20_480;
 export const DEFAULT_LINK_MBPS = 1000;
 /** QEMU's default downtime limit. */
 export const DEFAULT_DOWNTIME_LIMIT_MS = 300;
+/** QEMU's default number of multifd channels. */
+const DEFAULT_MULTIFD_CHANNELS = 2;
+/** QEMU's default cache of pages already sent, of which xbzrle sends only what changed. */
+const XBZRLE_CACHE_MIB = 64;
 /** Every 4096-byte page travels with an 8-byte header. */
 const PAGE_OVERHEAD = (4096 + 8) / 4096;
 /**
@@ -131,11 +158,15 @@ export function movePhysics(
   const { capabilities } = inputs;
   const isMultifd = (capabilities & Capability.multifd) !== 0;
   const load = min(1, known(inputs.cpuLoad, 0));
+  const isCompressed = (capabilities & Capability.compress) !== 0;
+  const wireShare = isCompressed ? min(1, constants.compressedShare) : 1;
+  const cpuShare = 1 - min(0.95, constants.loadShare * load);
   const hostMibS =
     ((capabilities & Capability.tunnelled) !== 0 ? constants.tunnelledMibS : constants.hostMibS) *
-    (isMultifd ? constants.multifdGain : 1) *
-    (1 - min(0.95, constants.loadShare * load));
+    (isMultifd ? min(known(inputs.channels, DEFAULT_MULTIFD_CHANNELS), constants.multifdGain) : 1) *
+    cpuShare;
   let slowness = slownessOf(freeMibS * share) + slownessOf(hostMibS * share);
+  if (isCompressed) slowness += slownessOf(constants.compressorMibS * wireShare * cpuShare * share);
   if (inputs.capMibS > 0) {
     const isLoose = isMultifd || (capabilities & Capability.postcopy) !== 0;
     slowness += slownessOf(inputs.capMibS * constants.capShare * (isLoose ? constants.looseCap : 1));
@@ -144,10 +175,14 @@ export function movePhysics(
   const usedMib = min(memoryMib, known(inputs.usedMemoryMib, memoryMib * constants.usedShare));
   const pre = stream;
   const sentMib = min(memoryMib, usedMib * constants.sentShare * volumeFactor);
-  pre.volumeMib = sentMib * PAGE_OVERHEAD + (memoryMib - sentMib) * (8 / 4096);
+  pre.volumeMib = (sentMib * PAGE_OVERHEAD + (memoryMib - sentMib) * (8 / 4096)) * wireShare;
   pre.bandwidthMibS = bandwidthMibS;
-  pre.dirtyMibS = known(inputs.dirtyMibS, constants.dirtyPriorMibS) * constants.dirtyShare;
-  pre.workingSetMib = sentMib * constants.workingSetShare;
+  const workingSetMib = sentMib * constants.workingSetShare;
+  let againShare = wireShare;
+  if ((capabilities & Capability.xbzrle) !== 0)
+    againShare *= 1 - min(1, constants.xbzrleSaving) * min(1, XBZRLE_CACHE_MIB / workingSetMib);
+  pre.dirtyMibS = known(inputs.dirtyMibS, constants.dirtyPriorMibS) * constants.dirtyShare * againShare;
+  pre.workingSetMib = workingSetMib * againShare;
   pre.downtimeLimitSeconds = known(inputs.downtimeLimitMs, DEFAULT_DOWNTIME_LIMIT_MS) / 1000;
   pre.autoConverge = (inputs.capabilities & Capability.autoConverge) !== 0;
   pre.postcopy = (inputs.capabilities & Capability.postcopy) !== 0;

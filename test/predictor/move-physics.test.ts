@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { inputsOfRequest, type MoveInputs } from '../../src/predictor/move-inputs.js';
+import { Capability, inputsOfRequest, type MoveInputs } from '../../src/predictor/move-inputs.js';
 import {
   movePhysics,
   newPhysicsResult,
@@ -67,5 +67,33 @@ describe('physics of a move', () => {
     expect(of(120)).toBe(120);
     expect(of(-1)).toBeNaN();
     expect(of('much')).toBeNaN();
+  });
+
+  const among = (...capabilities: number[]): number => capabilities.reduce((bits, bit) => bits | bit, 0);
+
+  it('saves by xbzrle only what is sent again, and only as far as its cache reaches', () => {
+    const xbzrle = { capabilities: among(Capability.xbzrle) };
+    expect(seconds({ ...xbzrle, dirtyMibS: 0 })).toBe(seconds({ dirtyMibS: 0 }));
+    const saved = (usedMemoryMib: number): number =>
+      1 - seconds({ ...xbzrle, usedMemoryMib, dirtyMibS: 40 }) / seconds({ usedMemoryMib, dirtyMibS: 40 });
+    expect(saved(300)).toBeGreaterThan(saved(6000));
+    expect(saved(6000)).toBeGreaterThan(0);
+  });
+
+  it('sends less with compression: faster on a slow link, slower where the processors hold it up', () => {
+    const compress = { capabilities: among(Capability.compress) };
+    const result = movePhysics(inputs({ ...compress, dirtyMibS: 0 }), constants, newPhysicsResult());
+    const plain = movePhysics(inputs({ dirtyMibS: 0 }), constants, newPhysicsResult());
+    expect(result.transferredMib / plain.transferredMib).toBeCloseTo(constants.compressedShare, 9);
+    expect(seconds({ ...compress, linkMbps: 100 })).toBeLessThan(seconds({ linkMbps: 100 }));
+    expect(seconds({ ...compress, linkMbps: 1e5 })).toBeGreaterThan(seconds({ linkMbps: 1e5 }));
+  });
+
+  it('gains nothing from multifd with a single channel, and no more than its channels allow', () => {
+    const over = (channels: number): number =>
+      seconds({ capabilities: among(Capability.multifd), channels, linkMbps: 1e5 });
+    expect(over(1)).toBe(seconds({ linkMbps: 1e5 }));
+    expect(over(2)).toBeLessThan(over(1));
+    expect(over(NaN)).toBe(over(2));
   });
 });

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { carryOut } from '../execution/carry-out.js';
-import type { ExecutionSettings } from '../execution/execution.js';
+import type { ExecutionSettings } from '../execution/execution-settings.js';
 import { RapiClient } from '../ganeti/rapi-client.js';
 import { openStore } from '../store/open-store.js';
 import type { SpoolEvent } from '../store/spooled-store.js';

@@ -29,7 +29,7 @@ import { parseUtilisation } from '../balancer/utilisation.js';
 import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
-import type { ExecutionSettings } from '../execution/execution.js';
+import type { ExecutionSettings } from '../execution/execution-settings.js';
 import { rapiOptions, refuseExecution, type ExecutionOptions } from './execution-options.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';

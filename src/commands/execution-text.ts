@@ -1,6 +1,6 @@
 import { liveGantt } from '../execution/live-gantt.js';
 import type { ExecutionEvent } from '../execution/execution-events.js';
-import type { ExecutionView } from '../execution/execution.js';
+import type { ExecutionView } from '../execution/execution-view.js';
 import type { Context } from './context.js';
 import { durationText } from './plan-text.js';
 

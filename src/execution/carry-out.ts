@@ -4,7 +4,8 @@ import type { RapiClient } from '../ganeti/rapi-client.js';
 import type { Store } from '../store/store.js';
 import { AuditLog, type AuditSink } from './audit-log.js';
 import { lockCluster } from './cluster-lock.js';
-import { Execution, type ExecutionReport, type ExecutionSettings } from './execution.js';
+import type { ExecutionReport, ExecutionSettings } from './execution-settings.js';
+import { Execution } from './execution.js';
 import { FinishedMoves } from './finished-moves.js';
 
 export interface CarryOutOptions extends ExecutionSettings {

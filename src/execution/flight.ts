@@ -1,5 +1,5 @@
 import type { PlanMove, PlanStep } from '../domain/plan.js';
-import { hasEnded, isWaiting, type JobState } from '../ganeti/job-state.js';
+import { isWaiting, type JobState } from '../ganeti/job-state.js';
 import type { GanetiCommand } from '../ganeti/rapi-client.js';
 import { nodesOf } from './move-commands.js';
 
@@ -30,6 +30,10 @@ export class Flight {
   readonly isAdopted: boolean;
   /** Why it failed; the steps after the one that failed fail too. */
   failure: string | undefined;
+  /** It was under way when others of its plan were found to keep another pace: it says nothing of the next plan's. */
+  isOffPace = false;
+  /** It takes so long that nobody waits for it any more. */
+  hangs = false;
 
   constructor(
     move: PlanMove,
@@ -51,6 +55,11 @@ export class Flight {
       isClosed: false,
       seenMissing: 0,
     }));
+  }
+
+  /** Takes its first job as it is in the queue. */
+  adopt(token: string, job: JobState): void {
+    Object.assign(this.steps[0]!, { token, job: job.id, state: job });
   }
 
   /** The next step to submit: all before it have their jobs; undefined when there is none, or one is in doubt. */
@@ -95,9 +104,5 @@ export class Flight {
       if (step.state?.status === 'running')
         return { step, sinceMs: step.state.execMs ?? step.state.startMs ?? this.startedMs };
     return undefined;
-  }
-
-  get hasUnclosedEnd(): FlightStep | undefined {
-    return this.steps.find(({ state, isClosed }) => !isClosed && state !== undefined && hasEnded(state));
   }
 }

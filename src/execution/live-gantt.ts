@@ -1,4 +1,4 @@
-import type { ExecutionView } from './execution.js';
+import type { ExecutionView } from './execution-view.js';
 
 /**
  * The schedule as a chart that fills: a line a node, time to the right. What has passed of a move is filled, what is

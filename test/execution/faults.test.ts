@@ -6,7 +6,7 @@ import { UserError } from '../../src/domain/errors.js';
 import type { Plan } from '../../src/domain/plan.js';
 import type { AuditSink } from '../../src/execution/audit-log.js';
 import type { CarryOutOptions } from '../../src/execution/carry-out.js';
-import type { ExecutionReport } from '../../src/execution/execution.js';
+import type { ExecutionReport } from '../../src/execution/execution-settings.js';
 import type { FakeJob } from '../ganeti/fake-cluster.js';
 import type { FakeFault, FakeRequest } from '../ganeti/fake-rapi.js';
 import { endOf, harnesses, isSubmission, type Harness } from './harness.js';

@@ -14,7 +14,7 @@ import type { Plan } from '../../src/domain/plan.js';
 import type { AuditEntry } from '../../src/execution/audit-log.js';
 import { carryOut, type CarryOutOptions } from '../../src/execution/carry-out.js';
 import type { ExecutionEvent } from '../../src/execution/execution-events.js';
-import type { ExecutionReport, ReplanRequest } from '../../src/execution/execution.js';
+import type { ExecutionReport, ReplanRequest } from '../../src/execution/execution-settings.js';
 import { RapiClient } from '../../src/ganeti/rapi-client.js';
 import type { FakeCluster, FakeJob } from '../ganeti/fake-cluster.js';
 import { FakeRapi, WRITER, type FakeRequest } from '../ganeti/fake-rapi.js';

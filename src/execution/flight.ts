@@ -28,6 +28,10 @@ export class Flight {
   readonly nodes: readonly string[];
   /** Left behind by an earlier execution. */
   readonly isAdopted: boolean;
+  /** Which move of which plan it is; later steps may be submitted when another plan is in force. */
+  readonly why: string;
+  /** Of the plan before this move. */
+  readonly scoreBefore: number;
   /** Why it failed; the steps after the one that failed fail too. */
   failure: string | undefined;
   /** It was under way when others of its plan were found to keep another pace: it says nothing of the next plan's. */
@@ -39,11 +43,17 @@ export class Flight {
     move: PlanMove,
     commands: readonly GanetiCommand[],
     startedMs: number,
-    { isAdopted = false }: { isAdopted?: boolean } = {},
+    {
+      isAdopted = false,
+      why = '',
+      scoreBefore = 0,
+    }: { isAdopted?: boolean; why?: string; scoreBefore?: number } = {},
   ) {
     this.move = move;
     this.startedMs = startedMs;
     this.isAdopted = isAdopted;
+    this.why = why;
+    this.scoreBefore = scoreBefore;
     this.nodes = nodesOf(move);
     this.steps = commands.map((command, s) => ({
       command,

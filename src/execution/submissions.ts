@@ -32,7 +32,12 @@ export class Submissions {
   /** Begins a move. */
   async start(move: PlanMove, state: ClusterState): Promise<void> {
     const run = this.#run;
-    const flight = new Flight(move, commandsOf(move, state.isRunning(move.instance)), run.clock.now());
+    const { plan, plans } = run;
+    const commands = commandsOf(move, state.isRunning(move.instance));
+    const flight = new Flight(move, commands, run.clock.now(), {
+      why: `move ${move.index} of plan ${plans}`,
+      scoreBefore: move.index > 0 ? (plan.moves[move.index - 1]?.score_after ?? 0) : plan.score_before,
+    });
     run.pending = run.pending.filter((other) => other !== move);
     run.flights.add(flight);
     await this.submitSteps(flight);
@@ -66,9 +71,8 @@ export class Submissions {
         from: move.from,
         to: move.to,
         letters: move.letters,
-        why: `move ${move.index} of plan ${run.plans}`,
-        score_before:
-          move.index > 0 ? (run.plan.moves[move.index - 1]?.score_after ?? 0) : run.plan.score_before,
+        why: flight.why,
+        score_before: flight.scoreBefore,
         score_after: move.score_after,
         predicted_seconds: step.predicted?.duration_seconds ?? { p10: 0, p50: 0, p90: 0 },
       });

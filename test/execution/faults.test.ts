@@ -279,6 +279,26 @@ describe('what an execution gets over', () => {
     expectSafe(h);
   });
 
+  it('a step that is submitted after a new plan was made belongs to the plan of its move, also in the audit log', async () => {
+    const h = await onto();
+    const plan = await h.plan();
+    let submissions = 0;
+    h.server.faultOf = (request) => {
+      if (!isSubmission(request) || ++submissions !== 1) return undefined;
+      // The look that finds the lost job also finds that somebody moved the next instance.
+      h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db1', target_node: 'n4' });
+      return { kind: 'lost' };
+    };
+    const report = await h.run(plan);
+    expect(report.outcome).toBe('done');
+    expect(h.told('plan')).toHaveLength(2);
+    const intents = h.audit().flatMap((entry) => (entry.event === 'intent' ? [entry] : []));
+    const ofMove = intents.filter(({ instance, letters }) => instance === 'web0' && letters === 'r:n3 f');
+    expect(ofMove.map(({ why }) => why)).toEqual(['move 0 of plan 1', 'move 0 of plan 1']);
+    for (const { score_before } of ofMove) expect(score_before).toBe(plan.score_before);
+    expectSafe(h);
+  });
+
   it('a compound move that fails in its middle: the rest of it does not happen', async () => {
     const h = await onto();
     const usual = h.cluster.outcomeOf;
@@ -358,6 +378,52 @@ describe('what an execution gets over', () => {
       expect(locks.length > 0 && job.receivedMs >= theirs.endMs!).toBe(true);
     }
     expect(report.outcome).toBe('done');
+    expectSafe(h);
+  });
+
+  it.each([
+    ['an operator', {}],
+    ['another balancer', { comment: 'rebalancing via hbal (ganeti) 3.0.2' }],
+  ])(
+    '%s moves an instance of the plan there and back between two looks at the queue',
+    async (_who, words) => {
+      const h = await onto();
+      const usual = h.cluster.outcomeOf;
+      const isOurs = ({ input }: FakeJob): boolean => String(input['comment']).startsWith('movecast ');
+      h.cluster.outcomeOf = (job) => (isOurs(job) ? usual(job) : { kind: 'success', seconds: 1 });
+      whenBegins(h, 2, () => {
+        for (const node of ['n4', 'n2'])
+          h.cluster.submit({
+            OP_ID: 'OP_INSTANCE_MIGRATE',
+            instance_name: 'db1',
+            target_node: node,
+            ...words,
+          });
+      });
+      const [report] = await run(h);
+      const [first] = h.cluster.jobs.filter((job) => !isOurs(job));
+      expect(h.told('hold')).toEqual([]);
+      expect(h.told('plan').slice(1)).toMatchObject([
+        { why: `somebody else's job ${first!.id} changed db1 meanwhile` },
+      ]);
+      expect(report.outcome).toBe('done');
+      expectSafe(h);
+    },
+  );
+
+  it("somebody else's jobs that end between two looks and change nothing of the plan: it goes on", async () => {
+    const h = await onto();
+    const usual = h.cluster.outcomeOf;
+    h.cluster.outcomeOf = (job) =>
+      job.input.instance_name === 'db7' ? { kind: 'success', seconds: 1 } : usual(job);
+    const plan = await h.plan();
+    expect(plan.moves.map(({ instance }) => instance)).not.toContain('db7');
+    whenBegins(h, 2, () => {
+      h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db7', target_node: 'n4' });
+      h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db7', target_node: 'n2' });
+    });
+    expect(await h.run(plan)).toMatchObject({ outcome: 'done', done: plan.moves.length });
+    expect(h.told('plan')).toHaveLength(1);
     expectSafe(h);
   });
 

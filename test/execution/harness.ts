@@ -23,6 +23,7 @@ import { crookedCluster } from '../ganeti/small-cluster.js';
 /** As long as the fake's jobs take. */
 const COSTS = new ConstantMoveCosts({
   live_migration: { fixed_seconds: 4, mib_per_second: 200 },
+  failover: { fixed_seconds: 4, mib_per_second: 200 },
   disk_replication: { fixed_seconds: 10, mib_per_second: 60 },
 });
 

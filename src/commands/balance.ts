@@ -30,6 +30,7 @@ import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
 import type { ExecutionSettings } from '../execution/execution-settings.js';
+import { verdictOn } from '../watch/worth.js';
 import { rapiOptions, refuseExecution, type ExecutionOptions } from './execution-options.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
@@ -156,6 +157,11 @@ export function balanceCommand(context: Context): Command {
     .option('-S, --save <file>', 'write FILE.original and FILE.balanced')
     .option('--execute', 'carry the plan out through the remote API; asks before the first change')
     .option('--yes', 'with --execute: do not ask')
+    .option(
+      '--min-plan-gain <score>',
+      'with --execute: least gain of a whole plan, the first and each new one',
+      number,
+    )
     .option('--audit <file>', 'with --execute: the audit log (default: beside the store)')
     .option('--cluster <name>', 'with --execute: name of the cluster in records, as in collect --cluster')
     .option('--credentials <file>', 'remote API: file with user:password in its first line')
@@ -351,10 +357,14 @@ async function execute(
   const { maxSeconds, maxGainCost } = timeLimits(options, context.now());
   const learning = new LearningCosts(costs, context.now);
   const { ignoreSoftErrors } = search;
+  const unworthyOf = unworthiness(options);
+  const unworthy = plan.moves.length === 0 ? undefined : unworthyOf(plan);
+  if (unworthy !== undefined) throw new UserError('not-carried-out', `${unworthy}; nothing was changed`);
   const settingsOfExecution: ExecutionSettings = {
     modelOf: (cluster) => new GroupModel(cluster, { ...settings, group: chooseGroup(cluster, group) }),
     staticKvmNodeMemory: options.staticKvmNodeMemory,
     ignoreSoftErrors,
+    unworthyOf,
     deadlineMs: maxSeconds === undefined ? undefined : context.now() + maxSeconds * 1000,
     replan: async ({ start, excluded, made, remainingSeconds, ...news }) => {
       learning.learn(news);
@@ -376,6 +386,18 @@ async function execute(
   };
   const { executePlan } = await import('./balance-execution.js'); // only then: a plan alone is computed at once
   await executePlan(source, plan, settingsOfExecution, options, context);
+}
+
+/** Why a plan is not worth its moves, by `--min-plan-gain` and then `--max-gain-cost` too. */
+function unworthiness({ minPlanGain, maxGainCost }: Options): (plan: Plan) => string | undefined {
+  if (minPlanGain === undefined) return () => undefined;
+  return ({ moves, ...plan }) => {
+    const verdict = verdictOn(
+      { ...plan, moves: moves.length },
+      { minGain: minPlanGain, gainPerHour: maxGainCost },
+    );
+    return verdict.isWorth ? undefined : verdict.words;
+  };
 }
 
 /** Shares of the whole plan's time for which `--pareto` shows the best score. */

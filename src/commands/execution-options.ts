@@ -7,6 +7,7 @@ import type { CommonOptions, Context } from './context.js';
 export interface ExecutionOptions extends CommonOptions {
   execute?: boolean;
   yes?: boolean;
+  minPlanGain?: number;
   audit?: string;
   cluster?: string;
   ca?: string;
@@ -29,6 +30,7 @@ export function refuseExecution(
   if (options.execute !== true) {
     for (const [flag, given] of [
       ['--yes', options.yes],
+      ['--min-plan-gain', options.minPlanGain],
       ['--audit', options.audit],
     ])
       if (given !== undefined) throw new UserError('usage', `${String(flag)} goes with --execute`);

@@ -43,7 +43,7 @@ export type RunBalance = (
 
 /** Options of `balance` that are the watch's own business. */
 const OWN_OPTIONS = new Set(
-  '--execute --yes --json --quiet --finish-by --max-gain-cost --ca --pin-sha256 --credentials --store --models --blind --pareto -m --master -t --text-data -C -S --svg'.split(
+  '--execute --yes --min-plan-gain --json --quiet --finish-by --max-gain-cost --ca --pin-sha256 --credentials --store --models --blind --pareto -m --master -t --text-data -C -S --svg'.split(
     ' ',
   ),
 );
@@ -129,7 +129,7 @@ async function run(
         threshold: { minGain: settings.min_gain, gainPerHour: settings.max_gain_cost },
         execute: settings.execute,
         clock,
-        balancer: balancerOf(args, settings.store, runBalance, tell),
+        balancer: balancerOf(args, settings, runBalance, tell),
         state,
         keep: (next) => keepState(statePath, next),
         tell,
@@ -248,7 +248,7 @@ const endSchema = z.object({
 /** Plans and executions, each in a process of its own: a fault there, or its memory, does not stay with the watch. */
 function balancerOf(
   args: readonly string[],
-  store: string,
+  { store, min_gain: minGain }: WatchSettings,
   runBalance: RunBalance,
   tell: (event: string, details: Record<string, unknown>) => void,
 ): Balancer {
@@ -269,18 +269,23 @@ function balancerOf(
       return { ...plan.data, moves: plan.data.moves.length };
     },
     async execute(untilMs, signal) {
+      let hasBegun = false;
       let end: z.output<typeof endSchema> | undefined;
       const { code, words } = await runBalance(
-        [...args, ...until(untilMs), '--execute', '--yes'],
+        [...args, ...until(untilMs), '--execute', '--yes', '--min-plan-gain', String(minGain)],
         env,
         (line) => {
           const news = parseJson(line);
           if (news === undefined) return;
           tell('execution', { execution: news });
+          hasBegun = true; // what is told first is told before the first change
           end = endSchema.safeParse(news).data ?? end;
         },
         signal,
       );
+      // Such as another execution's lock on the cluster.
+      if (code !== 0 && !hasBegun)
+        return { words: words || `balance ended with ${code}`, isPassing: code !== EXIT_USAGE };
       const scoreAfter = end?.score === undefined ? {} : { scoreAfter: end.score };
       if (code === 0 && (end === undefined || end.outcome === 'done'))
         return { isComplete: true, words: '', ...scoreAfter };

@@ -28,6 +28,8 @@ export interface ExecutionSettings {
   ignoreSoftErrors?: boolean;
   /** Makes a new plan; undefined: what does not go as planned stops the execution. */
   replan?: ((request: ReplanRequest) => Promise<Plan | undefined>) | undefined;
+  /** Why a new plan is not worth its moves, as a clause; undefined where it is. */
+  unworthyOf?: ((plan: Plan) => string | undefined) | undefined;
   /** Nothing starts that would, by its p90, end later. Epoch milliseconds. */
   deadlineMs?: number | undefined;
   /** Jobs at once. @default 20, Ganeti's own limit */

@@ -64,6 +64,11 @@ export class Replanning {
       await run.stop(`${why}, and no new plan could be made`);
       return false;
     }
+    const unworthy = plan.moves.length === 0 ? undefined : run.settings.unworthyOf?.(plan);
+    if (unworthy !== undefined) {
+      await run.stop(`${why}, and a new plan is not worth its moves: ${unworthy}`);
+      return false;
+    }
     run.plans++;
     run.plan = plan;
     run.pending = [...plan.moves];

@@ -12,7 +12,7 @@ export const LEAST_LEFT_MS = 60_000;
 /** How long to wait after the first, second … failure in a slot; the last one from then on. */
 export const RETRY_AFTER_MS = [1, 2, 4, 8, 15].map((minutes) => minutes * 60_000);
 
-/** Why there is no plan, or no end of one. */
+/** Why there is no plan, or why carrying it out was not even begun. */
 export interface Failure {
   words: string;
   /** False where trying again without a person's help is in vain. */
@@ -30,7 +30,7 @@ export interface Execution {
 /** Who plans and moves. Both end soon after the signal is aborted, an execution in a safe state. */
 export interface Balancer {
   plan(untilMs: number, signal: AbortSignal): Promise<PlanSummary | Failure>;
-  execute(untilMs: number, signal: AbortSignal): Promise<Execution>;
+  execute(untilMs: number, signal: AbortSignal): Promise<Execution | Failure>;
 }
 
 export interface WatcherOptions {
@@ -81,6 +81,9 @@ export async function watch(options: WatcherOptions): Promise<void> {
   await watcher.end();
 }
 
+/** A plan in figures, as events and the state tell it. */
+type Figures = Omit<LastSlot, 'slot' | 'at' | 'outcome' | 'reason'>;
+
 class Watcher {
   readonly had: Set<string>;
   readonly #options: WatcherOptions;
@@ -106,25 +109,17 @@ class Watcher {
   }
 
   async attend(slot: Slot, passedOver: readonly Slot[]): Promise<void> {
-    const { clock, signal, tell, balancer } = this.#options;
+    const { clock, signal, tell } = this.#options;
     for (const { id, startMs } of passedOver) {
       this.had.add(id);
       tell('slot-passed-over', { slot: id, at: iso(startMs) });
     }
     tell('slot-due', { slot: slot.id, until: iso(slot.untilMs) });
+    let failure: Failure | undefined;
     for (let failures = 0; !signal.aborted; failures++) {
-      if (!this.#isOpen(slot)) return this.#leave(slot);
-      let failure: Failure;
-      try {
-        await this.#enter('planning');
-        const plan = await balancer.plan(slot.untilMs, signal);
-        if (signal.aborted) return;
-        if (!('words' in plan)) return await this.#judge(slot, plan);
-        failure = plan;
-      } catch (error) {
-        if (!(error instanceof StateLost)) throw error;
-        failure = { words: error.message, isPassing: true };
-      }
+      if (!this.#isOpen(slot)) return this.#leave(slot, failure);
+      failure = await this.#tryOnce(slot);
+      if (failure === undefined || signal.aborted) return;
       if (!failure.isPassing) {
         tell('slot-failed', { slot: slot.id, reason: failure.words });
         return this.#close(slot, { outcome: 'failed', reason: failure.words });
@@ -133,6 +128,20 @@ class Watcher {
       tell('retry', { slot: slot.id, reason: failure.words, at: iso(clock.now() + waitMs) });
       await this.#enter('retrying').catch((error: unknown) => this.#tellStateLost(error));
       await this.#sleepWithin(slot, waitMs);
+    }
+  }
+
+  /** Plans and, where it is worth it, moves; what kept it from that, or undefined when the slot needs no further try. */
+  async #tryOnce(slot: Slot): Promise<Failure | undefined> {
+    const { signal, balancer } = this.#options;
+    try {
+      await this.#enter('planning');
+      const plan = await balancer.plan(slot.untilMs, signal);
+      if (signal.aborted) return undefined;
+      return 'words' in plan ? plan : await this.#judge(slot, plan);
+    } catch (error) {
+      if (!(error instanceof StateLost)) throw error;
+      return { words: error.message, isPassing: true };
     }
   }
 
@@ -154,19 +163,20 @@ class Watcher {
   }
 
   /** A slot in whose window nothing can begin any more. One that the clock was set back before comes again. */
-  async #leave(slot: Slot): Promise<void> {
+  async #leave(slot: Slot, failure?: Failure): Promise<void> {
     const { clock, tell } = this.#options;
     if (clock.now() < slot.startMs) {
       this.had.delete(slot.id);
       tell('slot-postponed', { slot: slot.id, at: iso(slot.startMs) });
       return;
     }
-    tell('window-over', { slot: slot.id });
-    await this.#close(slot, { outcome: 'window-over' });
+    const because = failure === undefined ? {} : { reason: failure.words };
+    tell('window-over', { slot: slot.id, ...because });
+    await this.#close(slot, { outcome: 'window-over', ...because });
   }
 
-  async #judge(slot: Slot, plan: PlanSummary): Promise<void> {
-    const { threshold, execute, tell, clock, balancer, signal } = this.#options;
+  async #judge(slot: Slot, plan: PlanSummary): Promise<Failure | undefined> {
+    const { threshold, execute, tell } = this.#options;
     const figures = {
       moves: plan.moves,
       score_before: plan.score_before,
@@ -177,27 +187,42 @@ class Watcher {
     tell('plan', { slot: slot.id, ...figures, worth: verdict.isWorth });
     if (!verdict.isWorth) {
       tell('skipped', { slot: slot.id, reason: verdict.reason, words: verdict.words });
-      return this.#close(slot, { outcome: 'skipped', reason: verdict.words, ...figures });
-    }
-    if (!execute) {
+      await this.#close(slot, { outcome: 'skipped', reason: verdict.words, ...figures });
+    } else if (!execute) {
       tell('would-execute', { slot: slot.id, ...figures });
-      return this.#close(slot, { outcome: 'reported', ...figures });
-    }
-    if (!this.#isOpen(slot)) return this.#leave(slot);
+      await this.#close(slot, { outcome: 'reported', ...figures });
+    } else return this.#execute(slot, figures);
+    return undefined;
+  }
+
+  /** Moves; a failure when nothing was begun, so that the slot is not had. */
+  async #execute(slot: Slot, figures: Figures): Promise<Failure | undefined> {
+    const { tell, clock, balancer, signal } = this.#options;
+    if (!this.#isOpen(slot)) return void (await this.#leave(slot));
     // Noted first: a crash during the moves must not begin the slot anew.
+    const before = this.#last;
     this.#note(slot, { outcome: 'started', ...figures });
     await this.#enter('executing');
     if (signal.aborted) {
       this.had.delete(slot.id);
-      return;
+      return undefined;
     }
-    if (!this.#isOpen(slot)) return this.#leave(slot);
+    if (!this.#isOpen(slot)) return void (await this.#leave(slot));
     tell('execution-started', { slot: slot.id, at: iso(clock.now()), ...figures });
-    const { isComplete, words, scoreAfter } = await balancer.execute(slot.untilMs, signal);
+    const ended = await balancer.execute(slot.untilMs, signal);
+    if ('isPassing' in ended) {
+      tell('execution-ended', { slot: slot.id, outcome: 'not-begun', reason: ended.words });
+      this.had.delete(slot.id);
+      this.#last = before;
+      return ended;
+    }
+    const { isComplete, words, scoreAfter } = ended;
     const outcome = isComplete ? 'executed' : 'stopped';
-    const ended = scoreAfter === undefined ? {} : { score_after: scoreAfter };
-    tell('execution-ended', { slot: slot.id, outcome, ...(isComplete ? {} : { reason: words }), ...ended });
-    await this.#close(slot, { outcome, ...(isComplete ? {} : { reason: words }), ...figures, ...ended });
+    const because = isComplete ? {} : { reason: words };
+    const score = scoreAfter === undefined ? {} : { score_after: scoreAfter };
+    tell('execution-ended', { slot: slot.id, outcome, ...because, ...score });
+    await this.#close(slot, { outcome, ...because, ...figures, ...score });
+    return undefined;
   }
 
   #note(slot: Slot, last: Omit<LastSlot, 'slot' | 'at'>): void {

@@ -127,6 +127,7 @@ describe('balance --execute', () => {
     ['no terminal and no --yes', () => execute(), 'add --yes'],
     ['no user', () => balance('--execute', '--yes'), '--credentials FILE'],
     ['--blind', () => execute('--yes', '--blind'), 'exclude each other'],
+    ['--min-plan-gain alone', () => balance('--min-plan-gain', '1'), 'goes with --execute'],
     ['--yes alone', () => balance('--yes'), 'goes with --execute'],
     [
       'a file',
@@ -154,6 +155,31 @@ describe('balance --execute', () => {
     expect(code).toBe(0);
     expect(out).toContain('Score ');
     expect(changes()).toEqual([]);
+  });
+
+  it('changes nothing for a plan that gains less than --min-plan-gain', async () => {
+    const { code, err } = await run(execute('--yes', '--min-plan-gain', '1000'));
+    expect(code).toBe(1);
+    expect(err).toMatch(/movecast: the plan gains \d\S* of score, less than 1000; nothing was changed/);
+    expect(changes()).toEqual([]);
+  });
+
+  it('judges a new plan by --min-plan-gain too', async () => {
+    // With all but one move failing, little is left to gain for a second plan.
+    const usual = cluster.outcomeOf;
+    cluster.outcomeOf = (job) => (cluster.jobs.length > 2 ? { kind: 'failure', seconds: 1 } : usual(job));
+    const plan = JSON.parse((await run(balance('--json'))).out) as {
+      score_before: number;
+      score_after: number;
+    };
+    const whole = plan.score_before - plan.score_after;
+    const { code, out } = await run(execute('--yes', '--json', '--min-plan-gain', String(whole * 0.9)));
+    expect(code).toBe(1);
+    expect(JSON.parse(out.trim().split('\n').at(-1)!)).toMatchObject({
+      outcome: 'stopped',
+      failed: 1,
+      why: expect.stringMatching(/failed .*a new plan is not worth its moves: the plan gains .* less than/),
+    });
   });
 
   it('starts nothing that would end after --max-time', async () => {

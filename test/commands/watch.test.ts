@@ -149,7 +149,7 @@ describe('movecast watch', () => {
     const [plan, execution] = runs;
     expect(plan).toEqual(expect.arrayContaining(['--max-gain-cost', '2', '--no-disk-moves', '-l', '20']));
     expect(plan).not.toContain('--execute');
-    expect(execution).toEqual([...plan!, '--execute', '--yes']);
+    expect(execution).toEqual([...plan!, '--execute', '--yes', '--min-plan-gain', '0.1']);
     expect(JSON.parse(readFileSync(statePath(), 'utf8'))).toMatchObject({
       phase: 'ended',
       had: ['2026-07-01T01:00'],
@@ -170,6 +170,56 @@ describe('movecast watch', () => {
       reason: 'the queue is drained',
       score_after: 7,
     });
+  });
+
+  it('tries again within the window while another execution holds the cluster', async () => {
+    const held = 'another execution on this cluster is under way (process 7 on admin1); wait for its end';
+    let executions = 0;
+    const { events } = await night({
+      args: nightly('--execute'),
+      balance: (words) => {
+        if (!words.includes('--execute')) return { lines: [PLAN] };
+        return ++executions < 3 ? { code: 1, words: held } : { lines: [END] };
+      },
+    });
+    expect(named(events).slice(3)).toEqual([
+      ...['plan', 'execution-started', 'execution-ended', 'retry'],
+      ...['plan', 'execution-started', 'execution-ended', 'retry'],
+      ...['plan', 'execution-started', 'execution', 'execution-ended'],
+      'waiting',
+      'watch-ended',
+    ]);
+    expect(events[5]).toMatchObject({ outcome: 'not-begun', reason: held });
+    expect(events[6]).toMatchObject({ level: 'warn', reason: held, at: '2026-07-01T01:01:00.000Z' });
+    expect(JSON.parse(readFileSync(statePath(), 'utf8'))).toMatchObject({
+      had: ['2026-07-01T01:00'],
+      last: { outcome: 'executed' },
+    });
+  });
+
+  it('says in its status what held it until the window was over', async () => {
+    const held = 'another execution on this cluster is under way';
+    const { events } = await night({
+      args: nightly('--execute'),
+      balance: (words) => (words.includes('--execute') ? { code: 1, words: held } : { lines: [PLAN] }),
+    });
+    expect(events.find(({ event }) => event === 'window-over')).toMatchObject({ reason: held });
+    const { out } = await night({ args: [MASTER, '--store', store(), '--status'] });
+    expect(out).toContain(`2026-07-01T01:00: window-over (${held})`);
+  });
+
+  it('does not begin anew an execution that broke off after its beginning', async () => {
+    let executions = 0;
+    const { events } = await night({
+      args: nightly('--execute'),
+      balance: (words) => {
+        if (!words.includes('--execute')) return { lines: [PLAN] };
+        executions++;
+        return { lines: [{ event: 'begin' }], code: null, words: 'killed' };
+      },
+    });
+    expect(executions).toBe(1);
+    expect(events.find(({ event }) => event === 'execution-ended')).toMatchObject({ outcome: 'stopped' });
   });
 
   it('tries again while the cluster does not answer, and not when the command is wrong', async () => {

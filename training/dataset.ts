@@ -1,6 +1,8 @@
 import { isCompleted, type MoveRecord } from '../src/domain/move-record.js';
+import type { DurationModel } from '../src/predictor/duration-model.js';
 import { frameColumns } from '../src/predictor/frame-columns.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
+import type { MoveInputs } from '../src/predictor/move-inputs.js';
 import { replayBackground } from './background-replay.js';
 import { backtest, type BacktestData } from './backtest.js';
 import { modelForecaster } from './candidates/whole-model.js';
@@ -50,12 +52,13 @@ export function trainingDataset(
       const { moves, forecasts } = replayBackground(history);
       const file = fitModel(moves, { name, seed: fitSeed });
       const row = new Float64Array(frameColumns.length);
-      const forecaster = modelForecaster(file, forecasts, (model, inputs) => {
+      const onAsked = (model: DurationModel, inputs: MoveInputs): void => {
         physicsLog.push(model.frameRow(inputs, row));
         row.forEach((value, j) => features[j]!.push(value));
         queued.push(model.isQueued(inputs));
         originMoves.push(history.moves.length);
-      });
+      };
+      const forecaster = modelForecaster(file, forecasts, { onAsked });
       for (const sample of history.instanceSamples) forecaster.learnInstanceSample!(sample);
       return forecaster;
     },

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../src/domain/move-record.js';
-import { DurationModel } from '../src/predictor/duration-model.js';
+import { DurationModel, type Member } from '../src/predictor/duration-model.js';
 import { durationModelOf, rangeInputs } from '../src/predictor/load-predictor.js';
 import { MODEL_FORMAT, type ModelFile } from '../src/predictor/model-file.js';
 import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js';
@@ -29,24 +29,29 @@ export const defaultLevels: EffectLevel[] = [
   { priorVariance: 0.0003, driftVariance: 1e-6, memoryHours: 1e6 }, // visit
 ];
 
+export interface FitSettings {
+  name: string;
+  seed: number;
+  /** Of the committee, those that are heard; trees are grown for the member of that name only. All unless given. */
+  members?: readonly Member[] | undefined;
+}
+
 /** Fits a model to finished moves. The same moves and seed give the same bytes. */
-export function fitModel(
-  records: Iterable<MoveRecord>,
-  { name, seed }: { name: string; seed: number },
-): ModelFile {
+export function fitModel(records: Iterable<MoveRecord>, { name, seed, members }: FitSettings): ModelFile {
+  const leastTreeMoves = members?.includes('trees') === false ? Infinity : LEAST_TREE_MOVES;
   const table = moveTable(records);
   const atStart = inputsAtStart(table);
   const inputsOf = (record: MoveRecord): MoveInputs => atStart.get(record)!;
   const learnable = table.records.filter((record) => implausibility(record) === undefined);
   const physics = fitPhysicsByCluster(learnable, inputsOf);
   const calibrations = calibratePhysics(learnable, physics, inputsOf);
-  const model = new DurationModel({ physics, calibrations, levels: defaultLevels });
+  const model = new DurationModel({ physics, calibrations, levels: defaultLevels, members });
   const untilMs: Record<string, number> = {};
   // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
   // replay is always about moves that they have not seen, so that the committee learns how far to trust them.
   const frame = new ResidualFrame();
   const features = new Float64Array(moveFeatures.length);
-  let nextForestAt = LEAST_TREE_MOVES;
+  let nextForestAt = leastTreeMoves;
   for (const i of table.byFinish) {
     const record = table.records[i]!;
     if (implausibility(record) === undefined) {
@@ -72,7 +77,7 @@ export function fitModel(
       else ranges[field] = [Math.min(range[0], value), Math.max(range[1], value)];
     }
   }
-  const forest = frame.rows < LEAST_TREE_MOVES ? undefined : frame.forest(seed);
+  const forest = frame.rows < leastTreeMoves ? undefined : frame.forest(seed);
   const file: ModelFile = {
     format: MODEL_FORMAT,
     name,
@@ -83,7 +88,7 @@ export function fitModel(
     levels: defaultLevels,
     ranges,
     ...(forest === undefined ? {} : { forest: toJson(forest) }),
-    state: { ...model.save(), ...honestErrors(table, seed) },
+    state: { ...model.save(), ...honestErrors(table, seed, members) },
   };
   file.version = versionOf(file);
   return file;
@@ -97,11 +102,15 @@ const LEAST_HALVED_MOVES = 100;
  * goes through the second, as in service. Taken from the replay of what the constants were fitted to, errors would be
  * too small, and with them the intervals. Costs as much again as the rest of the fit: T(n) = T(n/2) + O(n).
  */
-function honestErrors(table: MoveTable, seed: number): Partial<ModelFile['state']> {
+function honestErrors(
+  table: MoveTable,
+  seed: number,
+  members: FitSettings['members'],
+): Partial<ModelFile['state']> {
   if (table.records.length < LEAST_HALVED_MOVES) return {};
   const inOrder = Array.from(table.byFinish, (i) => table.records[i]!);
   const half = Math.floor(inOrder.length / 2);
-  const model = durationModelOf(fitModel(inOrder.slice(0, half), { name: '', seed }));
+  const model = durationModelOf(fitModel(inOrder.slice(0, half), { name: '', seed, members }), members);
   for (const record of inOrder.slice(half)) model.learn(record);
   const { residuals, coverage } = model.save();
   return { residuals, coverage };

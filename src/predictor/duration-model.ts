@@ -80,6 +80,7 @@ const LIMIT_SHARE = 0.8;
 
 /** The members of the committee, in the order of their answers. */
 const MEMBERS = ['effects', 'instance', 'visit', 'stretch', 'config', 'physics', 'trees'] as const;
+export type Member = (typeof MEMBERS)[number];
 /**
  * Whom to trust depends on how much is known of moves like this one: warm when its configuration was seen, cold when it
  * was not, far when nothing near its size was. The losses are what is taken for granted of the members at first: far
@@ -133,6 +134,8 @@ export interface DurationModelParts {
   /** By family and by cluster key. */
   calibrations: Readonly<Record<string, Calibration>>;
   levels: readonly EffectLevel[];
+  /** Those of the committee that are heard, for the worth of a layer on its own; all unless given. */
+  members?: readonly Member[] | undefined;
 }
 
 /**
@@ -170,6 +173,8 @@ export class DurationModel {
   private readonly sum: EffectSum = { mean: 0, variance: 0 };
   private readonly volumeSum: EffectSum = { mean: 0, variance: 0 };
   private readonly answers: number[] = MEMBERS.map(() => NaN);
+  /** Members whose answers are dropped. */
+  private readonly unheard: readonly number[];
   private physicsLog = 0;
   private readonly features = new Float64Array(moveFeatures.length);
   private forest: Forest | undefined;
@@ -179,6 +184,8 @@ export class DurationModel {
     this.clusterConstants = new Map(Object.entries(parts.physics.clusters));
     this.calibrations = new Map(Object.entries(parts.calibrations));
     this.effects = new PooledEffects(parts.levels, (key) => this.calibrations.has(key));
+    const { members = MEMBERS } = parts;
+    this.unheard = [...MEMBERS.keys()].filter((m) => !members.includes(MEMBERS[m]!));
   }
 
   private constantsFor(cluster: string): PhysicsConstants {
@@ -327,6 +334,11 @@ export class DurationModel {
     // Trees can not extrapolate.
     answers[recent.length + 2] =
       forest === undefined || this.isFar(inputs) ? NaN : predictRow(forest, features, 0);
+    if (this.unheard.length > 0) {
+      for (const member of this.unheard) answers[member] = NaN;
+      // Where nobody who is heard has an answer, physics stands as it is.
+      if (answers.every(Number.isNaN)) return this.physicsLog;
+    }
     return this.physicsLog + this.committee.decide(this.committeeGroups(inputs, keys), answers);
   }
 

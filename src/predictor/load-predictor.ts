@@ -13,7 +13,13 @@ import { mbpsToMibPerSecond } from '../domain/units.js';
 import { moveFeatures } from './move-features.js';
 import { fromJson } from './trees.js';
 import { UserError } from '../domain/errors.js';
-import { DurationModel, meanOfQuantiles, newEstimate, type DurationEstimate } from './duration-model.js';
+import {
+  DurationModel,
+  meanOfQuantiles,
+  newEstimate,
+  type DurationEstimate,
+  type Member,
+} from './duration-model.js';
 import { ImportedTreesModel } from './imported-trees.js';
 import { ForecastInputs, widenByForecasts } from './forecast-inputs.js';
 import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
@@ -207,10 +213,11 @@ class LoadedPredictor implements Predictor {
   }
 }
 
-/** The model in a file, with the history inside it learnt. */
-export function durationModelOf(file: ModelFile): DurationModel {
+/** The model in a file, with the history inside it learnt; `members`: see `DurationModelParts`. */
+export function durationModelOf(file: ModelFile, members?: readonly Member[]): DurationModel {
   const { imported } = file;
-  const model = imported === undefined ? new DurationModel(file) : new ImportedTreesModel(file, imported);
+  const model =
+    imported === undefined ? new DurationModel({ ...file, members }) : new ImportedTreesModel(file, imported);
   model.restore(file.state);
   if (file.forest !== undefined) {
     const forest = fromJson(file.forest);

@@ -1,5 +1,5 @@
 import { finishMs, DEFAULT_CLUSTER } from '../../src/domain/move-record.js';
-import { newEstimate, type DurationModel } from '../../src/predictor/duration-model.js';
+import { newEstimate, type DurationModel, type Member } from '../../src/predictor/duration-model.js';
 import { widenByForecasts, type ForecastInputs } from '../../src/predictor/forecast-inputs.js';
 import { basisOf, durationModelOf } from '../../src/predictor/load-predictor.js';
 import type { ModelFile } from '../../src/predictor/model-file.js';
@@ -9,15 +9,34 @@ import { implausibility } from '../../src/predictor/plausibility.js';
 import { fitModel } from '../fit.js';
 import type { Candidate, Forecaster } from '../forecaster.js';
 
-/** The model that is registered and served. */
-export const wholeModel: Candidate = {
-  name: 'movecast',
-  kind: 'whole',
-  summary: 'all layers together: what train registers',
+/** A model fitted at each origin and fed as in service, of whose committee only `members` are heard; all unless given. */
+const fittedModel = (name: string, members?: readonly Member[]): Pick<Candidate, 'name' | 'fit'> => ({
+  name,
   fit(history, seed) {
     const { moves, forecasts } = replayBackground(history);
-    return modelForecaster(fitModel(moves, { name: 'movecast', seed }), forecasts);
+    return modelForecaster(fitModel(moves, { name, seed, members }), forecasts, { members });
   },
+});
+
+/** The model that is registered and served. */
+export const wholeModel: Candidate = {
+  ...fittedModel('movecast'),
+  kind: 'whole',
+  summary: 'all layers together: what train registers',
+};
+
+/** Physics and what instances, nodes, pairs and kinds of move have in common, learnt with every move. */
+export const pooledEffects: Candidate = {
+  ...fittedModel('pooled-effects', ['effects']),
+  kind: 'layer',
+  summary: 'physics, and effects of cluster, instance, nodes and pair learnt online',
+};
+
+/** Physics and boosted trees on what it misses. */
+export const treesOnPhysics: Candidate = {
+  ...fittedModel('trees-on-physics', ['trees']),
+  kind: 'layer',
+  summary: 'physics, and boosted trees on what it misses',
 };
 
 /** A model as it is in service: never fitted again, learning what it was not trained on. */
@@ -33,16 +52,20 @@ export const servedModel = (file: ModelFile): Candidate => ({
   },
 });
 
-/**
- * A model file as a forecaster, fed as in service. `onAsked` is shown the inputs of each move asked for, as history has
- * filled them.
- */
+export interface ForecasterSettings {
+  /** Is shown the inputs of each move asked for, as history has filled them. */
+  onAsked?: (model: DurationModel, inputs: MoveInputs) => void;
+  /** See `DurationModelParts`. */
+  members?: readonly Member[] | undefined;
+}
+
+/** A model file as a forecaster, fed as in service. */
 export function modelForecaster(
   file: ModelFile,
   forecasts: ForecastInputs,
-  onAsked: (model: DurationModel, inputs: MoveInputs) => void = () => undefined,
+  { onAsked = () => undefined, members }: ForecasterSettings = {},
 ): Forecaster {
-  const model = durationModelOf(file);
+  const model = durationModelOf(file, members);
   const until = new Map(Object.entries(file.trained_on.until_ms));
   return {
     predict(inputs) {

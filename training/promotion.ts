@@ -5,6 +5,7 @@ import { accuracyOf, pinballOf } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow } from './backtest.js';
 import { piecesWithin, type BacktestPieces } from './backtest-pieces.js';
 import { pairedDifference, type Interval, type PairedDifference } from './bootstrap.js';
+import { candidates } from './candidates/candidates.js';
 import { servedModel } from './candidates/whole-model.js';
 import { LEAST_MOVES } from './data-remarks.js';
 import { moveGroups } from './move-groups.js';
@@ -80,7 +81,7 @@ export function judge(
   if (new Set(done.map((record) => record.duration_seconds)).size === 1)
     return { promote: false, reason: `every move took ${done[0]!.duration_seconds} s: nothing was measured` };
   const own = rolling.filter((row) => row.candidate === challenger.name);
-  const naive = bestNaive(rolling, challenger.name);
+  const naive = bestNaive(rolling);
   const ownAccuracy = accuracyOf(own);
   if (ownAccuracy === undefined) return { promote: false, reason: 'none of its predictions could be scored' };
   if (naive !== undefined && naive.pinball < ownAccuracy.pinball)
@@ -164,13 +165,9 @@ export function freshIds(records: readonly MoveRecord[], model: ModelFile): Set<
   );
 }
 
-function bestNaive(
-  rows: readonly BacktestRow[],
-  except: string,
-): { name: string; pinball: number } | undefined {
+function bestNaive(rows: readonly BacktestRow[]): { name: string; pinball: number } | undefined {
   let best: { name: string; pinball: number } | undefined;
-  for (const name of new Set(rows.map((row) => row.candidate))) {
-    if (name === except) continue;
+  for (const { name } of candidates.filter(({ kind }) => kind === 'naive')) {
     const pinball = accuracyOf(rows.filter((row) => row.candidate === name))?.pinball;
     if (pinball !== undefined && (best === undefined || pinball < best.pinball)) best = { name, pinball };
   }

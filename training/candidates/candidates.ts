@@ -4,6 +4,7 @@ import { bytesOverBandwidth } from './bytes-over-bandwidth.js';
 import { linearRegression } from './linear-regression.js';
 import { meanOfPast } from './mean-of-past.js';
 import { physicsAlone } from './physics-alone.js';
+import { quantilesOfFlavour } from './quantiles-of-flavour.js';
 import { medianOfFlavour, medianOfInstance, medianOfPair } from './rolling-median.js';
 import { pooledEffects, treesOnPhysics, wholeModel } from './whole-model.js';
 
@@ -14,6 +15,7 @@ export const candidates: readonly Candidate[] = [
   medianOfInstance,
   medianOfPair,
   medianOfFlavour,
+  quantilesOfFlavour,
   linearRegression,
   boostedTrees,
   physicsAlone,

@@ -50,9 +50,12 @@ export const medianOfPair = rollingMedian(
   (inputs) => JSON.stringify([inputs.cluster, inputs.operation, inputs.sourceNode, inputs.targetNode]),
 );
 
+/** What moves of one flavour have in common, within a cluster and operation. */
+export const flavourOf = ({ cluster, operation, memoryMib, diskMib, vcpus }: MoveInputs): string =>
+  JSON.stringify([cluster, operation, memoryMib, diskMib, vcpus]);
+
 export const medianOfFlavour = rollingMedian(
   'median-of-flavour',
   'median of the last 20 moves of the same memory, disk and vcpus',
-  (inputs) =>
-    JSON.stringify([inputs.cluster, inputs.operation, inputs.memoryMib, inputs.diskMib, inputs.vcpus]),
+  flavourOf,
 );

@@ -28,9 +28,9 @@ export class Flight {
   readonly nodes: readonly string[];
   /** Left behind by an earlier execution. */
   readonly isAdopted: boolean;
-  /** Which move of which plan it is; later steps may be submitted when another plan is in force. */
-  readonly why: string;
-  /** Of the plan before this move. */
+  /** Number of its plan, from 1 on: it may go on when a later plan has taken that one's place. 0: adopted. */
+  readonly ofPlan: number;
+  /** Of its plan before this move. */
   readonly scoreBefore: number;
   /** Why it failed; the steps after the one that failed fail too. */
   failure: string | undefined;
@@ -45,14 +45,14 @@ export class Flight {
     startedMs: number,
     {
       isAdopted = false,
-      why = '',
+      ofPlan = 0,
       scoreBefore = 0,
-    }: { isAdopted?: boolean; why?: string; scoreBefore?: number } = {},
+    }: { isAdopted?: boolean; ofPlan?: number; scoreBefore?: number } = {},
   ) {
     this.move = move;
     this.startedMs = startedMs;
     this.isAdopted = isAdopted;
-    this.why = why;
+    this.ofPlan = ofPlan;
     this.scoreBefore = scoreBefore;
     this.nodes = nodesOf(move);
     this.steps = commands.map((command, s) => ({

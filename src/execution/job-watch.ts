@@ -61,7 +61,7 @@ export class JobWatch {
         await this.#see(flight, step, jobs);
       }
       if (!run.flights.has(flight)) continue; // put back
-      if (flight.hasLanded(run.mayStart)) this.#land(flight);
+      if (flight.hasLanded(run.mayStart)) await this.#land(flight);
       else await this.#watchTime(flight);
     }
     for (const job of jobs) if (!run.ownJobs.has(job.id)) await this.#submissions.takeLate(job);
@@ -150,7 +150,7 @@ export class JobWatch {
   }
 
   /** A move is over, in one way or another. */
-  #land(flight: Flight): void {
+  async #land(flight: Flight): Promise<void> {
     const run = this.#run;
     run.flights.delete(flight);
     if (flight.isAdopted) return;
@@ -159,7 +159,7 @@ export class JobWatch {
     const endMs = Math.max(startedMs, ...flight.steps.map(({ state }) => state?.endMs ?? 0));
     run.past.push({ instance, nodes, state: isDone ? 'done' : 'failed', startMs: startedMs, endMs });
     if (isDone) {
-      run.ended.add(move.index);
+      if (flight.ofPlan === run.plans) run.ended.add(move.index);
       run.done++;
       const seconds = Math.round(endMs - startedMs) / 1000;
       const { done, pending } = run;
@@ -169,7 +169,7 @@ export class JobWatch {
     if (flight.steps.some(({ state }) => state?.status === 'success'))
       run.halfDone.push(`the move of ${instance} to ${placeText(move.to)}`);
     const wasTakenBack = flight.steps.every(({ job }) => job === undefined || run.isTakenBack(job));
-    if (wasTakenBack || flight.failure === undefined) run.pending.unshift(move);
+    if (wasTakenBack || flight.failure === undefined) await run.putBack(flight);
     else run.failed++;
   }
 

@@ -139,10 +139,13 @@ export class PlanRun {
     }
   }
 
-  /** A move that did not begin after all. */
-  putBack(flight: Flight): void {
+  /** A move that was not made after all: it is to come again, unless a later plan took it for made. */
+  async putBack(flight: Flight): Promise<void> {
     this.flights.delete(flight);
-    if (!flight.isAdopted) this.pending.unshift(flight.move);
+    const { move, isAdopted, ofPlan } = flight;
+    if (isAdopted) return;
+    if (ofPlan === this.plans || !this.mayStart) this.pending.unshift(move);
+    else await this.unforeseen(`the move of ${move.instance}, on which the plan counts, was not made`);
   }
 
   /** A line of the audit log; false, and the run stopped, where it cannot be written. */

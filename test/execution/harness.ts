@@ -208,6 +208,33 @@ export class Harness {
     );
   }
 
+  /** Moves that were begun when their plan was over, or before a move ended that they had to wait for. */
+  outOfOrder(): string[] {
+    const [begin] = this.told('begin') as { execution: string }[];
+    const plans = this.events.flatMap((event) => (event.event === 'plan' ? [event.plan] : []));
+    const wrong: string[] = [];
+    const ended = new Set<string>();
+    const lastSteps = new Map<string, string>();
+    let present = 0;
+    for (const entry of this.audit()) {
+      if (entry.execution !== begin?.execution) continue;
+      if (entry.event === 'plan') present++;
+      else if (entry.event === 'ended' && entry.status === 'success')
+        ended.add(lastSteps.get(entry.token) ?? '');
+      else if (entry.event === 'intent') {
+        const { token, why, step, steps } = entry;
+        if (step === steps - 1) lastSteps.set(token, why);
+        if (step > 0) continue;
+        const [move, plan] = why.match(/\d+/g)!.map(Number);
+        if (plan !== present) wrong.push(`${why} began in plan ${present}`);
+        for (const index of plans[plan! - 1]!.moves[move!]!.after)
+          if (!ended.has(`move ${index} of plan ${plan}`))
+            wrong.push(`${why} did not wait for move ${index}`);
+      }
+    }
+    return wrong;
+  }
+
   /** The plan that was carried out last. */
   lastPlan(): Plan {
     const plans = this.events.flatMap((event) => (event.event === 'plan' ? [event.plan] : []));

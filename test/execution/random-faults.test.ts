@@ -127,6 +127,7 @@ describe('executions of random plans', () => {
           );
           outcomes.add(why.slice(0, 7));
           expect(h.repeated()).toEqual([]);
+          expect(h.outOfOrder()).toEqual([]);
           expect([...h.broken]).toEqual([]);
           expect(h.unnotedJobs()).toEqual([]);
           expect(why).toMatch(/^(done|stopped|refused): .{10}/);
@@ -155,6 +156,7 @@ describe('executions of random plans', () => {
           const report = await again.run(await again.plan());
           expect(report.outcome).toBe('done');
           expect([...again.broken]).toEqual([]);
+          expect(again.outOfOrder()).toEqual([]);
           expect(again.openIntents()).toEqual([]);
           expect(again.unnotedJobs()).toEqual([]);
           expect(h.cluster.placement()).toEqual(endOf(h.cluster, again.lastPlan()));

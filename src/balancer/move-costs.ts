@@ -1,4 +1,4 @@
-import type { ModelReference } from '../domain/prediction.js';
+import type { ModelReference, Prediction } from '../domain/prediction.js';
 import type { MoveRequest } from '../domain/move-request.js';
 
 /** Predicted durations of n requests as columns, in seconds, in the order of the requests; NaN where a move is impossible. */
@@ -17,6 +17,11 @@ export interface MoveCosts {
   readonly model: ModelReference | undefined;
   /** Durations of all requests in one call. */
   durations(requests: readonly MoveRequest[]): Promise<CostColumns>;
+  /**
+   * Whole predictions, to be kept and scored; absent where there are only durations. Undefined in place of one that
+   * cannot be made. @throws UserError where whoever predicts does not answer
+   */
+  predictions?(requests: readonly MoveRequest[]): Promise<readonly (Prediction | undefined)[]>;
   /** Sentences for the plan's warnings, such as that a fallback was used. */
   warnings(): readonly string[];
 }

@@ -22,7 +22,7 @@ import { formatHtoolsText } from '../balancer/htools-text.js';
 import { jobsetsOf } from '../balancer/jobsets.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { MovePrices } from '../balancer/move-prices.js';
-import { buildPlan } from '../balancer/plan-builder.js';
+import { buildPlan, type BuiltPlan } from '../balancer/plan-builder.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
 import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
 import { parseUtilisation } from '../balancer/utilisation.js';
@@ -36,6 +36,7 @@ import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
 import { withCommonOptions, type Context } from './context.js';
 import { LearningCosts } from './learning-costs.js';
+import { StepPredictions } from './step-predictions.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
 import { readTextFile } from './file-input.js';
 
@@ -278,14 +279,15 @@ async function balance(file: string, options: Options, context: Context): Promis
         remark(`The cluster state after balancing has been written to file '${options.save}.balanced'`);
     }
   }
-  let toExecute: { plan: Plan; costs: MoveCosts } | undefined;
+  let toExecute: { built: BuiltPlan; costs: MoveCosts } | undefined;
   if (costs !== undefined) {
-    const { document } = await buildPlan(start, moves, costs, {
+    const built = await buildPlan(start, moves, costs, {
       seed: options.seed,
       ignoreSoftErrors: search.ignoreSoftErrors,
       parallelPerNode: search.parallelPerNode,
     });
-    toExecute = { plan: document, costs };
+    const { document } = built;
+    toExecute = { built, costs };
     for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
     if (options.svg !== undefined) await writeWhole(options.svg, ganttSvg(document));
     const alternatives =
@@ -305,14 +307,18 @@ async function balance(file: string, options: Options, context: Context): Promis
   if (options.printCommands !== undefined && !hbalStops)
     await printCommands(options.printCommands, start, result, options, context);
   if (options.execute === true && toExecute !== undefined)
-    await execute(file, toExecute, {
-      settings,
-      search,
-      group: cluster.groups[group]!.uuid,
-      options,
-      context,
-      remark,
-    });
+    await execute(
+      file,
+      { start, ...toExecute },
+      {
+        settings,
+        search,
+        group: cluster.groups[group]!.uuid,
+        options,
+        context,
+        remark,
+      },
+    );
 }
 
 /** The timed search; `model` is moved to where it ends. */
@@ -337,7 +343,7 @@ async function searchForTime(
 /** Carries the plan out, with new plans by the same search where the cluster leaves it. */
 async function execute(
   source: string,
-  { plan, costs }: { plan: Plan; costs: MoveCosts },
+  { start, built, costs }: { start: GroupModel; built: BuiltPlan; costs: MoveCosts },
   {
     settings,
     search,
@@ -356,21 +362,25 @@ async function execute(
 ): Promise<void> {
   const { maxSeconds, maxGainCost } = timeLimits(options, context.now());
   const learning = new LearningCosts(costs, context.now);
+  const predictions = new StepPredictions(learning, context.now, remark);
   const { ignoreSoftErrors } = search;
+  const { document: plan } = built;
   const unworthyOf = unworthiness(options);
   const unworthy = plan.moves.length === 0 ? undefined : unworthyOf(plan);
   if (unworthy !== undefined) throw new UserError('not-carried-out', `${unworthy}; nothing was changed`);
+  await predictions.ask(start, built);
   const settingsOfExecution: ExecutionSettings = {
     modelOf: (cluster) => new GroupModel(cluster, { ...settings, group: chooseGroup(cluster, group) }),
     staticKvmNodeMemory: options.staticKvmNodeMemory,
     ignoreSoftErrors,
     unworthyOf,
+    predictionOf: (step) => predictions.of(step),
     deadlineMs: maxSeconds === undefined ? undefined : context.now() + maxSeconds * 1000,
-    replan: async ({ start, excluded, made, remainingSeconds, ...news }) => {
+    replan: async ({ start: now, excluded, made, remainingSeconds, ...news }) => {
       learning.learn(news);
       const left = search.maxLength < 0 ? search.maxLength : Math.max(0, search.maxLength - made);
       const found = await searchForTime(
-        start.copy(),
+        now.copy(),
         { ...search, maxLength: left, excluded: new Set([...search.excluded, ...excluded]) },
         learning,
         options,
@@ -381,7 +391,9 @@ async function execute(
         remark,
       );
       const moves = found.steps.map(({ move }) => move);
-      return (await buildPlan(start, moves, learning, { seed: options.seed, ignoreSoftErrors })).document;
+      const next = await buildPlan(now, moves, learning, { seed: options.seed, ignoreSoftErrors });
+      await predictions.ask(now, next);
+      return next.document;
     },
   };
   const { executePlan } = await import('./balance-execution.js'); // only then: a plan alone is computed at once

@@ -1,7 +1,7 @@
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRecord, Operation } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
-import type { ModelReference } from '../domain/prediction.js';
+import type { ModelReference, Prediction } from '../domain/prediction.js';
 import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
 
 const OPERATIONS: readonly Operation[] = ['live_migration', 'failover', 'disk_replication'];
@@ -42,6 +42,11 @@ export class LearningCosts implements MoveCosts {
     const factors = requests.map(({ operation }) => this.#factors.get(operation ?? 'live_migration') ?? 1);
     const paced = (column: Float64Array): Float64Array => column.map((seconds, r) => seconds * factors[r]!);
     return { p10: paced(p10), p50: paced(p50), p90: paced(p90) };
+  }
+
+  /** As the model gives them: what is scored is the model, not what an execution made of it. */
+  async predictions(requests: readonly MoveRequest[]): Promise<readonly (Prediction | undefined)[]> {
+    return (await this.#costs.predictions?.(requests)) ?? [];
   }
 
   warnings(): readonly string[] {

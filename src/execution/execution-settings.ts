@@ -1,6 +1,7 @@
 import type { GroupModel } from '../balancer/group-model.js';
 import type { MoveRecord, Operation } from '../domain/move-record.js';
-import type { Plan } from '../domain/plan.js';
+import type { Plan, PlanStep } from '../domain/plan.js';
+import type { KeptPrediction } from '../store/store.js';
 import type { ModelOf } from './cluster-state.js';
 import type { ExecutionEvent } from './execution-events.js';
 import type { ExecutionView } from './execution-view.js';
@@ -22,12 +23,17 @@ export interface ReplanRequest {
   remainingSeconds: number | undefined;
 }
 
+/** A prediction with when it was given out. */
+export type GivenPrediction = Omit<KeptPrediction, 'move_id'>;
+
 export interface ExecutionSettings {
   modelOf: ModelOf;
   staticKvmNodeMemory?: number | undefined;
   ignoreSoftErrors?: boolean;
   /** Makes a new plan; undefined: what does not go as planned stops the execution. */
   replan?: ((request: ReplanRequest) => Promise<Plan | undefined>) | undefined;
+  /** What was predicted for a step of a plan, to be kept for the record of its move; undefined: nothing is. */
+  predictionOf?: ((step: PlanStep) => GivenPrediction | undefined) | undefined;
   /** Why a new plan is not worth its moves, as a clause; undefined where it is. */
   unworthyOf?: ((plan: Plan) => string | undefined) | undefined;
   /** Nothing starts that would, by its p90, end later. Epoch milliseconds. */

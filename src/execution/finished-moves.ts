@@ -4,9 +4,10 @@ import { Derivation } from '../collector/derivation.js';
 import { Collection } from '../collector/pipeline.js';
 import { RejectsFile } from '../collector/rejects.js';
 import { emptyBatch, storeSink, type Added, type Batch, type Sink } from '../collector/sinks.js';
-import { findingsOfJob, readJob } from '../collector/sources/ganeti-job.js';
+import { findingsOfJob, moveIdOfJob, readJob } from '../collector/sources/ganeti-job.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import type { Store } from '../store/store.js';
+import type { GivenPrediction } from './execution-settings.js';
 
 /**
  * Jobs that ended → records in the store, by the collector's own reading: `collect` finds the same ids later, and
@@ -18,6 +19,7 @@ export class FinishedMoves {
   readonly #address: string;
   readonly #cluster: string | undefined;
   readonly #now: () => number;
+  readonly #store: Store | undefined;
   #stored: MoveRecord[] = [];
 
   constructor({
@@ -35,6 +37,7 @@ export class FinishedMoves {
     this.#address = address;
     this.#cluster = cluster;
     this.#now = now;
+    this.#store = store;
     const derivation = new Derivation('all', this.#ledger, store);
     const sink = store === undefined ? nowhere : storeSink(store);
     this.#collection = new Collection({
@@ -52,6 +55,11 @@ export class FinishedMoves {
   /** Sizes and places of instances as of a moment, from `/2/instances?bulk=1`: before the moves that start then. */
   noteInstances(reply: unknown, atMs: number): void {
     noteInstances(this.#ledger, reply, atMs);
+  }
+
+  /** Keeps what was predicted for a job, so that its record can be scored against it. @throws UserError */
+  async keepPrediction(job: number, given: GivenPrediction): Promise<void> {
+    await this.#store?.keepPredictions([{ move_id: moveIdOfJob(job, this.#cluster), ...given }]);
   }
 
   /** Records of a job, from the reply of the remote API; they are safe in the store on return. */

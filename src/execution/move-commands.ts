@@ -1,3 +1,4 @@
+import type { Operation } from '../domain/move-record.js';
 import type { PlanMove } from '../domain/plan.js';
 import type { GanetiCommand } from '../ganeti/rapi-client.js';
 
@@ -26,6 +27,13 @@ export function commandText(command: GanetiCommand): string {
   const target = command.targetNode === undefined ? '' : `-n ${command.targetNode} `;
   return `gnt-instance ${command.kind} -f ${target}${command.instance}`;
 }
+
+/** What a command is to predictions and records. */
+export const OPERATION_OF: Readonly<Record<GanetiCommand['kind'], Operation>> = {
+  migrate: 'live_migration',
+  failover: 'failover',
+  'replace-disks': 'disk_replication',
+};
 
 /** Every node that a move's jobs lock. */
 export function nodesOf({ from, to }: Pick<PlanMove, 'from' | 'to'>): string[] {

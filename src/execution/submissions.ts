@@ -1,10 +1,11 @@
+import { UserError } from '../domain/errors.js';
 import type { PlanMove } from '../domain/plan.js';
 import { isWaiting, type JobState } from '../ganeti/job-state.js';
 import { RapiError } from '../ganeti/rapi-error.js';
 import type { ClusterState } from './cluster-state.js';
 import { Flight, type FlightStep } from './flight.js';
 import { commentOf, tokenOf } from './job-comment.js';
-import { commandsOf, commandText, secondsOf } from './move-commands.js';
+import { commandsOf, commandText, OPERATION_OF, secondsOf } from './move-commands.js';
 import type { PlanRun } from './plan-run.js';
 
 /** An answer that was lost: the master's own time-outs are over after so long, and the job is in the queue or will not be. */
@@ -35,7 +36,7 @@ export class Submissions {
     const { plan, plans } = run;
     const commands = commandsOf(move, state.isRunning(move.instance));
     const flight = new Flight(move, commands, run.clock.now(), {
-      why: `move ${move.index} of plan ${plans}`,
+      ofPlan: plans,
       scoreBefore: move.index > 0 ? (plan.moves[move.index - 1]?.score_after ?? 0) : plan.score_before,
     });
     run.pending = run.pending.filter((other) => other !== move);
@@ -71,17 +72,18 @@ export class Submissions {
         from: move.from,
         to: move.to,
         letters: move.letters,
-        why: flight.why,
+        why: `move ${move.index} of plan ${flight.ofPlan}`,
         score_before: flight.scoreBefore,
         score_after: move.score_after,
         predicted_seconds: step.predicted?.duration_seconds ?? { p10: 0, p50: 0, p90: 0 },
       });
       if (!isNoted) {
-        if (index === 0) run.putBack(flight);
+        if (index === 0) await run.putBack(flight);
         return;
       }
+      let job: number;
       try {
-        step.job = await run.client.submit(step.command, {
+        job = await run.client.submit(step.command, {
           comment: commentOf(token, { letters: move.letters, step: index, steps: steps.length }),
           after: before === undefined ? [] : [before],
         });
@@ -94,8 +96,27 @@ export class Submissions {
       }
       step.token = token;
       run.master.answered('submission');
-      run.ownJobs.add(step.job);
-      await run.note({ event: 'submitted', token, job: step.job });
+      await this.#isTaken(step, job);
+    }
+  }
+
+  /** A step has its job. */
+  async #isTaken(step: FlightStep, job: number): Promise<void> {
+    const run = this.#run;
+    step.job = job;
+    step.lostMs = undefined;
+    run.ownJobs.add(job);
+    await run.note({ event: 'submitted', token: step.token!, job });
+    const { predicted, command } = step;
+    // An instance that was shut down meanwhile makes another move than was predicted.
+    if (predicted?.operation !== OPERATION_OF[command.kind]) return;
+    const given = run.settings.predictionOf?.(predicted);
+    if (given === undefined) return;
+    try {
+      await run.finished.keepPrediction(job, given);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      run.tell({ event: 'remark', why: `${error.message}; accuracy will not know job ${job}` });
     }
   }
 
@@ -112,7 +133,7 @@ export class Submissions {
       return;
     }
     await run.note({ event: 'not-submitted', token, why: error.message });
-    if (steps[0] === step) run.putBack(flight);
+    if (steps[0] === step) await run.putBack(flight);
     if (error.isPassing && error.status === undefined) {
       run.master.away('submission', error.message);
       return;
@@ -127,10 +148,7 @@ export class Submissions {
     const { move } = flight;
     const job = jobs.find((each) => tokenOf(each) === step.token);
     if (job !== undefined) {
-      step.job = job.id;
-      step.lostMs = undefined;
-      run.ownJobs.add(job.id);
-      await run.note({ event: 'submitted', token: step.token!, job: job.id });
+      await this.#isTaken(step, job.id);
       run.tell({ event: 'remark', why: `the lost answer was job ${job.id} (${move.instance})` });
       return;
     }
@@ -141,7 +159,7 @@ export class Submissions {
     step.token = undefined;
     const attempts = (this.#attempts.get(move.instance) ?? 0) + 1;
     this.#attempts.set(move.instance, attempts);
-    if (flight.steps[0] === step) run.putBack(flight);
+    if (flight.steps[0] === step) await run.putBack(flight);
     if (attempts >= MOST_ATTEMPTS)
       await run.stop(`the submission of the move of ${move.instance} was lost ${attempts} times`);
   }

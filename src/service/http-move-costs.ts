@@ -2,24 +2,27 @@ import { z } from 'zod';
 import { ConstantMoveCosts } from '../balancer/constant-move-costs.js';
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRequest } from '../domain/move-request.js';
-import { modelReferenceSchema, type ModelReference } from '../domain/prediction.js';
+import { UserError } from '../domain/errors.js';
+import {
+  modelReferenceSchema,
+  predictionSchema,
+  type ModelReference,
+  type Prediction,
+} from '../domain/prediction.js';
 
 /**
  * Prices of moves from a running service: asked for in batches, kept for the plan, asked for once more when an answer
  * fails, and, when that fails too, from plain figures, which the plan then says.
  */
 
-const answerSchema = z.object({
-  predictions: z.array(
-    z.union([
-      z.object({
-        duration_seconds: z.object({ p10: z.number(), p50: z.number(), p90: z.number() }),
-        model: modelReferenceSchema,
-      }),
-      z.object({ error: z.object({ field: z.string(), message: z.string() }) }),
-    ]),
-  ),
+const refusedSchema = z.object({ error: z.object({ field: z.string(), message: z.string() }) });
+type Refused = z.infer<typeof refusedSchema>;
+
+const durationsSchema = z.object({
+  duration_seconds: z.object({ p10: z.number(), p50: z.number(), p90: z.number() }),
+  model: modelReferenceSchema,
 });
+type Durations = z.infer<typeof durationsSchema>;
 
 /** The service takes up to 10,000 requests in one call; fewer keep the body under a few MiB. */
 const BATCH = 5000;
@@ -76,14 +79,28 @@ export class HttpMoveCosts implements MoveCosts {
     return columns;
   }
 
+  async predictions(requests: readonly MoveRequest[]): Promise<(Prediction | undefined)[]> {
+    const found: (Prediction | undefined)[] = [];
+    try {
+      for (let from = 0; from < requests.length; from += BATCH) {
+        const answers = await this.#post(requests.slice(from, from + BATCH), predictionSchema);
+        found.push(...answers.map((answer) => ('error' in answer ? undefined : answer)));
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new UserError('service-unavailable', `the service at ${this.#url} does not answer (${reason})`);
+    }
+    return found;
+  }
+
   async #ask(batch: readonly (readonly [string, MoveRequest])[]): Promise<void> {
     const requests = batch.map(([, request]) => request);
     let reason: string;
     try {
-      return await this.#take(batch, await this.#post(requests));
+      return await this.#take(batch, await this.#post(requests, durationsSchema));
     } catch {
       try {
-        return await this.#take(batch, await this.#post(requests));
+        return await this.#take(batch, await this.#post(requests, durationsSchema));
       } catch (error) {
         reason = error instanceof Error ? error.message : String(error);
       }
@@ -94,7 +111,7 @@ export class HttpMoveCosts implements MoveCosts {
     await this.#takePlain(batch);
   }
 
-  async #post(requests: readonly MoveRequest[]): Promise<z.infer<typeof answerSchema>> {
+  async #post<T>(requests: readonly MoveRequest[], one: z.ZodType<T>): Promise<(T | Refused)[]> {
     const response = await this.#fetch(`${this.#url}/v1/predictions`, {
       method: 'POST',
       headers: {
@@ -105,15 +122,17 @@ export class HttpMoveCosts implements MoveCosts {
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (!response.ok) throw new Error(`status ${response.status}`);
-    const answer = answerSchema.safeParse(await response.json());
+    const answer = z
+      .object({ predictions: z.array(z.union([one, refusedSchema])) })
+      .safeParse(await response.json());
     if (!answer.success || answer.data.predictions.length !== requests.length)
       throw new Error('an answer that is none of its');
-    return answer.data;
+    return answer.data.predictions;
   }
 
   async #take(
     batch: readonly (readonly [string, MoveRequest])[],
-    { predictions }: z.infer<typeof answerSchema>,
+    predictions: readonly (Durations | Refused)[],
   ): Promise<void> {
     const refused: (readonly [string, MoveRequest])[] = [];
     predictions.forEach((prediction, b) => {

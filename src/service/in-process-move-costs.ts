@@ -1,7 +1,7 @@
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
-import type { ModelReference } from '../domain/prediction.js';
+import type { ModelReference, Prediction } from '../domain/prediction.js';
 import type { Predictor } from '../predictor/predictor.js';
 
 /** Prices of moves from a predictor in this process. Moves without a time of their own start at `nowMs`. */
@@ -27,6 +27,10 @@ export class InProcessMoveCosts implements MoveCosts {
   durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
     const { p10, p50, p90 } = this.#predictor.durations(requests, this.#nowMs);
     return Promise.resolve({ p10, p50, p90 });
+  }
+
+  predictions(requests: readonly MoveRequest[]): Promise<readonly Prediction[]> {
+    return Promise.resolve(this.#predictor.predictAll(requests, this.#nowMs));
   }
 
   warnings(): readonly string[] {

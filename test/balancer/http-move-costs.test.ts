@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { MoveRequest } from '../../src/domain/move-request.js';
+import type { Prediction } from '../../src/domain/prediction.js';
 import { HttpMoveCosts } from '../../src/service/http-move-costs.js';
 
 const request: MoveRequest = {
@@ -97,5 +98,23 @@ describe('costs from a service', () => {
     const costs = new HttpMoveCosts(url);
     expect((await costs.durations([request])).p50[0]).toBe(18);
     expect(costs.warnings()).toHaveLength(1);
+  });
+
+  it('come with whole predictions for those who keep them; a refused request has none', async () => {
+    const whole: Prediction = {
+      duration_seconds: { p05: 1, p10: 2, p50: 3, p90: 4, p95: 5, mean: 3 },
+      completion_probability: 0.9,
+      basis: 'link',
+      inputs_filled: [],
+      model,
+      warnings: [],
+    };
+    const url = await service(() => [whole, { error: { field: 'instance', message: 'no' } }]);
+    expect(await new HttpMoveCosts(url).predictions([request, request])).toEqual([whole, undefined]);
+  });
+
+  it('have no whole predictions, and say so, where the service does not answer', async () => {
+    const costs = new HttpMoveCosts(await service(() => 503));
+    await expect(costs.predictions([request])).rejects.toThrow(/does not answer \(status 503\)/);
   });
 });

@@ -6,6 +6,8 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 import type { Context } from '../../src/commands/context.js';
 import { executionEventSchema } from '../../src/execution/execution-events.js';
 import { main } from '../../src/main.js';
+import { openStore } from '../../src/store/open-store.js';
+import type { KeptPrediction } from '../../src/store/store.js';
 import { FakeRapi, READER, WRITER } from '../ganeti/fake-rapi.js';
 import { crookedCluster } from '../ganeti/small-cluster.js';
 
@@ -74,6 +76,19 @@ const balance = (...more: string[]): string[] => [
 ];
 const execute = (...more: string[]): string[] =>
   balance('--execute', '--credentials', join(folder, 'writer'), ...more);
+const withModel = (...more: string[]): string[] => [
+  'balance',
+  server.url,
+  '--model',
+  'default',
+  '--store',
+  `sqlite:${join(folder, 'moves.db')}`,
+  '--effort',
+  '0.01',
+  '--credentials',
+  join(folder, 'writer'),
+  ...more,
+];
 const changes = (): string[] => server.asked.filter((asked) => /^(POST|PUT \/2\/inst|DELETE)/.test(asked));
 
 describe('balance --execute', () => {
@@ -101,6 +116,40 @@ describe('balance --execute', () => {
     expect(JSON.parse(collected.out.trim().split('\n').at(-1)!)).toMatchObject({ new: 0, known: steps });
     expect(existsSync(join(folder, 'moves.cluster.example.org.lock'))).toBe(false);
     expect(readFileSync(join(folder, 'moves.cluster.example.org.audit.jsonl'), 'utf8')).toContain('"intent"');
+  });
+
+  it('keeps what the model predicted for each move, so that accuracy shows them', async () => {
+    const store = `sqlite:${join(folder, 'moves.db')}`;
+    const { code, out, err } = await run(withModel('--execute', '--yes', '--json'));
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    const events = out
+      .trim()
+      .split('\n')
+      .map((line) => executionEventSchema.parse(JSON.parse(line)));
+    const steps = events.filter(({ event }) => event === 'step').length;
+    const plans = events.flatMap((event) => (event.event === 'plan' ? [event.plan] : []));
+    const accuracy = await run(['accuracy', '--store', store, '--window', 'all', '--by', 'model', '--json']);
+    const { version } = plans[0]!.model!;
+    expect(JSON.parse(accuracy.out)).toMatchObject({
+      moves: steps,
+      scored_moves: steps,
+      groups: [{ key: `default@${version}`, figures: { moves: steps } }],
+    });
+    // Given out before each move started, and the very figures of the plan.
+    const db = await openStore(store);
+    const kept = new Map<string, KeptPrediction>();
+    for await (const item of db.keptPredictions()) kept.set(item.move_id, item);
+    for await (const record of db.moves()) {
+      const { predicted_at, prediction } = kept.get(record.id)!;
+      expect(Date.parse(predicted_at)).toBeLessThanOrEqual(Date.parse(record.started_at));
+      const planned = plans
+        .flatMap(({ moves }) => moves)
+        .filter(({ instance }) => instance === record.instance)
+        .flatMap((move) => move.steps)
+        .map(({ duration_seconds }) => duration_seconds.p50);
+      expect(planned).toContainEqual(Number(prediction.duration_seconds.p50.toFixed(3)));
+    }
+    await db.close();
   });
 
   it('asks at a terminal, draws a chart that fills, and removes it again', async () => {

@@ -3,12 +3,13 @@ import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it, jest } from '@jest/globals';
 import { UserError } from '../../src/domain/errors.js';
-import type { Plan } from '../../src/domain/plan.js';
+import type { Plan, PlanStep } from '../../src/domain/plan.js';
 import type { AuditSink } from '../../src/execution/audit-log.js';
 import type { CarryOutOptions } from '../../src/execution/carry-out.js';
-import type { ExecutionReport } from '../../src/execution/execution-settings.js';
+import type { ExecutionReport, GivenPrediction } from '../../src/execution/execution-settings.js';
 import type { FakeJob } from '../ganeti/fake-cluster.js';
 import type { FakeFault, FakeRequest } from '../ganeti/fake-rapi.js';
+import { SqliteStore } from '../../src/store/sqlite-store.js';
 import { endOf, harnesses, isSubmission, type Harness } from './harness.js';
 
 /** What may go wrong under a plan: it stops in a safe state, says what happened, and does nothing twice. */
@@ -29,7 +30,14 @@ function whenBegins(h: Harness, nth: number, then: (job: FakeJob) => void): void
 
 function expectSafe(h: Harness): void {
   expect(h.repeated()).toEqual([]);
+  expect(h.outOfOrder()).toEqual([]);
   expect([...h.broken]).toEqual([]);
+}
+
+async function readAll<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
 }
 
 const run = async (h: Harness, options: Partial<CarryOutOptions> = {}): Promise<[ExecutionReport, Plan]> => {
@@ -223,6 +231,54 @@ describe('what an execution gets over', () => {
     const report = await h.run(plan);
     expect(report).toMatchObject({ outcome: 'done', done: plan.moves.length });
     expect(h.cluster.placement()).toEqual(wanted);
+    expectSafe(h);
+  });
+
+  it('a submission that is given up after a new plan was made, which took it for made: planned anew', async () => {
+    const h = await onto();
+    const plan = await h.plan();
+    let submissions = 0;
+    h.server.faultOf = (request) => {
+      if (!isSubmission(request) || ++submissions !== 1) return undefined;
+      h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db1', target_node: 'n4' });
+      return { kind: 'reset' };
+    };
+    const report = await h.run(plan);
+    expect(report.outcome).toBe('done');
+    expect(h.told('plan').slice(1)).toMatchObject([
+      { why: expect.stringContaining('changed db1 meanwhile') },
+      { why: 'the move of web0, on which the plan counts, was not made' },
+    ]);
+    expect(h.cluster.placement()).toEqual(endOf(h.cluster, h.lastPlan()));
+    expectSafe(h);
+  });
+
+  it('a move of an old plan ends: that is not the end of the move of the new plan with its number', async () => {
+    const h = await onto();
+    const plan = await h.plan();
+    let submissions = 0;
+    h.server.faultOf = (request) => {
+      if (!isSubmission(request) || ++submissions !== 1) return undefined;
+      h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db1', target_node: 'n4' });
+      return { kind: 'lost' };
+    };
+    // A long move that will not end in time, and a short one that has to wait for it.
+    const [long, short] = ['web2', 'db3'].map((name) =>
+      plan.moves.find(({ instance }) => instance === name)!,
+    );
+    const moves = [
+      { ...long!, index: 0, after: [] },
+      { ...short!, index: 1, after: [0] },
+    ];
+    const report = await h.run(plan, {
+      deadlineMs: h.cluster.clock.now() + 190_000,
+      replan: () => Promise.resolve({ ...plan, moves }),
+    });
+    expect(report).toMatchObject({
+      done: 1,
+      left: 2,
+      why: expect.stringContaining('what is left would not end in time'),
+    });
     expectSafe(h);
   });
 
@@ -446,6 +502,48 @@ describe('what an execution gets over', () => {
     expect(answers).toHaveLength(ratios.length);
     expect(ratios.length).toBeGreaterThan(0);
     expectSafe(h);
+  });
+});
+
+describe('predictions kept for the moves that are made', () => {
+  const predictionOf = (step: PlanStep): GivenPrediction => ({
+    predicted_at: '2026-06-01T00:00:00Z',
+    prediction: {
+      duration_seconds: { ...step.duration_seconds, p05: 1, p95: 1000, mean: 5 },
+      completion_probability: 1,
+      basis: 'prior',
+      inputs_filled: [],
+      model: { name: 'm', version: '1' },
+      warnings: [],
+    },
+  });
+
+  it('have the ids of the records, whatever became of the answer to the submission', async () => {
+    const h = await onto();
+    const plan = await h.plan();
+    let asked = 0;
+    h.server.faultOf = (request) =>
+      isSubmission(request) && ++asked % 3 === 1 ? { kind: 'lost' } : undefined;
+    const store = await SqliteStore.open(join(h.folder, 'moves.db'));
+    await h.run(plan, { store, predictionOf });
+    const kept = await readAll(store.keptPredictions());
+    const records = await readAll(store.moves());
+    expect(kept.map(({ move_id }) => move_id).sort()).toEqual(records.map(({ id }) => id).sort());
+    expect(records).toHaveLength(h.cluster.jobs.length);
+    await store.close();
+  });
+
+  it('a store that is full: the moves go on, and it is said that accuracy will not know them', async () => {
+    const h = await onto();
+    const plan = await h.plan();
+    const store = await SqliteStore.open(join(h.folder, 'moves.db'));
+    store.keepPredictions = () => Promise.reject(new UserError('store-unavailable', 'moves.db: is full'));
+    const report = await h.run(plan, { store, predictionOf });
+    expect(report.outcome).toBe('done');
+    expect(h.told('remark')[0]).toMatchObject({
+      why: expect.stringMatching(/^moves\.db: is full; accuracy will not know job 100$/),
+    });
+    await store.close();
   });
 });
 

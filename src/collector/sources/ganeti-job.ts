@@ -3,7 +3,7 @@ import { rowsOfQuery } from '../../ganeti/job-query.js';
 import { ganetiTime } from '../../ganeti/job-state.js';
 import { mibPerSecondToMbps, toIsoTime } from '../../domain/units.js';
 import type { ClusterLedger, LedgerAnswer, LedgerEntry } from '../cluster-ledger.js';
-import { finishedMove, reject, streamLink } from './finished-move.js';
+import { finishedMove, moveKey, reject, streamLink } from './finished-move.js';
 import type { JobMessage, MoveTold } from './ganeti-job-log.js';
 import { headingOf, hear, nothingTold, operationOf } from './ganeti-job-log.js';
 import { roundTo } from './sizes.js';
@@ -167,7 +167,7 @@ function moveOf(
       {
         instance,
         status,
-        key: [`job-${job.id}`, index],
+        key: keyOfJob(job.id, index),
         startMs: opcode.execMs ?? told.firstMs ?? (index === 0 ? job.startMs : undefined) ?? opcode.startMs,
         endMs: endOf(told, status, opcode.endMs),
         input,
@@ -191,6 +191,13 @@ function moveOf(
     ),
   ];
 }
+
+const ORIGIN = 'ganeti';
+const keyOfJob = (job: number, opcode: number): (string | number)[] => [`job-${job}`, opcode];
+
+/** The id that the record of a job of one move will have, before there is one. `cluster`: as its records name it. */
+export const moveIdOfJob = (job: number, cluster: string | undefined): string =>
+  moveKey(ORIGIN, cluster === undefined ? {} : { cluster }, keyOfJob(job, 0));
 
 /** True when a job may hold moves, so that it is worth asking for its log. */
 export const isMoveJob = (job: GanetiJob): boolean =>
@@ -294,7 +301,7 @@ export function record(told: MoveTold, move: ToldMove, context: SourceContext): 
   const findings: Finding[] = [
     finishedMove(
       {
-        origin: 'ganeti',
+        origin: ORIGIN,
         key: move.key,
         instance,
         sourceNode,

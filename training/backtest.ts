@@ -328,10 +328,15 @@ function coldStart(run: Run): void {
       pieceOf(run, cluster, () => {
         const forecaster = run.candidate.fit(known, run.seed);
         const finishes = own.slice(0, COLD_MOVES).sort((a, b) => finishMs[a]! - finishMs[b]!);
+        const learnt = { link: known.linkSamples.length, instance: known.instanceSamples.length };
         let finished = 0;
         return own.slice(0, COLD_MOVES).map((i) => {
-          while (finished < finishes.length && finishMs[finishes[finished]!]! <= startMs[i]!)
-            forecaster.learn(records[finishes[finished++]!]!);
+          while (finished < finishes.length && finishMs[finishes[finished]!]! <= startMs[i]!) {
+            const f = finishes[finished++]!;
+            learnSamples(run, forecaster, learnt, finishMs[f]!);
+            forecaster.learn(records[f]!);
+          }
+          learnSamples(run, forecaster, learnt, startMs[i]!);
           const stage = COLD_STAGES.findLast((n) => n <= finished)!;
           return rowOf(run.candidate, `after ${stage} moves`, records[i]!, forecaster);
         });

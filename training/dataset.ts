@@ -3,12 +3,13 @@ import type { DurationModel } from '../src/predictor/duration-model.js';
 import { frameColumns } from '../src/predictor/frame-columns.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
 import type { MoveInputs } from '../src/predictor/move-inputs.js';
-import { replayBackground } from './background-replay.js';
 import { backtest, type BacktestData } from './backtest.js';
 import { modelForecaster } from './candidates/whole-model.js';
 import { fitModel } from './fit.js';
 import type { Candidate } from './forecaster.js';
 import { moveTable } from './move-table.js';
+import { inOrderOfTime } from './sample-feed.js';
+import { replaySamples } from './sample-replay.js';
 
 /**
  * The training frame: of every move what was known when it started, and what became of it. Made like a rolling
@@ -49,8 +50,8 @@ export function trainingDataset(
     kind: 'layer',
     summary: 'writes down what the trees are shown',
     fit(history, fitSeed) {
-      const { moves, forecasts } = replayBackground(history);
-      const file = fitModel(moves, { name, seed: fitSeed });
+      const { moves, forecasts } = replaySamples(history);
+      const file = fitModel(moves, { name, seed: fitSeed, instanceSamples: history.instanceSamples });
       const row = new Float64Array(frameColumns.length);
       const onAsked = (model: DurationModel, inputs: MoveInputs): void => {
         physicsLog.push(model.frameRow(inputs, row));
@@ -58,14 +59,13 @@ export function trainingDataset(
         queued.push(model.isQueued(inputs));
         originMoves.push(history.moves.length);
       };
-      const forecaster = modelForecaster(file, forecasts, { onAsked });
-      for (const sample of history.instanceSamples) forecaster.learnInstanceSample!(sample);
-      return forecaster;
+      return modelForecaster(file, forecasts, { onAsked });
     },
   };
   const rows = backtest(data, [recorder], { protocol: 'rolling', seed, firstOriginMoves: 0, onProgress });
   const { records } = moveTable(data.records);
-  const { moves } = replayBackground({ moves: data.records, linkSamples: data.linkSamples ?? [] });
+  const instanceSamples = inOrderOfTime(data.instanceSamples ?? []);
+  const { moves } = replaySamples({ moves: data.records, linkSamples: data.linkSamples ?? [] });
   return {
     rows: rows.length,
     records,
@@ -74,6 +74,6 @@ export function trainingDataset(
     features: features.map((values) => Float64Array.from(values)),
     residual: Float64Array.from(records, (record, i) => Math.log(record.duration_seconds) - physicsLog[i]!),
     weight: Float64Array.from(records, (record, i) => (isCompleted(record) && !queued[i]! ? 1 : 0)),
-    model: fitModel(moves, { name, seed }),
+    model: fitModel(moves, { name, seed, instanceSamples }),
   };
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../src/domain/move-record.js';
+import { finishMs, startMs, DEFAULT_CLUSTER, type MoveRecord } from '../src/domain/move-record.js';
+import type { InstanceSample } from '../src/domain/samples.js';
+import { fromIsoTime } from '../src/domain/units.js';
 import { DurationModel, type Member } from '../src/predictor/duration-model.js';
 import { durationModelOf, rangeInputs } from '../src/predictor/load-predictor.js';
 import { MODEL_FORMAT, type ModelFile } from '../src/predictor/model-file.js';
@@ -13,6 +15,7 @@ import { inputsAtStart } from './inputs-at-start.js';
 import { moveTable, type MoveTable } from './move-table.js';
 import { calibratePhysics } from './physics-calibration.js';
 import { fitPhysicsByCluster } from './physics-fit.js';
+import { SampleFeed } from './sample-feed.js';
 import { LEAST_TREE_MOVES, ResidualFrame } from './residual-trees.js';
 
 /** Effects wander by so much a move, for each level in the order of `keyLevels`. */
@@ -34,18 +37,22 @@ export interface FitSettings {
   seed: number;
   /** Of the committee, those that are heard; trees are grown for the member of that name only. All unless given. */
   members?: readonly Member[] | undefined;
+  /** In order of time: a move that does not say its dirty rate or used memory gets what they had last said at its start. */
+  instanceSamples?: readonly InstanceSample[];
 }
 
-/** Fits a model to finished moves. The same moves and seed give the same bytes. */
-export function fitModel(records: Iterable<MoveRecord>, { name, seed, members }: FitSettings): ModelFile {
+/** Fits a model to finished moves. The same moves, samples and seed give the same bytes. */
+export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): ModelFile {
+  const { name, seed, members, instanceSamples = [] } = settings;
   const leastTreeMoves = members?.includes('trees') === false ? Infinity : LEAST_TREE_MOVES;
   const table = moveTable(records);
-  const atStart = inputsAtStart(table);
+  const atStart = inputsAtStart(table, instanceSamples);
   const inputsOf = (record: MoveRecord): MoveInputs => atStart.get(record)!;
   const learnable = table.records.filter((record) => implausibility(record) === undefined);
   const physics = fitPhysicsByCluster(learnable, inputsOf);
   const calibrations = calibratePhysics(learnable, physics, inputsOf);
   const model = new DurationModel({ physics, calibrations, levels: defaultLevels, members });
+  const feed = sampleFeed(model, instanceSamples);
   const untilMs: Record<string, number> = {};
   // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
   // replay is always about moves that they have not seen, so that the committee learns how far to trust them.
@@ -54,6 +61,7 @@ export function fitModel(records: Iterable<MoveRecord>, { name, seed, members }:
   let nextForestAt = leastTreeMoves;
   for (const i of table.byFinish) {
     const record = table.records[i]!;
+    feed.until(startMs(record));
     if (implausibility(record) === undefined) {
       const residual = model.trainingRow(record, features);
       if (Number.isFinite(residual)) frame.add(features, residual);
@@ -66,6 +74,7 @@ export function fitModel(records: Iterable<MoveRecord>, { name, seed, members }:
     const cluster = record.cluster ?? DEFAULT_CLUSTER;
     untilMs[cluster] = Math.max(untilMs[cluster] ?? 0, finishMs(record));
   }
+  feed.until(Infinity);
   const ranges: Record<string, [number, number]> = {};
   for (const record of learnable) {
     const inputs = inputsOfRecord(record);
@@ -88,7 +97,7 @@ export function fitModel(records: Iterable<MoveRecord>, { name, seed, members }:
     levels: defaultLevels,
     ranges,
     ...(forest === undefined ? {} : { forest: toJson(forest) }),
-    state: { ...model.save(), ...honestErrors(table, seed, members) },
+    state: { ...model.save(), ...honestErrors(table, settings) },
   };
   file.version = versionOf(file);
   return file;
@@ -102,19 +111,28 @@ const LEAST_HALVED_MOVES = 100;
  * goes through the second, as in service. Taken from the replay of what the constants were fitted to, errors would be
  * too small, and with them the intervals. Costs as much again as the rest of the fit: T(n) = T(n/2) + O(n).
  */
-function honestErrors(
-  table: MoveTable,
-  seed: number,
-  members: FitSettings['members'],
-): Partial<ModelFile['state']> {
+function honestErrors(table: MoveTable, settings: FitSettings): Partial<ModelFile['state']> {
   if (table.records.length < LEAST_HALVED_MOVES) return {};
+  const { members, instanceSamples = [] } = settings;
   const inOrder = Array.from(table.byFinish, (i) => table.records[i]!);
   const half = Math.floor(inOrder.length / 2);
-  const model = durationModelOf(fitModel(inOrder.slice(0, half), { name: '', seed, members }), members);
-  for (const record of inOrder.slice(half)) model.learn(record);
+  const halfMs = finishMs(inOrder[half - 1]!);
+  const first = instanceSamples.filter((sample) => fromIsoTime(sample.at) <= halfMs);
+  const model = durationModelOf(
+    fitModel(inOrder.slice(0, half), { ...settings, name: '', instanceSamples: first }),
+    members,
+  );
+  const feed = sampleFeed(model, instanceSamples.slice(first.length));
+  for (const record of inOrder.slice(half)) {
+    feed.until(startMs(record));
+    model.learn(record);
+  }
   const { residuals, coverage } = model.save();
   return { residuals, coverage };
 }
+
+const sampleFeed = (model: DurationModel, samples: readonly InstanceSample[]): SampleFeed =>
+  new SampleFeed(samples, (sample) => model.learnInstanceSample(sample.cluster ?? DEFAULT_CLUSTER, sample));
 
 /** A version is named by what it holds, not by the clock: the same data, seed and program give the same name. */
 function versionOf(file: ModelFile): string {

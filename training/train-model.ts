@@ -4,13 +4,14 @@ import { backtest, type BacktestData, type BacktestRow, type Protocol } from './
 import type { BacktestPieces } from './backtest-pieces.js';
 import { backtestReport } from './backtest-report.js';
 import { accuracyIntervals, type AccuracyIntervals } from './bootstrap.js';
-import { replayBackground } from './background-replay.js';
 import { candidates } from './candidates/candidates.js';
 import { wholeModel } from './candidates/whole-model.js';
 import { fitModel } from './fit.js';
 import { modelCard, type ModelMetrics } from './model-card.js';
 import { moveGroups } from './move-groups.js';
 import { judge, type Verdict } from './promotion.js';
+import { inOrderOfTime } from './sample-feed.js';
+import { replaySamples } from './sample-replay.js';
 
 /** A trained model with all that the registry keeps of it. */
 export interface TrainedModel {
@@ -73,8 +74,9 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
     onProgress: (done) => onProgress(parts - 2 + done, parts),
   });
   onProgress(parts - 1, parts);
-  const { moves } = replayBackground({ moves: data.records, linkSamples: data.linkSamples ?? [] });
-  const file = fitModel(moves, { name, seed });
+  const { moves } = replaySamples({ moves: data.records, linkSamples: data.linkSamples ?? [] });
+  const instanceSamples = inOrderOfTime(data.instanceSamples ?? []);
+  const file = fitModel(moves, { name, seed, instanceSamples });
   onProgress(parts, parts);
   const groups = moveGroups(data.records);
   const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>

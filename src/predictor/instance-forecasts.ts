@@ -110,7 +110,7 @@ export interface FilledInputs {
 
 /**
  * Fills dirty rate and used memory where a request leaves them out and the instance has been sampled long enough for a forecast
- * to beat its last value (not `young`); before that, `KnownInputs` fills the last value.
+ * to beat its last values (not `young`); before that, `KnownInputs` fills what was last measured.
  */
 export function fillLoad(forecasts: InstanceForecasts, inputs: MoveInputs): FilledInputs | undefined {
   if (forecasts.isEmpty || (inputs.dirtyMibS >= 0 && inputs.usedMemoryMib >= 0)) return undefined;

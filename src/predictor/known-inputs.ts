@@ -1,10 +1,13 @@
 import type { InstanceSample } from '../domain/samples.js';
+import { fromIsoTime } from '../domain/units.js';
 import type { MoveInputs } from './move-inputs.js';
 import { MovesBeside } from './moves-beside.js';
 
 /**
  * What history last said of the inputs that a request may leave out: of the instance first, then the median of the
- * cluster; of a link the pair, then the source node, then the cluster.
+ * cluster; of a link the pair, then the source node, then the cluster. What is configured counts as it was last seen. What
+ * is measured anew each time (dirty rate, used memory, link) counts as the median of its last three measurements by moves and samples,
+ * in order of when they were taken: one that is far off does not show, a change does after the second.
  */
 
 /** So many last values of a cluster stand for it. */
@@ -18,6 +21,10 @@ const instanceInputs = [
   ['diskMib', 'disk_mib'],
   ['dirtyMibS', 'dirty_rate_mib_s'],
 ] as const;
+/** These are measured, the others configured. */
+const measuredInputs = new Set<string>(['usedMemoryMib', 'dirtyMibS']);
+/** Measurements of which the median counts. */
+const MEASUREMENTS = 3;
 /** Inputs for which another instance's value is better than none. */
 const clusterInputs = new Set<string>(['memoryMib', 'diskMib']);
 
@@ -25,6 +32,8 @@ const clusterInputs = new Set<string>(['memoryMib', 'diskMib']);
 const BACKGROUND_KNOWN = 'background_mbps known';
 
 export type SavedValues = [string, number[]][];
+/** When it was taken (epoch milliseconds), and what it said. */
+type Measurement = [atMs: number, value: number];
 
 class ValueRing {
   constructor(readonly values: number[] = []) {}
@@ -42,7 +51,10 @@ const SEPARATOR = '\u001f';
 const NONE = new ValueRing();
 
 export class KnownInputs {
+  /** What a request that leaves an input out is filled with. */
   private readonly last = new Map<string, number>();
+  /** In order of time. */
+  private readonly measured = new Map<string, Measurement[]>();
   private readonly rings = new Map<string, ValueRing>();
   private readonly beside = new MovesBeside();
   /** The last answer of `beside`: thousands of pairs that are asked for at once share it, and making its key takes longest. */
@@ -72,22 +84,36 @@ export class KnownInputs {
       if (!(value >= 0)) continue;
       // The disk that a move copies depends on the kind of move: it is remembered for each operation apart.
       const place = key === 'diskMib' ? `${field}:${inputs.operation}` : field;
-      this.last.set(instance + SEPARATOR + place, value);
+      if (measuredInputs.has(key)) this.measure(instance + SEPARATOR + place, inputs.startMs, value);
+      else this.last.set(instance + SEPARATOR + place, value);
       if (clusterInputs.has(key)) this.ring(inputs.cluster + SEPARATOR + place).add(value);
     }
     if (inputs.linkMbps > 0) {
-      this.last.set(linkKey(inputs, inputs.sourceNode, inputs.targetNode), inputs.linkMbps);
-      this.last.set(linkKey(inputs, inputs.sourceNode, ''), inputs.linkMbps);
+      this.measure(linkKey(inputs, inputs.sourceNode, inputs.targetNode), inputs.startMs, inputs.linkMbps);
+      this.measure(linkKey(inputs, inputs.sourceNode, ''), inputs.startMs, inputs.linkMbps);
       this.ring(inputs.cluster + SEPARATOR + 'link_mbps').add(inputs.linkMbps);
     }
   }
 
   learnSample(cluster: string, sample: InstanceSample): void {
     const instance = cluster + SEPARATOR + sample.instance + SEPARATOR;
+    const atMs = fromIsoTime(sample.at);
     if (sample.dirty_rate_mib_s !== undefined)
-      this.last.set(instance + 'dirty_rate_mib_s', sample.dirty_rate_mib_s);
+      this.measure(instance + 'dirty_rate_mib_s', atMs, sample.dirty_rate_mib_s);
     if (sample.used_memory_mib !== undefined)
-      this.last.set(instance + 'used_memory_mib', sample.used_memory_mib);
+      this.measure(instance + 'used_memory_mib', atMs, sample.used_memory_mib);
+  }
+
+  /** What was taken at the same moment is the same measurement: samples that are shown again change nothing. */
+  private measure(key: string, atMs: number, value: number): void {
+    let recent = this.measured.get(key);
+    if (recent === undefined) this.measured.set(key, (recent = []));
+    let k = recent.length;
+    while (k > 0 && recent[k - 1]![0] > atMs) k--;
+    if (k > 0 && recent[k - 1]![0] === atMs) recent[k - 1]![1] = value;
+    else recent.splice(k, 0, [atMs, value]);
+    if (recent.length > MEASUREMENTS) recent.shift();
+    this.last.set(key, medianOf(recent));
   }
 
   /** Fills in place what is NaN and known from history; gives the contract's names of what was filled. */
@@ -136,10 +162,19 @@ export class KnownInputs {
     return ring;
   }
 
-  save(): { last: [string, number][]; rings: SavedValues; beside: ReturnType<MovesBeside['save']> } {
+  save(): {
+    last: [string, number][];
+    measured: [string, Measurement[]][];
+    rings: SavedValues;
+    beside: ReturnType<MovesBeside['save']>;
+  } {
     return {
       beside: this.beside.save(),
       last: [...this.last],
+      measured: [...this.measured].map(([key, recent]) => [
+        key,
+        recent.map(([atMs, value]) => [atMs, value]),
+      ]),
       rings: [...this.rings].map(([key, ring]) => [key, [...ring.values]]),
     };
   }
@@ -148,8 +183,21 @@ export class KnownInputs {
     this.besideFor.cluster = undefined;
     this.beside.restore(saved.beside);
     for (const [key, value] of saved.last) this.last.set(key, value);
+    for (const [key, recent] of saved.measured)
+      this.measured.set(
+        key,
+        recent.map(([atMs, value]) => [atMs, value]),
+      );
     for (const [key, values] of saved.rings) this.rings.set(key, new ValueRing([...values]));
   }
+}
+
+/** Of one to three; of two the middle as rates go, by their ratio. */
+function medianOf(recent: readonly Measurement[]): number {
+  const [a, b, c] = [recent[0]![1], recent[1]?.[1], recent[2]?.[1]];
+  if (b === undefined) return a;
+  if (c === undefined) return Math.sqrt(a * b);
+  return Math.max(Math.min(a, b), Math.min(Math.max(a, b), c));
 }
 
 const linkKey = (inputs: MoveInputs, source: string, target: string): string =>

@@ -70,6 +70,8 @@ export const modelFileSchema = z.object({
     residuals: z.array(z.tuple([z.string(), z.array(finite)])),
     known: z.object({
       last: z.array(z.tuple([z.string(), finite])),
+      /** Since models that fill in the median of the last measurements; older ones know the last alone. */
+      measured: z.array(z.tuple([z.string(), z.array(z.tuple([finite, finite]))])).default([]),
       rings: z.array(z.tuple([z.string(), z.array(finite)])),
       beside: z
         .object({

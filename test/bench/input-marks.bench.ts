@@ -6,6 +6,7 @@ import { accuracyOf } from '../../training/accuracy.js';
 import { backtest, type BacktestRow } from '../../training/backtest.js';
 import { SeriesForecast, seriesCandidates } from '../../src/predictor/series-forecast.js';
 import { QUANTILE_LEVELS } from '../../src/domain/prediction.js';
+import type { MoveInputs } from '../../src/predictor/move-inputs.js';
 import { wholeModel } from '../../training/candidates/whole-model.js';
 import type { Candidate } from '../../training/forecaster.js';
 
@@ -71,17 +72,15 @@ function correlation(x: readonly number[], y: readonly number[]): number {
   return xy / Math.sqrt(xx * yy);
 }
 
-/** Asked without its background, whatever history knows. */
-const asksWithout: Candidate = {
+/** Asked without some inputs, whatever history knows. */
+const askingWithout = (missing: Partial<MoveInputs>): Candidate => ({
   ...wholeModel,
   fit(history, seed) {
     const forecaster = wholeModel.fit(history, seed);
-    return {
-      ...forecaster,
-      predict: (inputs) => forecaster.predict({ ...inputs, backgroundMbps: NaN }),
-    };
+    return { ...forecaster, predict: (inputs) => forecaster.predict({ ...inputs, ...missing }) };
   },
-};
+});
+const asksWithout = askingWithout({ backgroundMbps: NaN });
 const bare = records.map((record): MoveRecord => {
   const { background_mbps: _background, ...rest } = record;
   return rest;
@@ -103,19 +102,37 @@ const runs: [string, BacktestRow[]][] = [
   ['never measured; forecast', rolling(wholeModel, { records: bare, linkSamples })],
 ];
 const scenarios = new Map(records.map((record) => [record.id, String(record.labels?.['scenario'])]));
+const print = (name: string, rows: readonly BacktestRow[]): void => {
+  const a = accuracyOf(rows)!;
+  const figures = [a.mape, a.median_ape, a.p90_ape, a.pinball, a.coverage_80, a.coverage_90, a.width_80];
+  console.log(
+    `  ${name.padEnd(40)}${String(a.moves).padStart(9)}${figures.map((x) => x.toFixed(1).padStart(9)).join('')}`,
+  );
+};
 const header = ['moves', 'MAPE', 'median', 'p90', 'pinball', 'in 80', 'in 90', 'width 80'];
 for (const scenario of ['', 'day', 'single', 'contention', 'nodes']) {
   console.log(
     `\n${(scenario === '' ? 'all' : scenario).padEnd(42)}${header.map((name) => name.padStart(9)).join('')}`,
   );
-  for (const [name, rows] of runs) {
-    const a = accuracyOf(rows.filter(({ id }) => scenario === '' || scenarios.get(id) === scenario))!;
-    const figures = [a.mape, a.median_ape, a.p90_ape, a.pinball, a.coverage_80, a.coverage_90, a.width_80];
-    console.log(
-      `  ${name.padEnd(40)}${String(a.moves).padStart(9)}${figures.map((x) => x.toFixed(1).padStart(9)).join('')}`,
+  for (const [name, rows] of runs)
+    print(
+      name,
+      rows.filter(({ id }) => scenario === '' || scenarios.get(id) === scenario),
     );
-  }
 }
+
+console.log('\nFilled in with what history last said');
+for (const [name, missing] of [
+  ['asked with all that was measured', {}],
+  ['asked without dirty_rate_mib_s', { dirtyMibS: NaN }],
+  ['asked without used_memory_mib', { usedMemoryMib: NaN }],
+  ['asked without link_mbps', { linkMbps: NaN }],
+  [
+    'asked by names alone',
+    { dirtyMibS: NaN, usedMemoryMib: NaN, linkMbps: NaN, backgroundMbps: NaN, memoryMib: NaN },
+  ],
+] as const)
+  print(name, rolling(askingWithout(missing), { records }));
 
 /**
  * The load of the lasting instances of the `day` campaigns, as measured before each of their moves, forecast from what was

@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import type { InstanceSample } from '../../src/domain/samples.js';
 import { accuracyOf } from '../../training/accuracy.js';
 import { backtest, protocols, type BacktestRow, type Protocol } from '../../training/backtest.js';
 import { candidates } from '../../training/candidates/candidates.js';
-import { wholeModel } from '../../training/candidates/whole-model.js';
+import { servedModel, wholeModel } from '../../training/candidates/whole-model.js';
+import { fitModel } from '../../training/fit.js';
 import { inventedMoves } from './invented-moves.js';
 
 const inTime = ['rolling', 'new-instance', 'new-link', 'new-node', 'cold-start'] as const;
@@ -76,6 +78,63 @@ describe('backtest', () => {
     expect(ofAsked(backtest({ records, linkSamples: later }, whole, options))).toEqual(ofAsked(rows));
     const earlier = changed(startMs(asked) - 20 * sampleMs);
     expect(ofAsked(backtest({ records, linkSamples: earlier }, whole, options))).not.toEqual(ofAsked(rows));
+  });
+
+  describe.each(['rolling', 'cold-start'] as const)('%s', (protocol) => {
+    const champion = fitModel(moves.slice(0, 60), { name: 'champion', seed: 3 });
+    it.each([
+      ['the whole model', wholeModel],
+      ['a version in service', servedModel(champion)],
+    ])(
+      'what samples last said of an instance is known to %s, up to the start and not a moment later',
+      (_name, candidate) => {
+        const records = moves.slice(0, 125);
+        const samples = Array.from({ length: 140 }, (_, k) => ({
+          at: new Date(startMs(moves[0]!) + k * 15_000).toISOString(),
+          cluster: 'c',
+          instance: `vm${k % 15}`,
+          dirty_rate_mib_s: 1 + (k % 7),
+          used_memory_mib: 900 + (k % 11),
+        }));
+        const asked = moves[protocol === 'cold-start' ? 17 : 115]!;
+        const askedMs = startMs(asked);
+        const options = { protocol, seed: 3 } as const;
+        const answer = (instanceSamples: readonly InstanceSample[]): BacktestRow =>
+          backtest({ records, instanceSamples }, [candidate], options).find(({ id }) => id === asked.id)!;
+        const changed = (isChanged: (atMs: number) => boolean): InstanceSample[] =>
+          samples.map((sample) =>
+            isChanged(Date.parse(sample.at))
+              ? { ...sample, dirty_rate_mib_s: 99, used_memory_mib: 9000 }
+              : sample,
+          );
+        const before = answer(samples);
+        expect(answer(changed((atMs) => atMs > askedMs))).toEqual(before);
+        expect(answer(samples.filter(({ at }) => Date.parse(at) <= askedMs))).toEqual(before);
+        expect(answer(changed((atMs) => atMs <= askedMs))).not.toEqual(before);
+        expect(answer(samples.toReversed())).toEqual(before);
+      },
+    );
+  });
+
+  it('fills in at an origin what the service would: the last samples of the instance, whichever came later than its moves', () => {
+    const few = moves.slice(0, 125);
+    const asked = few[115]!;
+    const rate = (rows: readonly BacktestRow[]): number =>
+      rows.find(({ id }) => id === asked.id)!.duration_seconds.p50;
+    const bare = few.map((record) =>
+      record.id === asked.id ? { ...record, dirty_rate_mib_s: undefined } : record,
+    );
+    const told = few.map((record) => (record.id === asked.id ? { ...record, dirty_rate_mib_s: 40 } : record));
+    const instanceSamples = [1, 2, 3].map((k) => ({
+      at: new Date(startMs(asked) - k * 1000).toISOString(),
+      cluster: 'c',
+      instance: asked.instance,
+      dirty_rate_mib_s: 40,
+    }));
+    const options = { protocol: 'rolling', seed: 3 } as const;
+    expect(rate(backtest({ records: bare, instanceSamples }, [wholeModel], options))).toBe(
+      rate(backtest({ records: told }, [wholeModel], options)),
+    );
   });
 
   it('gets past samples with candidates that have no use for them, looking at each a few times, and gives the same lines', () => {

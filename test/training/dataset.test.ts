@@ -59,7 +59,11 @@ describe('the training frame', () => {
     const model = durationModelOf(
       fitModel(
         trainedOn.map((j) => records[j]!),
-        { name: 'then', seed: SEED },
+        {
+          name: 'then',
+          seed: SEED,
+          instanceSamples: samples.filter(({ at }) => Date.parse(at) <= Date.parse(dataset.origin[i]!)),
+        },
       ),
     );
     const shown = [

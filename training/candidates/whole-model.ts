@@ -4,17 +4,19 @@ import { widenByForecasts, type ForecastInputs } from '../../src/predictor/forec
 import { basisOf, durationModelOf } from '../../src/predictor/load-predictor.js';
 import type { ModelFile } from '../../src/predictor/model-file.js';
 import type { MoveInputs } from '../../src/predictor/move-inputs.js';
-import { replayBackground } from '../background-replay.js';
 import { implausibility } from '../../src/predictor/plausibility.js';
 import { fitModel } from '../fit.js';
 import type { Candidate, Forecaster } from '../forecaster.js';
+import { SampleFeed } from '../sample-feed.js';
+import { replaySamples } from '../sample-replay.js';
 
 /** A model fitted at each origin and fed as in service, of whose committee only `members` are heard; all unless given. */
 const fittedModel = (name: string, members?: readonly Member[]): Pick<Candidate, 'name' | 'fit'> => ({
   name,
   fit(history, seed) {
-    const { moves, forecasts } = replayBackground(history);
-    return modelForecaster(fitModel(moves, { name, seed, members }), forecasts, { members });
+    const { instanceSamples } = history;
+    const { moves, forecasts } = replaySamples(history);
+    return modelForecaster(fitModel(moves, { name, seed, members, instanceSamples }), forecasts, { members });
   },
 });
 
@@ -45,9 +47,14 @@ export const servedModel = (file: ModelFile): Candidate => ({
   kind: 'whole',
   summary: 'a registered version',
   fit(history) {
-    const { moves, forecasts } = replayBackground(history);
+    const { moves, forecasts } = replaySamples(history);
     const forecaster = modelForecaster(file, forecasts);
-    for (const record of moves) forecaster.learn(record);
+    const feed = new SampleFeed(history.instanceSamples, (sample) => forecaster.learnInstanceSample!(sample));
+    for (const record of moves) {
+      feed.until(finishMs(record));
+      forecaster.learn(record);
+    }
+    feed.until(Infinity);
     return forecaster;
   },
 });

@@ -7,18 +7,18 @@ import type { History } from './forecaster.js';
 const MOST_SAMPLES = 50_000;
 
 /** Moves whose background was not measured get what was forecast for their start, from samples up to it alone. */
-export interface ReplayedBackground {
+export interface ReplayedSamples {
   moves: readonly MoveRecord[];
   /** All samples and moves of the history learnt. */
   forecasts: ForecastInputs;
 }
 
 /** In order of time; at one moment a finish comes before a sample, and a sample before a start. O(n log n). */
-export function replayBackground({
+export function replaySamples({
   moves,
   linkSamples: all,
   instanceSamples = [],
-}: Pick<History, 'moves' | 'linkSamples'> & Partial<Pick<History, 'instanceSamples'>>): ReplayedBackground {
+}: Pick<History, 'moves' | 'linkSamples'> & Partial<Pick<History, 'instanceSamples'>>): ReplayedSamples {
   const linkSamples = all.slice(-MOST_SAMPLES);
   const forecasts = new ForecastInputs();
   for (const sample of instanceSamples) forecasts.learnInstanceSample(sample);

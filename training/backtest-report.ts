@@ -34,7 +34,10 @@ import {
 import { REPORT_STYLE } from './report-style.js';
 
 export interface BacktestReport {
-  rows: readonly BacktestRow[];
+  /** What a candidate had predicted, by its name. */
+  rowsOf: (candidate: string) => readonly BacktestRow[];
+  /** Of every candidate of which a move was scored, with intervals. */
+  accuracies: ReadonlyMap<string, Accuracy>;
   records: readonly MoveRecord[];
   protocol: Protocol;
   seed: number;
@@ -61,17 +64,22 @@ const IN_TIME: readonly Protocol[] = ['rolling', 'shift', 'cold-start'];
  * A backtest as one HTML file that needs nothing else: no script, no network. The same rows, records and seed give the
  * same bytes.
  */
-export function backtestReport({ rows, records, protocol, seed, candidates }: BacktestReport): string {
+export function backtestReport({
+  rowsOf,
+  accuracies: byCandidate,
+  records,
+  protocol,
+  seed,
+  candidates,
+}: BacktestReport): string {
   const table = moveTable(records);
   const groups = moveGroups(table.records);
   const intervalsOf = (members: readonly BacktestRow[]): ReturnType<typeof accuracyIntervals> =>
     accuracyIntervals(members, groups.instance, seed);
-  const byCandidate = accuracyBy(rows, (row) => row.candidate, intervalsOf);
   const subject = candidates.at(-1)!;
   const order = new Map(table.records.map((record, i) => [record.id, i]));
-  const own = completedRows(rows)
-    .filter((row) => row.candidate === subject.name)
-    .sort((a, b) => order.get(a.id)! - order.get(b.id)!);
+  const asked = rowsOf(subject.name);
+  const own = completedRows(asked).sort((a, b) => order.get(a.id)! - order.get(b.id)!);
   const accuracy = byCandidate.get(subject.name);
   const sections =
     accuracy === undefined
@@ -82,7 +90,7 @@ export function backtestReport({ rows, records, protocol, seed, candidates }: Ba
           calibrationPanel(own),
           coverageOverTimePanel(own, table, order),
           residualPanel(own, table, order),
-          learningPanel(rows, table, byCandidate, candidates, protocol),
+          learningPanel(rowsOf, table, byCandidate, candidates, protocol),
           linksPanel(own, groups, subject.name),
           ...groupPanels(own, groups, protocol, intervalsOf),
           worstPanel(own, groups),
@@ -108,7 +116,7 @@ export function backtestReport({ rows, records, protocol, seed, candidates }: Ba
     `<header><p class="kicker">Movecast backtest · ${escapeHtml(subject.name)} · ${escapeHtml(`${protocol}: ${protocols[protocol]}`)}</p><h1>${escapeHtml(headline)}</h1><p class="muted">Figures in percent. Each comes with the interval in which it lies in 95 of 100 samples of instances like these (bootstrap by instance). Moves that were broken off are not scored.</p></header>`,
     remarksPanel(table.records),
     ...sections,
-    dataPanel(table.records, seed, rows),
+    dataPanel(table.records, seed, asked),
     '</main>',
     '</body>',
     '</html>',
@@ -394,7 +402,7 @@ function timeAxis(own: readonly BacktestRow[], table: MoveTable, order: Readonly
 }
 
 function learningPanel(
-  rows: readonly BacktestRow[],
+  rowsOf: BacktestReport['rowsOf'],
   table: MoveTable,
   byCandidate: ReadonlyMap<string, Accuracy>,
   candidates: readonly Candidate[],
@@ -430,7 +438,7 @@ function learningPanel(
     );
     const curves = drawn.map((candidate) =>
       learningCurve(
-        rows.filter((row) => row.candidate === candidate.name),
+        rowsOf(candidate.name),
         (row) => before.get(row.id) ?? 0,
         key === 'instance' ? { steps: 8 } : {},
       ),

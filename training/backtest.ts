@@ -70,6 +70,17 @@ export interface BacktestOptions {
 export function backtest(
   data: BacktestData,
   candidates: readonly Candidate[],
+  options: BacktestOptions,
+): BacktestRow[] {
+  const all: BacktestRow[] = [];
+  for (const { rows } of backtestEach(data, candidates, options)) append(all, rows);
+  return all;
+}
+
+/** The same, one candidate after the other: whoever needs less of the rows than all at once holds less memory. */
+export function* backtestEach(
+  data: BacktestData,
+  candidates: readonly Candidate[],
   {
     protocol,
     seed,
@@ -77,15 +88,15 @@ export function backtest(
     onProgress = () => undefined,
     pieces,
   }: BacktestOptions,
-): BacktestRow[] {
+): Generator<{ candidate: Candidate; rows: BacktestRow[] }> {
   const table = moveTable(data.records);
   const samples = {
     linkSamples: whenKnown([...(data.linkSamples ?? [])].sort(byTime)),
     instanceSamples: [...(data.instanceSamples ?? [])].sort(byTime),
   };
-  const rows: BacktestRow[] = [];
-  candidates.forEach((candidate, c) => {
-    const run: Run = {
+  for (const [c, candidate] of candidates.entries()) {
+    const rows: BacktestRow[] = [];
+    runProtocol(protocol, {
       table,
       samples,
       candidate,
@@ -95,30 +106,31 @@ export function backtest(
       pieces,
       name: `${protocol} ${candidate.name}`,
       step: (share) => onProgress(c + share, candidates.length),
-    };
-    switch (protocol) {
-      case 'rolling':
-        return rolling(run, { inHistory: everything, isAsked: everything });
-      case 'shift':
-        return rolling({ ...run, table: shifted(table) }, { inHistory: everything, isAsked: everything });
-      case 'new-instance':
-        return folds(run, (record) => [`${record.cluster ?? ''} ${record.instance}`]);
-      case 'new-link':
-        return folds(run, (record) => [
-          `${record.cluster ?? ''} ${record.source_node} ${record.target_node}`,
-        ]);
-      case 'new-node':
-        return folds(run, (record) => [
-          `${record.cluster ?? ''} ${record.target_node}`,
-          `${record.cluster ?? ''} ${record.source_node}`,
-        ]);
-      case 'new-size':
-        return newSize(run);
-      case 'cold-start':
-        return coldStart(run);
-    }
-  });
-  return rows;
+    });
+    yield { candidate, rows };
+  }
+}
+
+function runProtocol(protocol: Protocol, run: Run): void {
+  switch (protocol) {
+    case 'rolling':
+      return rolling(run, { inHistory: everything, isAsked: everything });
+    case 'shift':
+      return rolling({ ...run, table: shifted(run.table) }, { inHistory: everything, isAsked: everything });
+    case 'new-instance':
+      return folds(run, (record) => [`${record.cluster ?? ''} ${record.instance}`]);
+    case 'new-link':
+      return folds(run, (record) => [`${record.cluster ?? ''} ${record.source_node} ${record.target_node}`]);
+    case 'new-node':
+      return folds(run, (record) => [
+        `${record.cluster ?? ''} ${record.target_node}`,
+        `${record.cluster ?? ''} ${record.source_node}`,
+      ]);
+    case 'new-size':
+      return newSize(run);
+    case 'cold-start':
+      return coldStart(run);
+  }
 }
 
 interface Run {

@@ -1,7 +1,7 @@
 import { DEFAULT_CLUSTER, isCompleted, startMs, type MoveRecord } from '../src/domain/move-record.js';
 import { implausibility } from '../src/predictor/plausibility.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
-import { accuracyOf, pinballOf } from './accuracy.js';
+import { accuracyOf, pinballOf, type Accuracy } from './accuracy.js';
 import { backtest, type BacktestData, type BacktestRow } from './backtest.js';
 import { piecesWithin, type BacktestPieces } from './backtest-pieces.js';
 import { pairedDifference, type Interval, type PairedDifference } from './bootstrap.js';
@@ -9,7 +9,6 @@ import { candidates } from './candidates/candidates.js';
 import { servedModel } from './candidates/whole-model.js';
 import { LEAST_MOVES } from './data-remarks.js';
 import { moveGroups } from './move-groups.js';
-import type { Candidate } from './forecaster.js';
 
 /** Fewer moves in common decide nothing between two models. */
 const LEAST_COMPARED = 30;
@@ -48,8 +47,9 @@ export interface Verdict {
 
 /** Who is judged, and what of an earlier run may be taken up. */
 export interface JudgeOptions {
-  challenger: Candidate;
   champion: ModelFile | undefined;
+  /** How accurate the candidates were in the same backtest, by name. */
+  accuracies?: ReadonlyMap<string, Accuracy>;
   seed: number;
   pieces?: BacktestPieces | undefined;
   onProgress?: (done: number) => void;
@@ -59,12 +59,12 @@ export interface JudgeOptions {
  * Champion against challenger on the same rows: moves that the version in service has not been trained on. Both see
  * only what had finished before a move; the champion goes on learning from what it was trained on, the challenger is
  * fitted anew at each origin. Refused is what loses over 1 % more, or significantly more however little: `pairedDifference`
- * says how that is tested.
+ * says how that is tested. `own` is what the challenger had predicted in the rolling backtest.
  */
 export function judge(
   data: BacktestData,
-  rolling: readonly BacktestRow[],
-  { challenger, champion, seed, pieces, onProgress }: JudgeOptions,
+  own: readonly BacktestRow[],
+  { champion, accuracies = new Map(), seed, pieces, onProgress }: JudgeOptions,
 ): Verdict {
   const done = data.records.filter(isCompleted);
   if (done.length < LEAST_MOVES)
@@ -80,8 +80,7 @@ export function judge(
     };
   if (new Set(done.map((record) => record.duration_seconds)).size === 1)
     return { promote: false, reason: `every move took ${done[0]!.duration_seconds} s: nothing was measured` };
-  const own = rolling.filter((row) => row.candidate === challenger.name);
-  const naive = bestNaive(rolling);
+  const naive = bestNaive(accuracies);
   const ownAccuracy = accuracyOf(own);
   if (ownAccuracy === undefined) return { promote: false, reason: 'none of its predictions could be scored' };
   if (naive !== undefined && naive.pinball < ownAccuracy.pinball)
@@ -165,10 +164,10 @@ export function freshIds(records: readonly MoveRecord[], model: ModelFile): Set<
   );
 }
 
-function bestNaive(rows: readonly BacktestRow[]): { name: string; pinball: number } | undefined {
+function bestNaive(accuracies: ReadonlyMap<string, Accuracy>): { name: string; pinball: number } | undefined {
   let best: { name: string; pinball: number } | undefined;
   for (const { name } of candidates.filter(({ kind }) => kind === 'naive')) {
-    const pinball = accuracyOf(rows.filter((row) => row.candidate === name))?.pinball;
+    const pinball = accuracies.get(name)?.pinball;
     if (pinball !== undefined && (best === undefined || pinball < best.pinball)) best = { name, pinball };
   }
   return best;

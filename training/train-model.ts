@@ -1,6 +1,7 @@
 import type { ModelFile } from '../src/predictor/model-file.js';
 import { accuracyBy, accuracyOf, type Accuracy } from './accuracy.js';
-import { backtest, type BacktestData, type BacktestRow, type Protocol } from './backtest.js';
+import { backtest, backtestEach, type BacktestData, type BacktestRow, type Protocol } from './backtest.js';
+import { BacktestColumns } from './backtest-columns.js';
 import type { BacktestPieces } from './backtest-pieces.js';
 import { backtestReport } from './backtest-report.js';
 import { accuracyIntervals, type AccuracyIntervals } from './bootstrap.js';
@@ -48,12 +49,22 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
   const { name, seed, champion, leftOut = 0, pieces, onProgress = () => undefined } = options;
   // The rolling backtest, the other protocols, the judgement, the fit itself.
   const parts = 3 + otherProtocols.length;
-  const rows = backtest(data, candidates, {
+  const groups = moveGroups(data.records);
+  const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>
+    accuracyIntervals(members, groups.instance, seed);
+  const columns = new Map<string, BacktestColumns>();
+  const accuracies = new Map<string, Accuracy>();
+  for (const { candidate, rows } of backtestEach(data, candidates, {
     protocol: 'rolling',
     seed,
     pieces,
     onProgress: (done, total) => onProgress(done / total, parts),
-  });
+  })) {
+    columns.set(candidate.name, new BacktestColumns(rows));
+    for (const [of, accuracy] of accuracyBy(rows, (row) => row.candidate, intervalsOf))
+      accuracies.set(of, accuracy);
+  }
+  const rowsOf = (candidate: string): BacktestRow[] => columns.get(candidate)?.rows() ?? [];
   const protocols: Partial<Record<Protocol, Accuracy>> = {};
   otherProtocols.forEach((protocol, k) => {
     const accuracy = accuracyOf(
@@ -66,9 +77,10 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
     );
     if (accuracy !== undefined) protocols[protocol] = accuracy;
   });
-  const verdict = judge(data, rows, {
-    challenger: wholeModel,
+  const own = rowsOf(wholeModel.name);
+  const verdict = judge(data, own, {
     champion,
+    accuracies,
     seed,
     pieces,
     onProgress: (done) => onProgress(parts - 2 + done, parts),
@@ -78,18 +90,9 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
   const instanceSamples = inOrderOfTime(data.instanceSamples ?? []);
   const file = fitModel(moves, { name, seed, instanceSamples });
   onProgress(parts, parts);
-  const groups = moveGroups(data.records);
-  const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>
-    accuracyIntervals(members, groups.instance, seed);
   const metrics: ModelMetrics = {
-    candidates: Object.fromEntries(accuracyBy(rows, (row) => row.candidate, intervalsOf)),
-    groups: Object.fromEntries(
-      accuracyBy(
-        rows.filter((row) => row.candidate === wholeModel.name),
-        groups.cluster,
-        intervalsOf,
-      ),
-    ),
+    candidates: Object.fromEntries(accuracies),
+    groups: Object.fromEntries(accuracyBy(own, groups.cluster, intervalsOf)),
     protocols,
     verdict,
   };
@@ -99,10 +102,17 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
     metrics,
     verdict,
     report:
-      rows.length === 0
+      own.length === 0
         ? undefined
-        : backtestReport({ rows, records: data.records, protocol: 'rolling', seed, candidates }),
-    backtest: backtestLines(rows.filter((row) => row.candidate === wholeModel.name)),
+        : backtestReport({
+            rowsOf,
+            accuracies,
+            records: data.records,
+            protocol: 'rolling',
+            seed,
+            candidates,
+          }),
+    backtest: backtestLines(own),
   };
 }
 

@@ -101,21 +101,25 @@ async function run(options: Options, context: Context): Promise<void> {
   if (options.out !== undefined)
     await writeWhole(options.out, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
   const { protocol, seed } = options;
-  if (options.report !== undefined)
-    await writeWhole(
-      options.report,
-      backtestReport({ rows, records: data.records, protocol, seed, candidates: chosen }),
-    );
   const groups = moveGroups(data.records);
   const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>
     accuracyIntervals(members, groups.instance, seed);
   const byCandidate = accuracyBy(rows, (row) => row.candidate, intervalsOf);
+  const rowsOf = (name: string): BacktestRow[] => rows.filter((row) => row.candidate === name);
+  if (options.report !== undefined)
+    await writeWhole(
+      options.report,
+      backtestReport({
+        rowsOf,
+        accuracies: byCandidate,
+        records: data.records,
+        protocol,
+        seed,
+        candidates: chosen,
+      }),
+    );
   const last = chosen.at(-1)!.name;
-  const parts = accuracyBy(
-    rows.filter((row) => row.candidate === last),
-    mainGroups(protocol, groups),
-    intervalsOf,
-  );
+  const parts = accuracyBy(rowsOf(last), mainGroups(protocol, groups), intervalsOf);
   if (options.json === true) {
     const value = {
       protocol: options.protocol,

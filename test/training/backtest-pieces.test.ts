@@ -11,7 +11,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { backtest, protocols, type BacktestRow, type Protocol } from '../../training/backtest.js';
+import { BacktestColumns } from '../../training/backtest-columns.js';
+import {
+  backtest,
+  backtestEach,
+  protocols,
+  type BacktestRow,
+  type Protocol,
+} from '../../training/backtest.js';
 import {
   PiecesFolder,
   piecesWithin,
@@ -49,6 +56,23 @@ function dying(pieces: BacktestPieces, after: number): BacktestPieces {
     },
   };
 }
+
+describe('rows as columns', () => {
+  it('come out as they went in, of moves that were broken off and of candidates without a chance to complete too', () => {
+    const broken = records.map((record, i) =>
+      i % 9 === 0 ? { ...record, status: 'failed' as const } : record,
+    );
+    const each = [...backtestEach({ records: broken }, few, { protocol: 'rolling', seed: 5 })];
+    expect(each.map(({ candidate }) => candidate)).toEqual(few);
+    for (const { rows } of each) {
+      expect(new Set(rows.map(({ status }) => status)).size).toBe(2);
+      const out = new BacktestColumns(rows).rows();
+      expect(out).toEqual(rows);
+      expect(JSON.stringify(out)).toBe(JSON.stringify(rows));
+    }
+    expect(new BacktestColumns([]).rows()).toEqual([]);
+  });
+});
 
 describe('pieces of a backtest', () => {
   let folder: string;

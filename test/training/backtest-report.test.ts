@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { backtest, protocols, type Protocol } from '../../training/backtest.js';
-import { backtestReport } from '../../training/backtest-report.js';
+import { accuracyBy } from '../../training/accuracy.js';
+import { backtest, protocols, type BacktestRow, type Protocol } from '../../training/backtest.js';
+import { accuracyIntervals } from '../../training/bootstrap.js';
+import { moveGroups } from '../../training/move-groups.js';
+import { backtestReport, type BacktestReport } from '../../training/backtest-report.js';
 import { candidates } from '../../training/candidates/candidates.js';
 import { binomialBand } from '../../src/domain/binomial.js';
 import {
@@ -14,9 +17,17 @@ import { inventedMoves } from './invented-moves.js';
 const records = inventedMoves(260);
 const few = candidates.filter(({ name }) => ['median-of-pair', 'physics', 'movecast'].includes(name));
 const rolling = backtest({ records }, few, { protocol: 'rolling', seed: 1 });
+const judged = (rows: readonly BacktestRow[]): Pick<BacktestReport, 'rowsOf' | 'accuracies'> => ({
+  rowsOf: (name) => rows.filter((row) => row.candidate === name),
+  accuracies: accuracyBy(
+    rows,
+    (row) => row.candidate,
+    (members) => accuracyIntervals(members, moveGroups(records).instance, 1),
+  ),
+});
 const reportOf = (protocol: Protocol): string =>
   backtestReport({
-    rows: backtest({ records }, few, { protocol, seed: 1 }),
+    ...judged(backtest({ records }, few, { protocol, seed: 1 })),
     records,
     protocol,
     seed: 1,
@@ -42,7 +53,7 @@ describe('the report of a backtest', () => {
     const evil = '<img src=x onerror=alert(1)>"&';
     const named = records.map((record) => ({ ...record, cluster: evil, source_node: evil }));
     const html = backtestReport({
-      rows: backtest({ records: named }, few, { protocol: 'rolling', seed: 1 }),
+      ...judged(backtest({ records: named }, few, { protocol: 'rolling', seed: 1 })),
       records: named,
       protocol: 'rolling',
       seed: 1,
@@ -54,7 +65,13 @@ describe('the report of a backtest', () => {
 
   it('says so when nothing that was asked for finished', () => {
     const broken = rolling.map((row) => ({ ...row, status: 'failed' as const }));
-    const html = backtestReport({ rows: broken, records, protocol: 'rolling', seed: 1, candidates: few });
+    const html = backtestReport({
+      ...judged(broken),
+      records,
+      protocol: 'rolling',
+      seed: 1,
+      candidates: few,
+    });
     expect(html).toContain('nothing can be scored');
   });
 });

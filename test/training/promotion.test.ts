@@ -18,7 +18,7 @@ function verdictOn(factor: (row: BacktestRow, i: number) => number): Verdict {
     for (const name of QUANTILE_NAMES) seconds[name] *= factor(row, i);
     return { ...row, candidate: wholeModel.name, duration_seconds: seconds };
   });
-  return judge({ records }, rows, { challenger: wholeModel, champion, seed: SEED });
+  return judge({ records }, rows, { champion, seed: SEED });
 }
 
 describe('champion against challenger', () => {
@@ -63,7 +63,7 @@ describe('champion against challenger', () => {
   it('decides nothing on moves that the version in service has been trained on', () => {
     const all = fitModel(records, { name: 'default', seed: SEED });
     const rows = championRows.map((row) => ({ ...row, candidate: wholeModel.name }));
-    const verdict = judge({ records }, rows, { challenger: wholeModel, champion: all, seed: SEED });
+    const verdict = judge({ records }, rows, { champion: all, seed: SEED });
     expect(verdict).toMatchObject({
       promote: false,
       reason: expect.stringMatching(/^only 0 moves are new to/),

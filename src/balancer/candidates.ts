@@ -54,6 +54,19 @@ export function kindsForTargets(model: GroupModel, i: number, options: SearchOpt
   return options.restrictedMigration ? OFF_PRIMARY : ALL;
 }
 
+/**
+ * The same without a copy from a primary that is not up, which hbal offers and Ganeti refuses, where the instance can
+ * go to its secondary first.
+ */
+export function possibleKinds(model: GroupModel, i: number, options: SearchOptions): readonly MoveKind[] {
+  const kinds = kindsForTargets(model, i, options);
+  const p = model.primary[i]!;
+  if (!model.isDead(p) || !mayFailOver(model, i, options)) return kinds;
+  const { migration, nodeCount } = model;
+  if (migration.length > 0 && migration[p * nodeCount + model.secondary[i]!] === 0) return kinds;
+  return kinds.filter((kind) => kind !== REPLACE_SECONDARY && kind !== REPLACE_AND_FAILOVER);
+}
+
 /** True when the instance may swap its two nodes. */
 export const mayFailOver = (model: GroupModel, i: number, options: SearchOptions): boolean =>
   model.mirror[i] === MIRROR_INTERNAL && options.instanceMoves && secondaryUsable(model, i);

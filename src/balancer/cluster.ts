@@ -53,6 +53,8 @@ export interface ClusterNode {
   totalCpu: number;
   /** Offline, drained or not able to host: takes no instances. */
   offline: boolean;
+  /** Of such a node, where it is known: it is up, only drained or not able to host. The text format does not tell. */
+  isUp?: boolean;
   master: boolean;
   /** Index into `groups`. */
   group: number;

@@ -23,7 +23,9 @@ function barsOf(plan: Plan): { nodes: string[]; bars: Bar[]; end: number } {
     );
     for (const node of busy) {
       nodes.add(node);
-      bars.push({ node, move: move.index, start: move.start_seconds, end: move.end_seconds.p50 });
+      // An offline node that is let go early has the next move on it meanwhile.
+      if (node !== move.releases_early)
+        bars.push({ node, move: move.index, start: move.start_seconds, end: move.end_seconds.p50 });
     }
     end = Math.max(end, move.end_seconds.p50);
   }

@@ -94,6 +94,8 @@ export class GroupModel {
 
   readonly online: Uint8Array;
   readonly onlineCount: number;
+  /** 1 for a node that Ganeti itself takes for offline: it is not up, so that nothing can be copied from it. */
+  readonly dead: Uint8Array;
   readonly totalMemory: Float64Array;
   readonly nodeMemory: Float64Array;
   /** Memory that records do not explain, fixed at load; negative where less is used than recorded. */
@@ -166,6 +168,7 @@ export class GroupModel {
     this.online = Uint8Array.from(nodes, (node) =>
       node.offline || options.offline?.has(node.name) === true ? 0 : 1,
     );
+    this.dead = Uint8Array.from(nodes, (node) => (node.offline && node.isUp !== true ? 1 : 0));
     this.onlineCount = this.online.reduce((sum, value) => sum + value, 0);
     this.totalMemory = Float64Array.from(nodes, (node) => node.totalMemory);
     this.nodeMemory = Float64Array.from(nodes, (node) => node.nodeMemory);
@@ -284,6 +287,10 @@ export class GroupModel {
       };
     });
     return { ...cluster, nodes, instances };
+  }
+
+  isDead(node: number): boolean {
+    return this.dead[node] === 1;
   }
 
   /** A copy that moves independently; constants are shared. O(nodes²) for the peers. */

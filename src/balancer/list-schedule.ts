@@ -15,6 +15,8 @@ import { ScoreBoard } from './score.js';
 export interface TimedMove {
   move: Move;
   seconds: number;
+  /** An offline node that is let go before the end, and the seconds from the start until then. */
+  released?: { node: number; heldSeconds: number } | undefined;
 }
 
 export interface Order {
@@ -64,6 +66,8 @@ export function orderMoves(
   const endOf = new Float64Array(count).fill(Infinity);
   let pending = Array.from(priority.keys()).sort((a, b) => priority[b]! - priority[a]! || a - b);
   const running: number[] = [];
+  /** When each move that runs lets its offline node go; Infinity: with its end, or it has let it go. */
+  const letGoAt = new Float64Array(count).fill(Infinity);
   const taken = new Int32Array(start.nodeCount);
   const order: Order = {
     sequence: [],
@@ -118,13 +122,15 @@ export function orderMoves(
       order.scores[at] = board.score;
       endOf[c] = now + seconds;
       running.push(c);
+      const { released } = timed[c]!;
+      if (released !== undefined && held === undefined) letGoAt[c] = now + released.heldSeconds;
       for (const node of nodes[c]!) taken[node]! += 1;
       if (order.ends[at]! > order.makespan) order.makespan = order.ends[at]!;
     }
     pending = left;
     if (pending.length === 0) break;
     let next = Infinity;
-    for (const c of running) if (endOf[c]! < next) next = endOf[c]!;
+    for (const c of running) next = Math.min(next, endOf[c]!, letGoAt[c]!);
     if (next === Infinity) {
       order.stuck = pending;
       break;
@@ -132,9 +138,15 @@ export function orderMoves(
     now = next;
     for (let r = running.length - 1; r >= 0; r--) {
       const c = running[r]!;
+      const { move, released } = timed[c]!;
+      if (letGoAt[c]! <= now) {
+        letGoAt[c] = Infinity;
+        taken[released!.node]! -= 1;
+        nodes[c] = nodes[c]!.filter((node) => node !== released!.node);
+      }
       if (endOf[c]! > now) continue;
       running.splice(r, 1);
-      held?.release(c, timed[c]!.move);
+      held?.release(c, move);
       for (const node of nodes[c]!) taken[node]! -= 1;
     }
   }
@@ -193,6 +205,8 @@ function areaUnder(order: Order, scoreBefore: number): number {
 
 /** Share of the makespan that is given for moves which help most to come first. */
 const EARLY_GAIN_ALLOWANCE = 0.01;
+/** Priority of a move that lets an offline node go early, beside crowds and lengths of at most 1. */
+const REST_WEIGHT = 1;
 /** Of the tries, the part that changes the best order so far instead of starting anew. */
 const CHANGED_PART = 0.6;
 /** Moves of an order that a change gives another priority, and by how much at most. */
@@ -212,13 +226,19 @@ export function bestOrder(
   const busy = new Float64Array(start.nodeCount);
   const nodes = timed.map(({ move }) => nodesOfMove(move));
   let longest = 0;
-  timed.forEach(({ seconds }, c) => {
-    for (const node of nodes[c]!) busy[node]! += seconds;
+  timed.forEach(({ seconds, released }, c) => {
+    for (const node of nodes[c]!) busy[node]! += node === released?.node ? released.heldSeconds : seconds;
     if (seconds > longest) longest = seconds;
   });
   const busiest = Math.max(...busy, 1e-9);
   const crowd = Float64Array.from(nodes, (list) => Math.max(...list.map((node) => busy[node]!)) / busiest);
   const length = Float64Array.from(timed, ({ seconds }) => seconds / Math.max(longest, 1e-9));
+  // Who lets a node go early goes first there, the longest rest first (Jackson's rule for heads and tails).
+  const rest = Float64Array.from(timed, ({ seconds, released }) =>
+    released === undefined
+      ? 0
+      : REST_WEIGHT * (1 + (seconds - released.heldSeconds) / Math.max(longest, 1e-9)),
+  );
   const early = gainsPerSecond(start, timed, rules.ignoreSoftErrors);
   let best: Order | undefined;
   let bestPriority = new Float64Array(count);
@@ -244,7 +264,11 @@ export function bestOrder(
       const noise = round === 0 ? 0 : random() * 0.5;
       for (let c = 0; c < count; c++)
         priority[c] =
-          crowdWeight * crowd[c]! + lengthWeight * length[c]! + earlyWeight * early[c]! + noise * random();
+          crowdWeight * crowd[c]! +
+          lengthWeight * length[c]! +
+          rest[c]! +
+          earlyWeight * early[c]! +
+          noise * random();
     } else {
       priority.set(bestPriority);
       gainWeight = bestGainWeight * (0.5 + random());

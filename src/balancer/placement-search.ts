@@ -1,4 +1,5 @@
-import { kindsForTargets, mayFailOver, movableInstances } from './candidates.js';
+import { mayFailOver, movableInstances, possibleKinds } from './candidates.js';
+import { MIRROR_SETUP_SECONDS, failsOverFirst, releasedNode } from './early-release.js';
 import { FAILS_N1, ROW, type GroupModel } from './group-model.js';
 import type { MovePrices } from './move-prices.js';
 import { MoveTrial, UndoRecord } from './move-trial.js';
@@ -107,7 +108,7 @@ export class PlacementSearch {
   #kindsOf(i: number): readonly MoveKind[] {
     return (this.#kindCache[i] ??= [
       ...(mayFailOver(this.#start, i, this.#options) ? [FAILOVER as MoveKind] : []),
-      ...kindsForTargets(this.#start, i, this.#options),
+      ...possibleKinds(this.#start, i, this.#options),
     ]);
   }
 
@@ -147,6 +148,7 @@ class Walk {
   readonly #prices: MovePrices;
   readonly #goal: SearchGoal;
   readonly #settings: PlacementSearchOptions;
+  readonly #parallelPerNode: number | undefined;
   readonly #choices: Choices;
   readonly #model: GroupModel;
   readonly #board: ScoreBoard;
@@ -179,6 +181,7 @@ class Walk {
     this.#prices = prices;
     this.#goal = goal;
     this.#settings = settings;
+    this.#parallelPerNode = options.parallelPerNode;
     this.#choices = choices;
     this.#model = start.copy();
     this.#board = new ScoreBoard(this.#model);
@@ -378,8 +381,8 @@ class Walk {
 
   #record({ i, kind, target, seconds }: Change): void {
     const had = this.#kinds[i]!;
-    if (had >= 0) this.#load(i, this.#targets[i]!, -this.#seconds[i]!, -1);
-    if (kind >= 0) this.#load(i, target, seconds, 1);
+    if (had >= 0) this.#load(i, had, this.#targets[i]!, this.#seconds[i]!, -1);
+    if (kind >= 0) this.#load(i, kind, target, seconds, 1);
     this.#moved += (kind >= 0 ? 1 : 0) - (had >= 0 ? 1 : 0);
     this.#movingSeconds += (kind >= 0 ? seconds : 0) - (had >= 0 ? this.#seconds[i]! : 0);
     this.#kinds[i] = kind;
@@ -387,19 +390,32 @@ class Walk {
     this.#seconds[i] = seconds;
   }
 
-  #load(i: number, target: number, seconds: number, sign: 1 | -1): void {
+  #load(i: number, kind: number, target: number, seconds: number, sign: 1 | -1): void {
     const p = this.#start.primary[i]!;
     const s = this.#start.secondary[i]!;
-    this.#busy.add(p, seconds);
+    const released = this.#start.isDead(p) || this.#start.isDead(s) ? this.#releasedBy(kind, p, s) : -1;
+    const held = released < 0 ? seconds : Math.min(seconds, this.#heldSeconds(i, kind));
+    this.#busy.add(p, sign * (p === released ? held : seconds));
     this.#touches[p]! += sign;
     if (s >= 0) {
-      this.#busy.add(s, seconds);
+      this.#busy.add(s, sign * (s === released ? held : seconds));
       this.#touches[s]! += sign;
     }
     if (target >= 0) {
-      this.#busy.add(target, seconds);
+      this.#busy.add(target, sign * seconds);
       this.#touches[target]! += sign;
     }
+  }
+
+  /** An offline node that a move lets go early, where nodes take part in one move at a time; or -1. */
+  #releasedBy(kind: number, fromPrimary: number, fromSecondary: number): number {
+    if ((this.#parallelPerNode ?? 1) > 1) return -1;
+    return releasedNode(this.#start, { kind: kind as MoveKind, fromPrimary, fromSecondary });
+  }
+
+  #heldSeconds(i: number, kind: number): number {
+    const failover = failsOverFirst(kind as MoveKind) ? this.#prices.typical(i, FAILOVER, -1) : 0;
+    return failover + MIRROR_SETUP_SECONDS;
   }
 }
 

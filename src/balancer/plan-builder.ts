@@ -1,4 +1,5 @@
 import type { Plan } from '../domain/plan.js';
+import { earlyReleases } from './early-release.js';
 import type { GroupModel } from './group-model.js';
 import { jobsetsOf } from './jobsets.js';
 import { inOrder } from './list-schedule.js';
@@ -54,7 +55,9 @@ export async function buildPlan(
 ): Promise<BuiltPlan> {
   let moves = given;
   let times = await askStepTimes(model, moves, costs, parallelPerNode - 1);
-  let before = movesBefore(moves);
+  // With several moves at once on a node every node stays with a move to its end.
+  const releases = parallelPerNode > 1 ? undefined : earlyReleases(model, moves);
+  let before = movesBefore(moves, releases);
   if (parallelPerNode > 1) {
     const each = moveSeconds(times, times.p50);
     const timed = given.map((move, m) => ({ move, seconds: each[m]! }));
@@ -71,6 +74,7 @@ export async function buildPlan(
     draws,
     shared: SHARED_DEVIATION,
     random: seededRandom(seed),
+    releases,
   });
   const nameOf = (node: number): string => model.nodes[node]!.name;
   const placement = (primary: number, secondary: number): { primary: string; secondary?: string } =>
@@ -110,6 +114,9 @@ export async function buildPlan(
       from: placement(move.fromPrimary, move.fromSecondary),
       to: placement(move.toPrimary, move.toSecondary),
       after: before[m]!,
+      ...(releases === undefined || releases.node[m]! < 0
+        ? {}
+        : { releases_early: nameOf(releases.node[m]!) }),
       start_seconds: seconds(simulated.startP50[m]!),
       end_seconds: { p50: seconds(simulated.endP50[m]!), p90: seconds(simulated.endP90[m]!) },
       score_after: board.score,

@@ -1,3 +1,4 @@
+import { heldSeconds, type EarlyReleases } from './early-release.js';
 import { normalFrom, type Random } from './random.js';
 import { playOrder } from './schedule.js';
 import type { StepTimes } from './step-times.js';
@@ -28,11 +29,17 @@ export const drawSeconds = (p10: number, p50: number, p90: number, normal: numbe
 export function simulateSchedule(
   before: readonly (readonly number[])[],
   times: StepTimes,
-  { draws, shared, random }: { draws: number; shared: number; random: Random },
+  {
+    draws,
+    shared,
+    random,
+    releases,
+  }: { draws: number; shared: number; random: Random; releases?: EarlyReleases | undefined },
 ): SimulatedTimes {
   const count = before.length;
   const ends = new Float64Array(count);
   const seconds = new Float64Array(count);
+  const stepSeconds = new Float64Array(times.p50.length);
   const allStarts = new Float64Array(count * draws);
   const allEnds = new Float64Array(count * draws);
   const done = new Float64Array(draws);
@@ -43,10 +50,22 @@ export function simulateSchedule(
     for (let m = 0; m < count; m++) {
       let sum = 0;
       for (let j = times.firstStep[m]!; j < times.firstStep[m + 1]!; j++)
-        sum += drawSeconds(times.p10[j]!, times.p50[j]!, times.p90[j]!, together + own * normalFrom(random));
+        sum += stepSeconds[j] = drawSeconds(
+          times.p10[j]!,
+          times.p50[j]!,
+          times.p90[j]!,
+          together + own * normalFrom(random),
+        );
       seconds[m] = sum;
     }
-    done[d] = playOrder(before, seconds, ends);
+    done[d] = playOrder(
+      before,
+      seconds,
+      ends,
+      releases === undefined
+        ? undefined
+        : { letGo: releases.letGo, held: heldSeconds(releases, times, stepSeconds) },
+    );
     for (let m = 0; m < count; m++) {
       allEnds[m * draws + d] = ends[m]!;
       allStarts[m * draws + d] = ends[m]! - seconds[m]!;

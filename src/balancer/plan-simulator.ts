@@ -3,6 +3,7 @@ import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
 import type { Plan } from '../domain/plan.js';
 import { costsFileSchema, ratesOf, type CostsFile } from './constant-move-costs.js';
+import { MIRROR_SETUP_SECONDS } from './early-release.js';
 import { normalFrom, seededRandom } from './random.js';
 
 /**
@@ -86,19 +87,25 @@ export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode): PlayedPl
     end_seconds: undefined,
   }));
   const running: Running[] = [];
+  const offline = new OfflineNodes(plan);
   let now = 0;
+  const begin = (m: number, s: number): void => {
+    offline.begin(m, s, now);
+    running.push(world.begin(plan, m, s));
+  };
   const startReady = (): void => {
     played.forEach((state, m) => {
       if (state.start_seconds !== undefined) return;
       if (!waits[m]!.every((w) => played[w]!.status === 'completed')) return;
+      if (offline.isHeld(m, now)) return;
       state.start_seconds = now;
-      running.push(world.begin(plan, m, 0));
+      begin(m, 0);
     });
   };
   startReady();
   while (running.length > 0) {
     const rates = world.shareNetwork(running);
-    let wait = Infinity;
+    let wait = offline.nextRelease(now) - now;
     running.forEach((step, r) => {
       wait = Math.min(wait, timeLeft(step, rates[r]!));
     });
@@ -112,13 +119,13 @@ export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode): PlayedPl
       if (step.failsAt !== undefined) {
         state.status = 'failed';
         state.end_seconds = now;
-      } else if (step.step + 1 < plan.moves[step.move]!.steps.length)
-        running.push(world.begin(plan, step.move, step.step + 1));
+      } else if (step.step + 1 < plan.moves[step.move]!.steps.length) begin(step.move, step.step + 1);
       else {
         state.status = 'completed';
         state.end_seconds = now;
       }
     }
+    for (const [m, { end_seconds }] of played.entries()) if (end_seconds === now) offline.end(m, now);
     startReady();
   }
   const ends = played.map(({ end_seconds }) => end_seconds ?? 0);
@@ -144,6 +151,54 @@ function advance(step: Running, rate: number, seconds: number): void {
   step.mibLeft = Math.max(0, step.mibLeft - (seconds - fixed) * rate);
 }
 
+/**
+ * Who holds an offline node that moves let go before they end: Ganeti's lock, as a plan that names such nodes
+ * (`releases_early`) counts on it. Other nodes are the business of `after`.
+ */
+class OfflineNodes {
+  /** Per move, its nodes that are let go early by it or by others. */
+  readonly #nodes: string[][];
+  readonly #plan: Plan;
+  /** By node, the move that holds it and when it lets go; Infinity: not known yet. */
+  readonly #holders = new Map<string, { move: number; until: number }>();
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    const released = new Set(plan.moves.flatMap(({ releases_early }) => releases_early ?? []));
+    this.#nodes = plan.moves.map(({ from, to }) => {
+      const names = [from.primary, from.secondary, to.primary, to.secondary];
+      return [...new Set(names.filter((name) => name !== undefined))].filter((name) => released.has(name));
+    });
+  }
+
+  isHeld(m: number, now: number): boolean {
+    return this.#nodes[m]!.some((name) => (this.#holders.get(name)?.until ?? 0) > now);
+  }
+
+  /** A step begins: the first takes the nodes, a copy lets one go when its mirror is set up. */
+  begin(m: number, s: number, now: number): void {
+    if (s === 0) for (const name of this.#nodes[m]!) this.#holders.set(name, { move: m, until: Infinity });
+    const { releases_early: name, steps } = this.#plan.moves[m]!;
+    const holder = name === undefined ? undefined : this.#holders.get(name);
+    if (holder?.move === m && holder.until === Infinity && steps[s]!.operation === 'disk_replication')
+      holder.until = now + MIRROR_SETUP_SECONDS;
+  }
+
+  end(m: number, now: number): void {
+    for (const name of this.#nodes[m]!) {
+      const holder = this.#holders.get(name);
+      if (holder?.move === m && holder.until > now) holder.until = now;
+    }
+  }
+
+  /** When the next node is let go; Infinity where none is known. */
+  nextRelease(now: number): number {
+    let next = Infinity;
+    for (const { until } of this.#holders.values()) if (until > now && until < next) next = until;
+    return next;
+  }
+}
+
 /** Each move waits for every move of the set before its own. */
 function setWaits(plan: Plan): number[][] {
   const waits: number[][] = plan.moves.map(() => []);
@@ -165,6 +220,8 @@ function lowerBound(plan: Plan, played: readonly PlayedMove[]): number {
         (key) => key !== undefined,
       ),
     );
+    // Held for a failover and a set-up only; counting it as free keeps the bound one.
+    if (move.releases_early !== undefined) keys.delete(move.releases_early);
     for (const key of keys) busy.set(key, (busy.get(key) ?? 0) + end - start);
   });
   return Math.max(0, ...busy.values());

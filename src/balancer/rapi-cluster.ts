@@ -178,6 +178,7 @@ export function clusterFromRapi(
       freeDisk: live ? (node.dfree ?? 0) : 0,
       totalCpu: needed(node.ctotal, 'ctotal'),
       offline,
+      ...(offline && !node.offline ? { isUp: true } : {}),
       master: isMaster && !offline,
       group: indexOf(groupUuids, node['group.uuid'], `the group of node ${node.name},`),
       spindles: exclusive ? (node.sptotal ?? 0) : node.ndparams.spindle_count,

@@ -1,3 +1,4 @@
+import type { EarlyReleases } from './early-release.js';
 import { nodesOfMove } from './jobsets.js';
 import type { Move } from './moves.js';
 
@@ -9,9 +10,10 @@ import type { Move } from './moves.js';
 
 /**
  * For each move, the earlier moves that it must wait for: the last one on each of its nodes. Waiting for them means
- * waiting for all earlier ones there. O(moves).
+ * waiting for all earlier ones there. An offline node that a move lets go early is not waited for to that move's end:
+ * nothing is put there, so that the sequence on it does not matter. O(moves).
  */
-export function movesBefore(moves: readonly Move[]): number[][] {
+export function movesBefore(moves: readonly Move[], releases?: EarlyReleases): number[][] {
   const lastOnNode = new Map<number, number>();
   return moves.map((move, m) => {
     const nodes = nodesOfMove(move);
@@ -19,7 +21,7 @@ export function movesBefore(moves: readonly Move[]): number[][] {
     for (const node of nodes) {
       const last = lastOnNode.get(node);
       if (last !== undefined) before.add(last);
-      lastOnNode.set(node, m);
+      if (releases?.node[m] !== node) lastOnNode.set(node, m);
     }
     return [...before].sort((a, b) => a - b);
   });
@@ -60,16 +62,22 @@ export function movesEndedBefore(
   });
 }
 
-/** Times when moves end, each as soon as what it waits for has ended. `into` takes the ends. Returns the last end. */
+/**
+ * Times when moves end, each as soon as what it waits for has ended, and as the offline nodes that it needs have been
+ * let go (`held`: seconds from a move's start until it lets its node go). `into` takes the ends. Returns the last end.
+ */
 export function playOrder(
   before: readonly (readonly number[])[],
   seconds: ArrayLike<number>,
   into: Float64Array,
+  locks?: { letGo: readonly (readonly number[])[]; held: ArrayLike<number> },
 ): number {
   let last = 0;
   for (let m = 0; m < before.length; m++) {
     let start = 0;
     for (const b of before[m]!) if (into[b]! > start) start = into[b]!;
+    if (locks !== undefined)
+      for (const b of locks.letGo[m]!) start = Math.max(start, into[b]! - seconds[b]! + locks.held[b]!);
     into[m] = start + seconds[m]!;
     if (into[m]! > last) last = into[m]!;
   }

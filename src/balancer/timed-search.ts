@@ -1,7 +1,8 @@
 import { blindSearch, countCandidates, type SearchResult } from './blind-search.js';
-import { kindsForTargets, mayFailOver, movableInstances } from './candidates.js';
+import { mayFailOver, movableInstances, possibleKinds } from './candidates.js';
+import { MIRROR_SETUP_SECONDS, earlyReleases, failsOverFirst, releasedNode } from './early-release.js';
 import type { GroupModel } from './group-model.js';
-import { bestOrder, inOrder } from './list-schedule.js';
+import { bestOrder, inOrder, type TimedMove } from './list-schedule.js';
 import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
 import { FAILOVER, moveFrom, type Move, type MoveKind } from './moves.js';
@@ -192,10 +193,9 @@ function orderAndFinish(
     return finish(start, options, prices, { moves: [], seconds: 0, score }, limits);
   }
   const tries = ordersToTry(chosen.length, limits.effort);
-  const timed = chosen.map(({ instance, kind, target, seconds }) => ({
-    move: moveFrom(start, instance, kind, target),
-    seconds,
-  }));
+  const timed = chosen.map(({ instance, kind, target, seconds }) =>
+    timedMove(start, prices, moveFrom(start, instance, kind, target), seconds),
+  );
   const { ignoreSoftErrors, parallelPerNode } = options;
   const order = bestOrder(start, timed, {
     tries,
@@ -269,7 +269,7 @@ function bestGain(
   for (const i of movableInstances(model, options)) {
     trial.begin(i);
     if (mayFailOver(model, i, options)) consider(i, FAILOVER, -1);
-    const kinds = kindsForTargets(model, i, options);
+    const kinds = possibleKinds(model, i, options);
     if (kinds.length === 0) continue;
     for (let x = 0; x < model.nodeCount; x++) {
       if (x === model.primary[i] || x === model.secondary[i] || model.online[x] === 0) continue;
@@ -308,10 +308,7 @@ function reorder(
 ): Plan {
   const { ignoreSoftErrors, parallelPerNode } = options;
   if (plan.moves.length === 0) return plan;
-  const timed = plan.moves.map((move) => ({
-    move,
-    seconds: prices.typical(move.instance, move.kind, move.target),
-  }));
+  const timed = plan.moves.map((move) => timedMove(start, prices, move));
   const tries = ordersToTry(timed.length, effort);
   const order = bestOrder(start, timed, {
     tries,
@@ -319,7 +316,11 @@ function reorder(
     ignoreSoftErrors,
     parallelPerNode,
   });
-  if (order.stuck.length > 0 || order.makespan >= plan.seconds) return plan;
+  if (order.stuck.length > 0 || order.makespan > plan.seconds) return plan;
+  if (order.makespan === plan.seconds) {
+    const given = inOrder(start, timed, { ignoreSoftErrors, parallelPerNode });
+    if (given.stuck.length === 0 && given.makespan <= plan.seconds && given.area <= order.area) return plan;
+  }
   return replay(start, order.moves, prices, options);
 }
 
@@ -334,18 +335,41 @@ function replay(
   const model = start.copy();
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board);
-  const seconds = new Float64Array(moves.length);
-  moves.forEach((move, m) => {
-    seconds[m] = prices.typical(move.instance, move.kind, move.target);
-    make(trial, move);
-  });
+  for (const move of moves) make(trial, move);
   board.refresh();
-  const ends = new Float64Array(moves.length);
-  if (parallelPerNode === 1)
-    return { moves, score: board.score, seconds: playOrder(movesBefore(moves), seconds, ends) };
-  const timed = moves.map((move, m) => ({ move, seconds: seconds[m]! }));
+  const timed = moves.map((move) => timedMove(start, prices, move));
+  if (parallelPerNode === 1) return { moves, score: board.score, seconds: lastEnd(start, timed) };
   const { stuck, makespan } = inOrder(start, timed, { ignoreSoftErrors, parallelPerNode });
   return { moves, score: board.score, seconds: stuck.length > 0 ? Infinity : makespan };
+}
+
+/** A move with its seconds, and how long it holds an offline node that it lets go early. */
+export function timedMove(
+  start: GroupModel,
+  prices: MovePrices,
+  move: Move,
+  seconds = prices.typical(move.instance, move.kind, move.target),
+): TimedMove {
+  const node = releasedNode(start, move);
+  if (node < 0) return { move, seconds };
+  const failover = failsOverFirst(move.kind) ? prices.typical(move.instance, FAILOVER, -1) : 0;
+  return {
+    move,
+    seconds,
+    released: { node, heldSeconds: Math.min(seconds, failover + MIRROR_SETUP_SECONDS) },
+  };
+}
+
+/** When the last of the moves ends, each as early as those before it allow. */
+function lastEnd(start: GroupModel, timed: readonly TimedMove[]): number {
+  const moves = timed.map(({ move }) => move);
+  const releases = earlyReleases(start, moves);
+  return playOrder(
+    movesBefore(moves, releases),
+    timed.map(({ seconds }) => seconds),
+    new Float64Array(timed.length),
+    releases && { letGo: releases.letGo, held: timed.map(({ released }) => released?.heldSeconds ?? 0) },
+  );
 }
 
 /** Makes moves in their order, with the score after each; `model` moves along. */

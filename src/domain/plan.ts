@@ -23,6 +23,12 @@ export const planMoveSchema = z.object({
   from: placementSchema,
   to: placementSchema,
   after: z.array(z.int().nonnegative()).describe('moves that must have finished before this one may start'),
+  releases_early: z
+    .string()
+    .optional()
+    .describe(
+      'an offline node whose lock Ganeti gives back before the move ends, so that others do not wait for it',
+    ),
   start_seconds: seconds,
   end_seconds: z.object({ p50: seconds, p90: seconds }),
   score_after: z.number(),

@@ -1,4 +1,4 @@
-import { nodesOf, secondsOf } from './move-commands.js';
+import { nodesHeldBy, nodesOf, secondsOf } from './move-commands.js';
 import type { PlanRun } from './plan-run.js';
 
 /** How far an execution is, for a picture of it. Epoch milliseconds; those of what has not ended are expected ones. */
@@ -35,7 +35,12 @@ export function viewOf({ clock, beginMs, past, flights, pending }: PlanRun): Exe
   for (const move of pending) {
     const nodes = nodesOf(move);
     const startMs = Math.max(nowMs, ...nodes.map((node) => freeMs.get(node) ?? 0));
-    take({ instance: move.instance, nodes }, 'pending', startMs, startMs + secondsOf(move, 'p50') * 1000);
+    take(
+      { instance: move.instance, nodes: nodesHeldBy(move) },
+      'pending',
+      startMs,
+      startMs + secondsOf(move, 'p50') * 1000,
+    );
   }
   return { beginMs, nowMs, moves };
 }

@@ -1,7 +1,7 @@
 import type { PlanMove, PlanStep } from '../domain/plan.js';
 import { isWaiting, type JobState } from '../ganeti/job-state.js';
 import type { GanetiCommand } from '../ganeti/rapi-client.js';
-import { nodesOf } from './move-commands.js';
+import { nodesHeldBy } from './move-commands.js';
 
 /** One job of a move that is under way. */
 export interface FlightStep {
@@ -25,6 +25,7 @@ export class Flight {
   readonly move: PlanMove;
   readonly steps: FlightStep[];
   readonly startedMs: number;
+  /** Held to the end. */
   readonly nodes: readonly string[];
   /** Left behind by an earlier execution. */
   readonly isAdopted: boolean;
@@ -54,7 +55,7 @@ export class Flight {
     this.isAdopted = isAdopted;
     this.ofPlan = ofPlan;
     this.scoreBefore = scoreBefore;
-    this.nodes = nodesOf(move);
+    this.nodes = nodesHeldBy(move);
     this.steps = commands.map((command, s) => ({
       command,
       predicted: move.steps[s],

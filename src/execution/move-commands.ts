@@ -41,6 +41,10 @@ export function nodesOf({ from, to }: Pick<PlanMove, 'from' | 'to'>): string[] {
   return [...new Set(names.filter((name) => name !== undefined))];
 }
 
+/** Those that it holds to its end: an offline node that Ganeti lets go early keeps no other move waiting. */
+export const nodesHeldBy = (move: Pick<PlanMove, 'from' | 'to' | 'releases_early'>): string[] =>
+  nodesOf(move).filter((node) => node !== move.releases_early);
+
 /** Sum of a column over a move's steps, seconds. */
 export const secondsOf = ({ steps }: Pick<PlanMove, 'steps'>, column: 'p10' | 'p50' | 'p90'): number =>
   steps.reduce((sum, { duration_seconds }) => sum + duration_seconds[column], 0);

@@ -70,8 +70,9 @@ describe("a cluster from Ganeti's remote API", () => {
     const { nodes } = cluster({
       nodes: [node('n1', { drained: true }), node('n2', { offline: true, mtotal: null })],
     });
-    expect(nodes[0]).toMatchObject({ offline: true, master: false, totalMemory: 16384 });
+    expect(nodes[0]).toMatchObject({ offline: true, isUp: true, master: false, totalMemory: 16384 });
     expect(nodes[1]).toMatchObject({ offline: true, totalMemory: 0, freeDisk: 0 });
+    expect(nodes[1]!.isUp).toBeUndefined();
   });
 
   it("puts a fixed figure for the host's own memory on KVM, and never reads the CPU speed", () => {

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import type { Cluster } from '../../src/balancer/cluster.js';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
+import { earlyReleases } from '../../src/balancer/early-release.js';
 import {
   GroupModel,
   ROW,
@@ -45,7 +46,7 @@ async function plan(start: GroupModel, settings: Partial<TimedSettings> = {}) {
 }
 
 /** Any order that respects what moves wait for, drawn at random. */
-function anyOrder(moves: readonly Move[], seed: number, before = movesBefore(moves)): number[] {
+function anyOrder(moves: readonly Move[], seed: number, before: readonly number[][]): number[] {
   const random = seededRandom(seed);
   const done = new Set<number>();
   const order: number[] = [];
@@ -178,10 +179,13 @@ describe('a timed plan', () => {
       fc.asyncProperty(
         fc.integer({ min: 1, max: 5000 }),
         fc.constantFrom(0, 0.5, 1),
-        async (seed, oddity) => {
-          const start = new GroupModel(clusterOf(seed, 5, 4, oddity), { group: 0 });
+        fc.boolean(),
+        async (seed, oddity, emptied) => {
+          const cluster = clusterOf(seed, 5, 4, oddity);
+          if (emptied) cluster.nodes[seed % 5]!.offline = true;
+          const start = new GroupModel(cluster, { group: 0 });
           const { moves, scoreAfter } = await plan(start);
-          const order = anyOrder(moves, seed);
+          const order = anyOrder(moves, seed, movesBefore(moves, earlyReleases(start, moves)));
           const model = start.copy();
           const board = new ScoreBoard(model);
           const trial = new MoveTrial(board);
@@ -203,7 +207,7 @@ describe('a timed plan', () => {
           expect(board.score).toBeCloseTo(scoreAfter, 7);
         },
       ),
-      { numRuns: 12 },
+      { numRuns: 20 },
     );
   });
 

@@ -14,6 +14,7 @@ import { gunzipSync } from 'node:zlib';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import { movableInstances } from '../../src/balancer/candidates.js';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
+import { earlyReleases, heldSeconds } from '../../src/balancer/early-release.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
 import { showFixed } from '../../src/balancer/haskell-numbers.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
@@ -129,15 +130,27 @@ async function secondsOf(start: GroupModel, moves: readonly Move[], costs: MoveC
   return moveSeconds(times, times.p50);
 }
 
-const lastEnd = (moves: readonly Move[], seconds: Float64Array): number =>
-  playOrder(movesBefore(moves), seconds, new Float64Array(moves.length));
+/** A plan of ours played with given durations: when its moves end, and for how long its busiest node is held. */
+interface Played {
+  ends: Float64Array;
+  last: number;
+  busiest: number;
+}
 
-function busiest(moves: readonly Move[], seconds: Float64Array): number {
+async function playOurs(start: GroupModel, moves: readonly Move[], costs: MoveCosts): Promise<Played> {
+  const times = await askStepTimes(start, moves, costs);
+  const seconds = moveSeconds(times, times.p50);
+  const releases = earlyReleases(start, moves);
+  const held = releases === undefined ? seconds : heldSeconds(releases, times, times.p50);
+  const locks = releases === undefined ? undefined : { letGo: releases.letGo, held };
+  const ends = new Float64Array(moves.length);
+  const last = playOrder(movesBefore(moves, releases), seconds, ends, locks);
   const busy = new Map<number, number>();
   moves.forEach((move, m) => {
-    for (const node of nodesOfMove(move)) busy.set(node, (busy.get(node) ?? 0) + seconds[m]!);
+    for (const node of nodesOfMove(move))
+      busy.set(node, (busy.get(node) ?? 0) + (releases?.node[m] === node ? held[m]! : seconds[m]!));
   });
-  return Math.max(...busy.values());
+  return { ends, last, busiest: Math.max(...busy.values()) };
 }
 
 /** When a share of a gain is reached, if gains count at the end of each move (or of its job set). */
@@ -236,13 +249,11 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
   for (let t = 1; t <= TRUTHS; t++) {
     const truth = new TrueDurations(errors[0]!, t);
     const hbalSeconds = await secondsOf(start, hbalMoves, truth);
-    const oursSeconds = await secondsOf(start, ours.moves, truth);
     const hbalTime = playJobsets(jobsetsOf(hbalMoves), hbalSeconds);
-    const ends = new Float64Array(ours.moves.length);
-    const oursTime = playOrder(movesBefore(ours.moves), oursSeconds, ends);
-    row.time.push(oursTime / hbalTime);
-    row.alone.push(lastEnd(alonePlan, await secondsOf(start, alonePlan, truth)) / hbalTime);
-    row.bound.push(oursTime / busiest(ours.moves, oursSeconds));
+    const { ends, last, busiest } = await playOurs(start, ours.moves, truth);
+    row.time.push(last / hbalTime);
+    row.alone.push((await playOurs(start, alonePlan, truth)).last / hbalTime);
+    row.bound.push(last / busiest);
     row.early.push(
       secondsToShare(start, ours.moves, ends, 0.95 * gain) /
         secondsToShare(start, hbalMoves, jobsetEnds(hbalMoves, hbalSeconds), 0.95 * gain),
@@ -251,9 +262,9 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
   // With the first kind of errors also what knowing them beforehand would be worth.
   const knownTruth = new TrueDurations(errors[0]!, 1);
   const knowing = await MovePrices.ask(start, knownTruth, 0.5);
-  const ownEnd = lastEnd(ours.moves, await secondsOf(start, ours.moves, knownTruth));
+  const ownEnd = (await playOurs(start, ours.moves, knownTruth)).last;
   const regretOf = async (moves: readonly Move[]): Promise<number> =>
-    ownEnd / lastEnd(moves, await secondsOf(start, moves, knownTruth));
+    ownEnd / (await playOurs(start, moves, knownTruth)).last;
   const perfect = timedSearch(start, ownOptions, knowing, { seed: 1, reference: hbalMoves });
   const regret = await regretOf(perfect.moves);
   const regretOfOrder = await regretOf(reorderMoves(start, ours.moves, knowing, ownOptions));
@@ -262,8 +273,8 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
     const { document } = await buildPlan(start, ours.moves, new PredictedDurations(kind));
     let held = 0;
     for (let t = 1; t <= PROMISE_TRUTHS; t++) {
-      const seconds = await secondsOf(start, ours.moves, new TrueDurations(kind, 1000 + t));
-      if (lastEnd(ours.moves, seconds) <= document.duration_seconds.p90) held += 1;
+      const { last } = await playOurs(start, ours.moves, new TrueDurations(kind, 1000 + t));
+      if (last <= document.duration_seconds.p90) held += 1;
     }
     kept.push(held / PROMISE_TRUTHS);
   }

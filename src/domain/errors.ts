@@ -72,29 +72,60 @@ export class UserError extends Error {
   }
 }
 
+/** What codes of the system, of Node and of its resolver mean to whoever reads the sentence. */
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file or folder',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EISDIR: 'is a folder, not a file',
+  ENOTDIR: 'a part of the path is not a folder',
+  ENOTEMPTY: 'the folder is not empty',
+  EEXIST: 'is there already',
+  ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the name is too long',
+  EXDEV: 'lies on another file system',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the disk',
+  EDQUOT: 'the quota of the disk is used up',
+  EFBIG: 'the file is too large for its file system',
+  ERR_FS_FILE_TOO_LARGE: 'the file is too large to be read at once',
+  EIO: 'the disk reports an error',
+  EBUSY: 'is in use',
+  ETXTBSY: 'is a program that runs',
+  ENXIO: 'is a device or pipe with nobody at its other end',
+  ENODEV: 'is a device that does not do this',
+  ESPIPE: 'is a pipe, in which there is no going back',
+  EINVAL: 'the system does not do this with it',
+  EMFILE: 'too many open files',
+  ENFILE: 'too many open files on this machine',
+  ENOMEM: 'not enough memory',
+  EPIPE: 'nobody reads it any more',
+  EADDRINUSE: 'the address is already in use',
+  EADDRNOTAVAIL: 'the address does not belong to this machine',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was broken off',
+  ECONNABORTED: 'the connection was broken off',
+  EHOSTUNREACH: 'the machine cannot be reached',
+  EHOSTDOWN: 'the machine is down',
+  ENETUNREACH: 'its network cannot be reached',
+  ENETDOWN: 'the network is down',
+  ETIMEDOUT: 'timed out',
+  ENOTFOUND: 'host name not found',
+  EAI_AGAIN: 'the host name cannot be looked up at the moment',
+};
+
 /**
- * The sentence of a system error (a file that is not there, a port in use) without its stack.
+ * The sentence of a system error (a file that is not there, a port in use) without its stack and its bare code.
  * `what` names the thing, such as a path.
  */
 export function systemErrorSentence(error: unknown, what: string): string {
-  const code = (error as { code?: unknown } | null)?.code;
-  const known: Record<string, string> = {
-    ENOENT: 'no such file or folder',
-    EACCES: 'permission denied',
-    EPERM: 'operation not permitted',
-    EISDIR: 'is a folder, not a file',
-    ENOTDIR: 'a part of the path is not a folder',
-    EROFS: 'the file system is read-only',
-    ENOSPC: 'no space left on the disk',
-    EMFILE: 'too many open files',
-    EADDRINUSE: 'the address is already in use',
-    EADDRNOTAVAIL: 'the address does not belong to this machine',
-    ECONNREFUSED: 'connection refused',
-    ECONNRESET: 'the connection was broken off',
-    ETIMEDOUT: 'timed out',
-    ENOTFOUND: 'host name not found',
-  };
-  const words =
-    typeof code === 'string' ? (known[code] ?? code) : error instanceof Error ? error.message : String(error);
-  return `${what}: ${words}`;
+  return `${what}: ${wordsOf(error)}`;
+}
+
+function wordsOf(error: unknown): string {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  if (typeof code === 'string' && WORDS[code] !== undefined) return WORDS[code];
+  if (typeof message !== 'string' || message === '') return `an error (${String(code ?? error)})`;
+  // Node's own: `ELOOP: too many symbolic links encountered, open 'path'`
+  return /^E[A-Z0-9]+: ([^,]+)/.exec(message)?.[1] ?? message;
 }

@@ -60,7 +60,7 @@ export function connectionError(address: string, error: unknown, timeoutMs: numb
   if (NOT_TRUSTED.test(code))
     return new RapiError(
       'service-unavailable',
-      `${address}: its certificate is not trusted (${code}); give its authority, or for Ganeti's own the certificate itself, as --ca FILE`,
+      `${systemErrorSentence(error, `${address}: its certificate is not trusted`)}; give its authority, or for Ganeti's own the certificate itself, as --ca FILE`,
       { isSurelyNotDone: true },
     );
   return new RapiError(

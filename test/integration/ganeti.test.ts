@@ -180,7 +180,7 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
   it('is not believed without its certificate, and refuses a wrong password with words', async () => {
     const unknown = await collect('ganeti-rapi', cluster.address, '--credentials', 'reader');
     expect(unknown).toMatchObject({ code: 1, stdout: '' });
-    expect(unknown.stderr).toMatch(/certificate is not trusted .*--ca/);
+    expect(unknown.stderr).toMatch(/certificate is not trusted: .*--ca/);
     writeFileSync(join(folder, 'stranger'), 'reader:wrong\n', { mode: 0o600 });
     const stranger = await collect('ganeti-rapi', cluster.address, ...access('stranger'));
     expect(stranger.stdout).toBe('');

@@ -46,6 +46,7 @@ export function parseHtoolsText(text: string, { file, duplicates }: HtoolsTextOp
       `${file}: has ${sections.length} of the ${REQUIRED_SECTIONS} sections of a Ganeti htools text file; ${hint}`,
     );
   }
+  refuseControlCharacters(text, file);
   const reader = new RowReader(file);
   const remarks: string[] = [];
   const section = (index: number): Section => sections[index] ?? { firstLine: 1, lines: [] };
@@ -148,6 +149,21 @@ function splitSections(text: string): Section[] {
     else sections.at(-1)!.lines.push(line);
   });
   return sections;
+}
+
+/** Ganeti's names and figures have none, and in a table they would write to the terminal. */
+// eslint-disable-next-line no-control-regex
+const CONTROL_CHARACTER = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029]/;
+
+function refuseControlCharacters(text: string, file: string): void {
+  const at = text.search(CONTROL_CHARACTER);
+  if (at < 0) return;
+  const lines = text.slice(0, at).split('\n');
+  const code = text.charCodeAt(at).toString(16).toUpperCase().padStart(4, '0');
+  throw new UserError(
+    'input-invalid',
+    `${file}, line ${lines.length}: character ${lines.at(-1)!.length + 1} is a control character (U+${code}), which no name or figure of Ganeti's has; remove it`,
+  );
 }
 
 const splitList = (text: string): string[] => (text === '' ? [] : text.split(','));

@@ -238,7 +238,7 @@ export class RapiClient {
       comment,
       ...(after.length === 0 ? {} : { depends: after.map((id) => [id, ['success']]) }),
     };
-    const path = `/2/instances/${encodeURIComponent(command.instance)}/${command.kind}`;
+    const path = `/2/instances/${this.#segment(command.instance)}/${command.kind}`;
     const reply = await this.#change(
       command.kind === 'replace-disks' ? 'POST' : 'PUT',
       `${path}?reason=${encodeURIComponent(comment)}`,
@@ -249,6 +249,16 @@ export class RapiClient {
     throw new RapiError(
       'service-unavailable',
       `${this.address}: answers a submission with something else than a job's number`,
+    );
+  }
+
+  /** A name as one part of a path. Dots alone mean another path, encoded too, to whoever tidies it on the way. */
+  #segment(instance: string): string {
+    if (!/^\.{0,2}$/.test(instance)) return encodeURIComponent(instance);
+    throw new RapiError(
+      'not-allowed',
+      `${this.address}: an instance named "${instance}" has no address of its own in the remote API; rename it`,
+      { isSurelyNotDone: true },
     );
   }
 

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readFile, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'libsql';
@@ -170,11 +170,13 @@ export class ModelRegistry {
       `model ${name}@${version} is registered already; give another version`,
     );
     if (await isFolder(folder)) throw taken;
+    const ofName = join(this.root, name);
+    const isFirst = !(await isFolder(ofName));
     let unfinished: string | undefined;
     try {
-      makeFolders(join(this.root, name));
+      makeFolders(ofName);
       await this.removeUnfinished(name);
-      unfinished = join(this.root, name, UNFINISHED_PREFIX + randomUUID());
+      unfinished = join(ofName, UNFINISHED_PREFIX + randomUUID());
       await mkdir(unfinished);
       await writeFile(join(unfinished, MODEL_FILE), `${JSON.stringify(files.model)}\n`);
       await writeFile(join(unfinished, CARD_FILE), files.card);
@@ -184,6 +186,7 @@ export class ModelRegistry {
       await rename(unfinished, folder);
     } catch (error) {
       if (unfinished !== undefined) await rm(unfinished, { recursive: true, force: true });
+      if (isFirst) await rmdir(ofName).catch(() => undefined); // unless somebody else has put a version there
       const code = (error as NodeJS.ErrnoException).code;
       if (code === 'ENOTEMPTY' || code === 'EEXIST') throw taken;
       throw new UserError('cannot-write', systemErrorSentence(error, folder));

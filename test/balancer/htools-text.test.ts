@@ -60,6 +60,12 @@ describe('htools text', () => {
     ['an unknown group', SMALL.replace('|N|u1|1\nn2', '|N|u7|1\nn2'), "'u7' of node n1"],
     ['a mirror on one node', SMALL.replace('|n1|n2|', '|n1|n1|'), 'two nodes'],
     ['lines that end in CR LF', SMALL.replaceAll('\n', '\r\n'), 'CR LF'],
+    [
+      'a name that would write to the terminal',
+      SMALL.replace('i1|200', 'i\u001b[2J1|200'),
+      /line \d+: character 2 is a control character \(U\+001B\)/,
+    ],
+    ['a tag with a line separator', `${SMALL}\n\nhtools:\u2028x`, 'U+2028'],
     ['an empty file', '', '0 of the 4 sections'],
     ['a node named twice', SMALL.replace('n2|1000', 'n1|1000'), 'stands twice'],
   ])('refuses %s in one sentence that names the file', (_case, text, words) => {

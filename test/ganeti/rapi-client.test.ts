@@ -69,6 +69,18 @@ describe('the client of the remote API', () => {
     expect((await failure(client.info())).message).toMatch(/is not JSON of Ganeti's remote API/);
   });
 
+  it.each(['..', '.', ''])(
+    'submits nothing for an instance named "%s", which would be another path',
+    async (instance) => {
+      const client = await connect();
+      const asked = server.asked.length;
+      const error = await failure(client.submit({ ...migrate, instance }, { comment: 'a' }));
+      expect(error.message).toMatch(/has no address of its own in the remote API; rename it/);
+      expect(error.isSurelyNotDone).toBe(true);
+      expect(server.asked).toHaveLength(asked);
+    },
+  );
+
   it('submits, sees and finds a job again by its comment', async () => {
     const client = await connect();
     const id = await client.submit(migrate, { comment: 'plan 1, move 0' });

@@ -175,6 +175,25 @@ describe('the model registry', () => {
     expect(readdirSync(join(root, 'models', 'default'))).toEqual(['.unfinished-young', '1', '2']);
   });
 
+  it('leaves nothing of a registration that failed, and what others registered under the name', async () => {
+    const full = {
+      toJSON() {
+        throw Object.assign(new Error('full'), { code: 'ENOSPC' });
+      },
+    };
+    const failing = registry.register('default', '1', { ...files, model: full });
+    await expect(failing).rejects.toMatchObject({
+      code: 'cannot-write',
+      message: expect.stringContaining('no space left on the disk'),
+    });
+    expect(readdirSync(join(root, 'models'))).toEqual([]);
+    await registry.register('default', '1', files);
+    await expect(registry.register('default', '2', { ...files, model: full })).rejects.toThrow(
+      'no space left',
+    );
+    expect(readdirSync(join(root, 'models', 'default'))).toEqual(['1']);
+  });
+
   it('registers what others may read as far as the umask lets them', async () => {
     const { folder } = await registry.register('default', '1', files);
     expect(statSync(folder).mode & 0o777).toBe(0o777 & ~process.umask());

@@ -112,7 +112,7 @@ const LEAST_HALVED_MOVES = 100;
  * too small, and with them the intervals. Costs as much again as the rest of the fit: T(n) = T(n/2) + O(n).
  */
 function honestErrors(table: MoveTable, settings: FitSettings): Partial<ModelFile['state']> {
-  if (table.records.length < LEAST_HALVED_MOVES) return {};
+  if (table.records.length < LEAST_HALVED_MOVES) return { errors: [] };
   const { members, instanceSamples = [] } = settings;
   const inOrder = Array.from(table.byFinish, (i) => table.records[i]!);
   const half = Math.floor(inOrder.length / 2);
@@ -127,8 +127,8 @@ function honestErrors(table: MoveTable, settings: FitSettings): Partial<ModelFil
     feed.until(startMs(record));
     model.learn(record);
   }
-  const { residuals, coverage } = model.save();
-  return { residuals, coverage };
+  const { residuals, coverage, errors } = model.save();
+  return { residuals, coverage, errors };
 }
 
 const sampleFeed = (model: DurationModel, samples: readonly InstanceSample[]): SampleFeed =>

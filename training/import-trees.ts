@@ -109,7 +109,9 @@ export function importTrees(given: TreeImport): ImportedTrees {
     .update(JSON.stringify({ imported, base: base.version }))
     .digest('hex')
     .slice(0, HASH_DIGITS)}`;
-  const file: ModelFile = { ...base, name, version: given.version ?? hashed, imported };
+  // How far the errors of the base reach says nothing of the trees'.
+  const state = { ...base.state, errors: [] };
+  const file: ModelFile = { ...base, state, name, version: given.version ?? hashed, imported };
   const accuracies = accuracyBy(scored, (row) => row.candidate);
   const metrics: ModelMetrics = {
     candidates: Object.fromEntries(accuracies),

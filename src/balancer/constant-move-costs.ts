@@ -3,6 +3,7 @@ import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
 import type { Operation } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
+import { pastErrorsSchema, type PastErrors } from '../domain/past-errors.js';
 import type { CostColumns, MoveCosts } from './move-costs.js';
 
 /**
@@ -37,6 +38,8 @@ export const costsFileSchema = z.object({
   nic_mib_per_second: z.record(z.string(), z.number().positive()).optional(),
   /** p90 / p50 and p50 / p10 of every duration. */
   spread: z.number().min(1).optional(),
+  /** How past moves deviated from such durations; the promise of a plan is drawn from them. */
+  errors: pastErrorsSchema.optional(),
   /** Seconds of single steps; the row with the most of operation and nodes given wins. */
   table: z.array(tableRowSchema).optional(),
 });
@@ -79,6 +82,7 @@ export class ConstantMoveCosts implements MoveCosts {
   readonly #rates: Record<Operation, Rate>;
   readonly #nics: CostsFile['nic_mib_per_second'];
   readonly #spread: number;
+  readonly #errors: PastErrors | undefined;
   readonly #rows = new Map<string, TableRow>();
   readonly #warnings: readonly string[];
 
@@ -86,6 +90,7 @@ export class ConstantMoveCosts implements MoveCosts {
     this.#rates = ratesOf(file);
     this.#nics = file.nic_mib_per_second;
     this.#spread = file.spread ?? PLAIN_SPREAD;
+    this.#errors = file.errors;
     for (const row of file.table ?? [])
       this.#rows.set(rowKey(row.instance, row.operation, row.source_node, row.target_node), row);
     this.#warnings = warnings;
@@ -105,6 +110,10 @@ export class ConstantMoveCosts implements MoveCosts {
       columns.p90[r] = row?.p90 ?? mid * this.#spread;
     });
     return Promise.resolve(columns);
+  }
+
+  pastErrors(): Promise<PastErrors | undefined> {
+    return Promise.resolve(this.#errors);
   }
 
   warnings(): readonly string[] {

@@ -1,5 +1,6 @@
 import type { ModelReference, Prediction } from '../domain/prediction.js';
 import type { MoveRequest } from '../domain/move-request.js';
+import type { PastErrors } from '../domain/past-errors.js';
 
 /** Predicted durations of n requests as columns, in seconds, in the order of the requests; NaN where a move is impossible. */
 export interface CostColumns {
@@ -22,6 +23,8 @@ export interface MoveCosts {
    * cannot be made. @throws UserError where whoever predicts does not answer
    */
   predictions?(requests: readonly MoveRequest[]): Promise<readonly (Prediction | undefined)[]>;
+  /** How past moves deviated from such durations, for the promise of a plan; undefined where that is not known. */
+  pastErrors?(): Promise<PastErrors | undefined>;
   /** Sentences for the plan's warnings, such as that a fallback was used. */
   warnings(): readonly string[];
 }

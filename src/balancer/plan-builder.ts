@@ -34,12 +34,6 @@ export interface PlanBuilderOptions {
 const DRAWS = 1000;
 const MOST_DRAWN_MOVES = 400_000;
 
-/**
- * Part of the deviation from prediction that all steps of a plan share. A plan's steps run within hours of each other
- * over the same network, so that they are late together; none shared would promise too narrow a finish.
- */
-const SHARED_DEVIATION = 0.2;
-
 const roundTo = (value: number, digits: number): number => Number(value.toFixed(digits));
 const seconds = (value: number): number => roundTo(value, 3);
 
@@ -72,7 +66,7 @@ export async function buildPlan(
   const draws = Math.max(100, Math.min(DRAWS, Math.floor(MOST_DRAWN_MOVES / Math.max(1, moves.length))));
   const simulated = simulateSchedule(before, times, {
     draws,
-    shared: SHARED_DEVIATION,
+    errors: await costs.pastErrors?.(),
     random: seededRandom(seed),
     releases,
   });

@@ -1,6 +1,7 @@
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRecord, Operation } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
+import type { PastErrors } from '../domain/past-errors.js';
 import type { ModelReference, Prediction } from '../domain/prediction.js';
 import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
 
@@ -47,6 +48,10 @@ export class LearningCosts implements MoveCosts {
   /** As the model gives them: what is scored is the model, not what an execution made of it. */
   async predictions(requests: readonly MoveRequest[]): Promise<readonly (Prediction | undefined)[]> {
     return (await this.#costs.predictions?.(requests)) ?? [];
+  }
+
+  async pastErrors(): Promise<PastErrors | undefined> {
+    return this.#costs.pastErrors?.();
   }
 
   warnings(): readonly string[] {

@@ -2,6 +2,7 @@
 
 export const BYTES_PER_MIB = 1 << 20;
 export const MS_PER_SECOND = 1000;
+export const MS_PER_HOUR = 3_600_000;
 export const MS_PER_DAY = 86_400_000;
 
 /** 1 MiB/s in Mbit/s: 2^20 bytes × 8 bits ÷ 10^6. */

@@ -1,8 +1,10 @@
 import { finishMs, isCompleted, type MoveRecord } from '../domain/move-record.js';
+import type { PastErrors } from '../domain/past-errors.js';
 import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import type { InstanceSample } from '../domain/samples.js';
 import { Committee } from './committee.js';
 import { CoverageControl } from './coverage-control.js';
+import { ErrorHistory } from './error-history.js';
 import { KnownInputs } from './known-inputs.js';
 import type { ModelFile } from './model-file.js';
 import { LevelShifts } from './level-shifts.js';
@@ -153,6 +155,7 @@ export class DurationModel {
   private readonly noise = new Map<string, { variance: number; weight: number }>();
   private readonly residuals = new ResidualQuantiles();
   private readonly coverage = new CoverageControl();
+  private readonly errorHistory = new ErrorHistory();
   private readonly queue = new QueuePlaces();
   private readonly shifts = new ShiftDetector();
   private readonly levelShifts = new LevelShifts();
@@ -464,13 +467,31 @@ export class DurationModel {
   private learnFinished(inputs: MoveInputs, keys: readonly string[], error: number, scale: number): void {
     const { standard } = this;
     const config = keys[Level.config]!;
-    if (this.placesOf(inputs, config) !== undefined)
-      this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
+    const hasPlaces = this.placesOf(inputs, config) !== undefined;
+    if (hasPlaces) this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
     else this.standardQuantiles(keys, scale, standard);
     const groups = coverageGroups(keys);
     this.coverage.widen(groups, standard);
     this.coverage.learn(groups, standard, error);
+    // How long a manager lets a move wait is no error that a plan could make: it starts its moves itself.
+    if (!hasPlaces) this.keepError(inputs, error - standard[2]!, standard);
     this.residuals.learn(residualGroups(keys), error / scale);
+  }
+
+  /** `error` = log(actual ÷ median), `quantiles` what had been promised, on the log scale. */
+  protected keepError(
+    { cluster, sourceNode, startMs }: MoveInputs,
+    error: number,
+    quantiles: Float64Array,
+  ): void {
+    const below = quantiles[2]! - quantiles[1]!;
+    const above = quantiles[3]! - quantiles[2]!;
+    this.errorHistory.learn({ cluster, host: sourceNode, startMs }, error, below, above);
+  }
+
+  /** How the last moves of a cluster deviated from their bands; undefined where too few are known. */
+  pastErrors(cluster: string): PastErrors | undefined {
+    return this.errorHistory.of(cluster);
   }
 
   /** Alarms since the model was made: shifts of durations of a cluster, between two nodes, or of one kind of move. */
@@ -521,6 +542,7 @@ export class DurationModel {
       noise: [...this.noise].map(([key, n]) => [key, n.variance, n.weight]),
       residuals: this.residuals.save(),
       coverage: this.coverage.save(),
+      errors: this.errorHistory.save(),
       downtimes: this.downtimes.save(),
       transfers: this.transfers.save(),
       shifts: this.shifts.save(),
@@ -540,6 +562,7 @@ export class DurationModel {
     for (const [key, variance, weight] of state.noise) this.noise.set(key, { variance, weight });
     this.residuals.restore(state.residuals);
     this.coverage.restore(state.coverage);
+    this.errorHistory.restore(state.errors ?? []);
     this.downtimes.restore(state.downtimes);
     this.transfers.restore(state.transfers ?? []);
     this.shifts.restore(state.shifts);

@@ -176,9 +176,16 @@ export class ImportedTreesModel extends DurationModel {
     if (isCompleted(record)) {
       const inputs = inputsOfRecord(record);
       this.fillKnown(inputs);
-      this.errors.learn(inputs, log(record.duration_seconds / this.treeSeconds(inputs)));
+      const error = log(record.duration_seconds / this.treeSeconds(inputs));
+      if (Number.isFinite(error)) super.keepError(inputs, error, this.errors.quantiles(inputs));
+      this.errors.learn(inputs, error);
     }
     super.learn(record);
+  }
+
+  /** The errors of the model beneath are not those of the trees. */
+  protected override keepError(): void {
+    return undefined;
   }
 
   private treeSeconds(inputs: MoveInputs): number {

@@ -1,6 +1,7 @@
 import { finishMs, DEFAULT_CLUSTER, type MoveRecord } from '../domain/move-record.js';
 import type { MoveProgress } from '../domain/move-progress.js';
 import type { MoveRequest } from '../domain/move-request.js';
+import type { PastErrors } from '../domain/past-errors.js';
 import {
   QUANTILE_LEVELS,
   QUANTILE_NAMES,
@@ -192,6 +193,10 @@ class LoadedPredictor implements Predictor {
       }
     }
     return costs;
+  }
+
+  pastErrors(cluster = DEFAULT_CLUSTER): PastErrors | undefined {
+    return this.durationModel.pastErrors(cluster);
   }
 
   learn(record: MoveRecord): void {

@@ -65,6 +65,15 @@ export const modelFileSchema = z.object({
     shifts: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite])])),
     levelShifts: z.array(z.tuple([z.string(), z.array(finite)])).optional(),
     coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),
+    /** Since models that know how far their errors reach; older ones do not. */
+    errors: z
+      .array(
+        z.tuple([
+          z.string(),
+          z.array(z.tuple([finite, finite, z.array(z.tuple([z.string(), z.array(finite)]))])),
+        ]),
+      )
+      .optional(),
     queue: z.array(z.tuple([z.string(), z.array(finite)])),
     noise: z.array(noise),
     residuals: z.array(z.tuple([z.string(), z.array(finite)])),

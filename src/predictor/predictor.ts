@@ -1,4 +1,5 @@
 import type { MoveRecord } from '../domain/move-record.js';
+import type { PastErrors } from '../domain/past-errors.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import type { ModelReference, Prediction } from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
@@ -32,6 +33,12 @@ export interface Predictor {
     quantile: number,
     nowMs: number,
   ): Float32Array;
+
+  /**
+   * How the last moves of a cluster (that of requests which name none, when absent) deviated from what had been
+   * predicted; undefined where too few are known.
+   */
+  pastErrors(cluster?: string): PastErrors | undefined;
 
   /** Takes in one finished move. Callers feed moves in order of their finish. Learns at once, O(1). */
   learn(record: MoveRecord): void;

@@ -14,6 +14,7 @@ import { modelRoutes } from './routes/models.js';
 import { moveCostRoutes } from './routes/move-costs.js';
 import { moveRoutes } from './routes/moves.js';
 import { pageRoutes } from './routes/page.js';
+import { pastErrorRoutes } from './routes/past-errors.js';
 import { planRoutes } from './routes/plans.js';
 import { predictionRoutes } from './routes/predictions.js';
 import { sampleRoutes } from './routes/samples.js';
@@ -33,6 +34,7 @@ export function serviceRoutes(parts: ServiceParts, hot = predictionRoutes(parts)
     ...accuracyRoutes(parts),
     ...alarmRoutes(parts),
     ...modelRoutes(parts),
+    ...pastErrorRoutes(parts),
     ...planRoutes(parts),
     ...healthRoutes(parts),
     ...pageRoutes(parts),

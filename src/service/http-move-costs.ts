@@ -3,6 +3,7 @@ import { ConstantMoveCosts } from '../balancer/constant-move-costs.js';
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import { UserError } from '../domain/errors.js';
+import { pastErrorsSchema, type PastErrors } from '../domain/past-errors.js';
 import {
   modelReferenceSchema,
   predictionSchema,
@@ -24,6 +25,8 @@ const durationsSchema = z.object({
 });
 type Durations = z.infer<typeof durationsSchema>;
 
+const errorsAnswerSchema = z.object({ errors: pastErrorsSchema.optional() });
+
 /** The service takes up to 10,000 requests in one call; fewer keep the body under a few MiB. */
 const BATCH = 5000;
 const TIMEOUT_MS = 30_000;
@@ -32,7 +35,7 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
 export class HttpMoveCosts implements MoveCosts {
   readonly #url: string;
-  readonly #token: string | undefined;
+  readonly #headers: Record<string, string>;
   readonly #fetch: Fetch;
   readonly #fallback = new ConstantMoveCosts({});
   readonly #known = new Map<string, [p10: number, p50: number, p90: number]>();
@@ -45,7 +48,7 @@ export class HttpMoveCosts implements MoveCosts {
     { token, fetch = globalThis.fetch }: { token?: string | undefined; fetch?: Fetch } = {},
   ) {
     this.#url = url.replace(/\/+$/, '');
-    this.#token = token;
+    this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.#fetch = fetch;
   }
 
@@ -93,6 +96,20 @@ export class HttpMoveCosts implements MoveCosts {
     return found;
   }
 
+  /** Those of the service's model; none where its durations could not be had, or where it is of an older version. */
+  async pastErrors(): Promise<PastErrors | undefined> {
+    if (this.#warnings.size > 0) return undefined;
+    try {
+      const response = await this.#fetch(`${this.#url}/v1/past-errors`, {
+        headers: this.#headers,
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      });
+      return response.ok ? errorsAnswerSchema.parse(await response.json()).errors : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   async #ask(batch: readonly (readonly [string, MoveRequest])[]): Promise<void> {
     const requests = batch.map(([, request]) => request);
     let reason: string;
@@ -114,10 +131,7 @@ export class HttpMoveCosts implements MoveCosts {
   async #post<T>(requests: readonly MoveRequest[], one: z.ZodType<T>): Promise<(T | Refused)[]> {
     const response = await this.#fetch(`${this.#url}/v1/predictions`, {
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
-      },
+      headers: { 'content-type': 'application/json', ...this.#headers },
       body: JSON.stringify({ requests }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

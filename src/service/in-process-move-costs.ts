@@ -1,6 +1,7 @@
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
+import type { PastErrors } from '../domain/past-errors.js';
 import type { ModelReference, Prediction } from '../domain/prediction.js';
 import type { Predictor } from '../predictor/predictor.js';
 
@@ -31,6 +32,10 @@ export class InProcessMoveCosts implements MoveCosts {
 
   predictions(requests: readonly MoveRequest[]): Promise<readonly Prediction[]> {
     return Promise.resolve(this.#predictor.predictAll(requests, this.#nowMs));
+  }
+
+  pastErrors(): Promise<PastErrors | undefined> {
+    return Promise.resolve(this.#predictor.pastErrors());
   }
 
   warnings(): readonly string[] {

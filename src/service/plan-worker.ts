@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
 import { UserError, type ErrorCode } from '../domain/errors.js';
 import type { MoveRequest } from '../domain/move-request.js';
+import type { PastErrors } from '../domain/past-errors.js';
 import type { ModelReference } from '../domain/prediction.js';
 import { computePlan, type PlanAnswer, type PlanRequest } from './plan-computation.js';
 
@@ -14,11 +15,12 @@ export type PlanWorkerMessage =
 export interface PlanWorkerData {
   request: PlanRequest;
   model: ModelReference | undefined;
+  errors: PastErrors | undefined;
 }
 
 if (parentPort !== null) await answer(workerData as PlanWorkerData);
 
-async function answer({ request, model }: PlanWorkerData): Promise<void> {
+async function answer({ request, model, errors }: PlanWorkerData): Promise<void> {
   const port = parentPort!;
   const say = (message: PlanWorkerMessage): void => port.postMessage(message);
   const costs: MoveCosts = {
@@ -28,6 +30,7 @@ async function answer({ request, model }: PlanWorkerData): Promise<void> {
         port.once('message', resolve);
         say({ kind: 'durations', requests });
       }),
+    pastErrors: () => Promise.resolve(errors),
     warnings: () => [],
   };
   try {

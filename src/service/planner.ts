@@ -41,13 +41,13 @@ export function workerPlanner(workerUrl: URL = WORKER_URL, longestMs = LONGEST_M
   };
 }
 
-function inWorker(
+async function inWorker(
   workerUrl: URL,
   longestMs: number,
   request: PlanRequest,
   costs: MoveCosts,
 ): Promise<PlanAnswer> {
-  const workerData: PlanWorkerData = { request, model: costs.model };
+  const workerData: PlanWorkerData = { request, model: costs.model, errors: await costs.pastErrors?.() };
   const worker = new Worker(workerUrl, {
     workerData,
     resourceLimits: { maxOldGenerationSizeMb: WORKER_MEMORY_MIB },

@@ -91,6 +91,40 @@ describe('costs from a service', () => {
     expect(costs.warnings().join()).toContain('refused 1 requests');
   });
 
+  it('come with the past errors of the model, asked for with the token', async () => {
+    const errors = { hours: [[[0.5, -1], [2]]], most_factor: 3 };
+    const asked: [string, unknown][] = [];
+    const fetch = (url: string, { headers }: RequestInit): Promise<Response> => {
+      asked.push([url, headers]);
+      return Promise.resolve(Response.json({ cluster: 'default', errors, model }));
+    };
+    const costs = new HttpMoveCosts('http://127.0.0.1:9/', { token: 'secret', fetch });
+    expect(await costs.pastErrors()).toEqual(errors);
+    expect(asked).toEqual([['http://127.0.0.1:9/v1/past-errors', { authorization: 'Bearer secret' }]]);
+  });
+
+  it.each<[string, () => Promise<Response>]>([
+    ['is of an older version', () => Promise.resolve(new Response('{}', { status: 404 }))],
+    ['knows too few moves', () => Promise.resolve(Response.json({ cluster: 'default', model }))],
+    ['answers what is none', () => Promise.resolve(Response.json({ errors: { hours: [] } }))],
+    ['is gone', () => Promise.reject(new TypeError('fetch failed'))],
+  ])('come without past errors where the service %s', async (_what, fetch) => {
+    expect(await new HttpMoveCosts('http://127.0.0.1:9', { fetch }).pastErrors()).toBeUndefined();
+  });
+
+  it('come without the past errors of a model that did not give the durations', async () => {
+    const costs = new HttpMoveCosts('http://127.0.0.1:9', {
+      fetch: (url) =>
+        Promise.resolve(
+          url.endsWith('/v1/past-errors')
+            ? Response.json({ errors: { hours: [[[1]]], most_factor: 2 }, model })
+            : new Response('', { status: 500 }),
+        ),
+    });
+    await costs.durations([request]);
+    expect(await costs.pastErrors()).toBeUndefined();
+  });
+
   it('fall back when nobody listens', async () => {
     const url = await service(() => 500);
     await new Promise((closed) => server!.close(closed));

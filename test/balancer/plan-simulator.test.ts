@@ -100,6 +100,12 @@ describe('the plan simulator', () => {
     expect(() => parseTruthFile({ nic_mib_per_second: { n1: -1 } }, 't.json')).toThrow(
       'nic_mib_per_second.n1',
     );
+    for (const [errors, field] of [
+      [{ hours: [], most_factor: 2 }, 'errors.hours'],
+      [{ hours: [[[]]], most_factor: 2 }, 'errors.hours[0][0]'],
+      [{ hours: [[[0.1]]], most_factor: 0.5 }, 'errors.most_factor'],
+    ] as const)
+      expect(() => parseCostsFile({ errors }, 'c.json')).toThrow(`c.json: ${field}`);
     expect(() => parseCostsFile({ table: [{ instance: 'a', seconds: 0 }] }, 'c.json')).toThrow(
       'table[0].seconds',
     );

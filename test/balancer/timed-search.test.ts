@@ -298,6 +298,22 @@ describe('the document of a plan', () => {
     expect(document.jobsets.flat().sort((a, b) => a - b)).toEqual([...moves.keys()]);
   });
 
+  it('promises by the past errors that come with the costs', async () => {
+    const start = new GroupModel(clusterOf(61, 6, 6), { group: 0 });
+    const { moves } = await plan(start);
+    const ends = [];
+    for (const error of [-1, 0, 1, 3]) {
+      const errors = { hours: [[[error]]], most_factor: 10 };
+      const { document } = await buildPlan(start, moves, new ConstantMoveCosts({ errors }));
+      const { p50, p90 } = document.duration_seconds;
+      expect(p90).toBe(p50); // all errors are the same
+      ends.push(p50);
+    }
+    // 1.5 is the spread of constants.
+    for (const [k, factor] of [1 / 1.5, 1, 1.5, 1.5 ** 3].entries())
+      expect(ends[k]).toBeCloseTo(ends[1]! * factor, 1);
+  });
+
   it('says in a warning which move breaks a rule where it stands', async () => {
     const start = new GroupModel(clusterOf(71, 3, 8), { group: 0 });
     start.rows.fill(0); // no node has anything left

@@ -6,12 +6,13 @@ import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
 import type { CostColumns, MoveCosts } from '../../src/balancer/move-costs.js';
 import { seededRandom } from '../../src/balancer/random.js';
 import type { MoveRequest } from '../../src/domain/move-request.js';
+import type { PastErrors } from '../../src/domain/past-errors.js';
 
 /**
  * What the model got wrong about real moves, as the truth of simulated ones. The rolling backtest predicts every move
  * of a data set from what had finished before it; how far off each was, measured by the band that had been promised
- * for it, is replayed on the steps of a plan. The promise of a plan is thereby tested on errors that it knows nothing
- * of: their tails, their bias, and how they hang together on one host in one hour are those of the real moves.
+ * for it, is replayed on the steps of a plan: their tails, their bias, and how they hang together on one host in one hour
+ * are those of the real moves.
  */
 export interface MeasuredErrors {
   name: string;
@@ -26,6 +27,21 @@ export interface MeasuredErrors {
   /** Moves of one source host within one hour, by index; and the episode of each move. */
   episodes: number[][];
   episodeOf: number[];
+  /** In order of start; epoch milliseconds. */
+  startMs: number[];
+  finishMs: number[];
+  cluster: string[];
+  host: string[];
+}
+
+/**
+ * Moves of a later time as the truth; what had been wrong about those that had finished before, as a plan can know it; and
+ * the truth's own errors, which no plan can know: what is missed with them known is the fault of how plans use them.
+ */
+export interface LaterErrors {
+  truth: MeasuredErrors;
+  past: PastErrors;
+  own: PastErrors;
 }
 
 interface PredictedMove {
@@ -40,6 +56,7 @@ interface Where {
   cluster: string;
   source_node: string;
   started_at: string;
+  duration_seconds: number;
   concurrent_moves?: number;
 }
 
@@ -55,22 +72,20 @@ export function measuredErrors(name: string, records: string): MeasuredErrors {
   const predicted = lines<PredictedMove>(out);
   rmSync(folder, { recursive: true });
   const where = new Map(lines<Where>(records).map((record) => [record.id, record]));
-  const alone = predicted.filter(
-    ({ id, status: ended }) => ended === 'completed' && (where.get(id)?.concurrent_moves ?? 0) === 0,
-  );
-  const episodes = new Map<string, number[]>();
-  const keys = alone.map(({ id }, m) => {
-    const { cluster, source_node, started_at } = where.get(id)!;
-    const key = `${cluster} ${source_node} ${started_at.slice(0, 13)}`;
-    const episode = episodes.get(key) ?? [];
-    episode.push(m);
-    episodes.set(key, episode);
-    return key;
-  });
-  const numbers = new Map([...episodes.keys()].map((key, e) => [key, e]));
+  const alone = predicted
+    .filter(({ id, status: ended }) => ended === 'completed' && (where.get(id)?.concurrent_moves ?? 0) === 0)
+    .sort((a, b) => Date.parse(where.get(a.id)!.started_at) - Date.parse(where.get(b.id)!.started_at));
+  const places = alone.map(({ id }) => where.get(id)!);
+  const startMs = places.map(({ started_at }) => Date.parse(started_at));
   const low = alone.map(({ duration_seconds: d }) => d.p10 / d.p50);
   const high = alone.map(({ duration_seconds: d }) => d.p90 / d.p50);
   const errors = alone.map(({ actual_seconds, duration_seconds: d }) => Math.log(actual_seconds / d.p50));
+  const hours = new Map<string, number>();
+  const episodeOf = places.map(({ cluster, source_node, started_at }) => {
+    const key = `${cluster} ${source_node} ${started_at.slice(0, 13)}`;
+    if (!hours.has(key)) hours.set(key, hours.size);
+    return hours.get(key)!;
+  });
   return {
     name,
     moves: alone.length,
@@ -78,9 +93,74 @@ export function measuredErrors(name: string, records: string): MeasuredErrors {
     high,
     deviation: errors.map((e, m) => (e < 0 ? -e / Math.log(low[m]!) : e / Math.log(high[m]!))),
     most: Math.max(...errors.map(Math.abs)),
-    episodes: [...episodes.values()],
-    episodeOf: keys.map((key) => numbers.get(key)!),
+    episodes: episodesOf(episodeOf),
+    episodeOf,
+    startMs,
+    finishMs: places.map(({ duration_seconds }, m) => startMs[m]! + 1000 * duration_seconds),
+    cluster: places.map(({ cluster }) => cluster),
+    host: places.map(({ source_node }) => source_node),
   };
+}
+
+/** Moves of each episode. */
+function episodesOf(episodeOf: readonly number[]): number[][] {
+  const episodes: number[][] = [];
+  episodeOf.forEach((e, m) => (episodes[e] ??= []).push(m));
+  return episodes;
+}
+
+/** Errors of the moves from `from` up to `to`, as if there were no others. */
+function stretch(errors: MeasuredErrors, from: number, to: number): MeasuredErrors {
+  const numbers = new Map<number, number>();
+  const episodeOf = errors.episodeOf.slice(from, to).map((e) => {
+    if (!numbers.has(e)) numbers.set(e, numbers.size);
+    return numbers.get(e)!;
+  });
+  const { low, high, deviation, startMs, finishMs, cluster, host } = errors;
+  const logs = deviation
+    .slice(from, to)
+    .map((d, k) => Math.abs(d * Math.log(d < 0 ? low[from + k]! : high[from + k]!)));
+  return {
+    name: errors.name,
+    moves: to - from,
+    low: low.slice(from, to),
+    high: high.slice(from, to),
+    deviation: deviation.slice(from, to),
+    most: Math.max(...logs),
+    episodes: episodesOf(episodeOf),
+    episodeOf,
+    startMs: startMs.slice(from, to),
+    finishMs: finishMs.slice(from, to),
+    cluster: cluster.slice(from, to),
+    host: host.slice(from, to),
+  };
+}
+
+/** So many last errors the model remembers of a cluster; here of all clusters of the data together. */
+const KNOWN_ERRORS = 512;
+
+/** What had been wrong about the moves that had finished at a moment, by hour of a cluster and by host. */
+function knownAt(errors: MeasuredErrors, atMs = Infinity): PastErrors {
+  const { finishMs, startMs, cluster, host, deviation, low, high } = errors;
+  const known = [...finishMs.keys()].filter((m) => finishMs[m]! <= atMs).slice(-KNOWN_ERRORS);
+  const hours = new Map<string, Map<string, number[]>>();
+  let most = 0;
+  for (const m of known) {
+    const key = `${cluster[m]!} ${new Date(startMs[m]!).toISOString().slice(0, 13)}`;
+    const hosts = hours.get(key) ?? new Map<string, number[]>();
+    hours.set(key, hosts.set(host[m]!, [...(hosts.get(host[m]!) ?? []), deviation[m]!]));
+    most = Math.max(most, Math.abs(deviation[m]! * Math.log(deviation[m]! < 0 ? low[m]! : high[m]!)));
+  }
+  return { hours: [...hours.values()].map((hosts) => [...hosts.values()]), most_factor: Math.exp(most) };
+}
+
+/** The later half of the moves in `parts` stretches of time, each with what was known when it began. */
+export function laterErrors(errors: MeasuredErrors, parts: number): LaterErrors[] {
+  const from = (k: number): number => Math.floor((errors.moves * (1 + k / parts)) / 2);
+  return Array.from({ length: parts }, (_, k) => {
+    const truth = stretch(errors, from(k), from(k + 1));
+    return { truth, past: knownAt(errors, errors.startMs[from(k)]!), own: knownAt(truth) };
+  });
 }
 
 const lines = <T>(path: string): T[] =>
@@ -106,9 +186,16 @@ export class PredictedDurations implements MoveCosts {
   readonly model = undefined;
   readonly #plain = new ConstantMoveCosts({});
   readonly #errors: MeasuredErrors;
+  readonly #past: PastErrors | undefined;
 
-  constructor(errors: MeasuredErrors) {
+  /** `past`: what is known of errors; undefined: nothing. */
+  constructor(errors: MeasuredErrors, past?: PastErrors) {
     this.#errors = errors;
+    this.#past = past;
+  }
+
+  pastErrors(): Promise<PastErrors | undefined> {
+    return Promise.resolve(this.#past);
   }
 
   async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {

@@ -160,6 +160,41 @@ describe('a loaded predictor', () => {
     expect(after).toBeGreaterThan(before * 1.5);
   });
 
+  it('knows how the last moves of a cluster deviated from what it had predicted, and adds those it is told of', () => {
+    const predictor = loadPredictor(model);
+    const known = predictor.pastErrors('c')!;
+    expect(known.hours.flat(2).length).toBeGreaterThanOrEqual(50);
+    expect(predictor.pastErrors('elsewhere')).toBeUndefined();
+    expect(predictor.pastErrors()).toBeUndefined();
+    const last = moves.at(-1)!;
+    const startedMs = Date.UTC(2026, 0, 3);
+    const { p10, p50, p90 } = predictor.predict(
+      { ...asked, start_at: new Date(startedMs).toISOString() },
+      nowMs,
+    ).duration_seconds;
+    predictor.learn({
+      ...last,
+      ...asked,
+      operation: 'live_migration',
+      id: 'later',
+      started_at: new Date(startedMs).toISOString(),
+      duration_seconds: p90 * 1.5,
+    });
+    const error = predictor.pastErrors('c')!.hours.at(-1)!;
+    expect(error).toHaveLength(1);
+    expect(error[0]).toHaveLength(1);
+    expect(error[0]![0]).toBeCloseTo(Math.log((p90 * 1.5) / p50) / Math.log(p90 / p50), 1);
+    expect(p10).toBeLessThan(p50);
+  });
+
+  it('reads a model of before errors were kept, and then knows none', () => {
+    const older = structuredClone(model) as { state: { errors?: unknown } };
+    delete older.state.errors;
+    const predictor = loadPredictor(older);
+    expect(predictor.pastErrors('c')).toBeUndefined();
+    expect(predictor.predict(asked, nowMs)).toEqual(loadPredictor(model).predict(asked, nowMs));
+  });
+
   it('gives in columns and in a matrix what it gives one by one', () => {
     const predictor = loadPredictor(model);
     const nodes = ['n0', 'n1', 'n2', 'n3', 'unseen'];

@@ -249,6 +249,24 @@ describe('GET /v1/accuracy', () => {
   });
 });
 
+describe('GET /v1/past-errors', () => {
+  it('gives the errors of a cluster, and none where too little is known of it', async () => {
+    const known = await request(service.app).get('/v1/past-errors');
+    expect(known.body).toEqual({
+      cluster: 'default',
+      errors: { hours: [[[-0.5, 1.5], [0.25]]], most_factor: 2 },
+      model: { name: 'default', version: '1' },
+    });
+    const unknown = await request(service.app).get('/v1/past-errors?cluster=elsewhere');
+    expect(unknown.body).toEqual({ cluster: 'elsewhere', model: { name: 'default', version: '1' } });
+  });
+
+  it('refuses a cluster that can be none, and names the parameter', async () => {
+    const { status, body } = await request(service.app).get('/v1/past-errors?cluster=');
+    expect([status, body.field]).toEqual([422, 'cluster']);
+  });
+});
+
 describe('models', () => {
   it('promotes a version, answers when it answers, and lists it as serving', async () => {
     const { body } = await request(service.app).post('/v1/models/default/promote').send({ version: '2' });

@@ -14,6 +14,7 @@ import type { Route, ServiceParts } from '../../src/service/route.js';
 import { ScoreBook } from '../../src/service/score-book.js';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import type { MoveRequest } from '../../src/domain/move-request.js';
+import type { PastErrors } from '../../src/domain/past-errors.js';
 import type { LinkSample } from '../../src/domain/samples.js';
 import type { Prediction } from '../../src/domain/prediction.js';
 import type { DurationColumns, Predictor } from '../../src/predictor/predictor.js';
@@ -54,6 +55,10 @@ export class CountingPredictor implements Predictor {
     return Object.fromEntries(
       names.map((name) => [name, Float64Array.from(all, (one) => one.duration_seconds[name])]),
     ) as unknown as DurationColumns;
+  }
+
+  pastErrors(cluster = 'default'): PastErrors | undefined {
+    return cluster === 'default' ? { hours: [[[-0.5, 1.5], [0.25]]], most_factor: 2 } : undefined;
   }
 
   moveCosts(

@@ -144,6 +144,26 @@ describe('trees from elsewhere in service', () => {
     expect(width()).toBeLessThan(3);
   });
 
+  it('keep their own errors from reported moves on, not those of the model beneath', () => {
+    expect(JSON.stringify(dataset.model.state.errors)).not.toBe('[]');
+    const predictor = served(importTrees(given()).file);
+    const { cluster } = moves[0]!;
+    expect(predictor.pastErrors(cluster)).toBeUndefined();
+    const made: number[] = [];
+    for (const record of moves.slice(330, 390)) {
+      const { p50, p90 } = predictor.predict(requestOf(record), 0).duration_seconds;
+      const seconds = p50 * 1.1;
+      predictor.learn({ ...record, status: 'completed', duration_seconds: seconds });
+      made.push(Math.log(seconds / p50) / Math.log(p90 / p50));
+    }
+    const errors = predictor
+      .pastErrors(cluster)!
+      .hours.flat(2)
+      .sort((x, y) => x - y);
+    expect(errors).toHaveLength(60);
+    made.sort((x, y) => x - y).forEach((error, k) => expect(errors[k]).toBeCloseTo(error, 2));
+  });
+
   it('the same file, frame and rows give the same version', () => {
     const { version } = importTrees(given()).file;
     expect(version).toMatch(/^onnx-[0-9a-f]{12}$/);

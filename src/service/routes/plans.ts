@@ -2,6 +2,7 @@ import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { z } from 'zod';
 import type { CostColumns, MoveCosts } from '../../balancer/move-costs.js';
 import type { MoveRequest } from '../../domain/move-request.js';
+import type { PastErrors } from '../../domain/past-errors.js';
 import { planSchema } from '../../domain/plan.js';
 import type { Predictor } from '../../predictor/predictor.js';
 import { SLICE } from '../options.js';
@@ -107,6 +108,10 @@ class ServedMoveCosts implements MoveCosts {
       await yieldToLoop();
     }
     return columns;
+  }
+
+  pastErrors(): Promise<PastErrors | undefined> {
+    return Promise.resolve(this.predictor.pastErrors());
   }
 
   warnings(): readonly string[] {

@@ -35,7 +35,7 @@ import {
   REPLACE_PRIMARY,
   REPLACE_SECONDARY,
 } from './moves.js';
-import { METRIC_COUNT, nodeMetrics, pairExcess, type ScoreBoard } from './score.js';
+import { METRIC_COUNT, nodeMetrics, pairExcess, type NodeChanges, type ScoreBoard } from './score.js';
 
 /**
  * Tries a move on copies of the rows that it touches: may it be made, and what would the score be? The checks and
@@ -243,37 +243,51 @@ export class MoveTrial {
 
   /**
    * The same without the exact score: the board's sums are shifted. O(1). `measure` or a score must have been asked for
-   * before. What is needed to go back is left in `undo`.
+   * before.
    */
-  settle(undo?: UndoRecord): void {
+  settle(): void {
     const pairChange = this.#pairChange();
-    if (undo !== undefined) {
-      const { model } = this;
-      undo.instance = this.#instance;
-      undo.primary = this.#p;
-      undo.secondary = this.#s;
-      undo.location = model.locationScore[this.#instance]!;
-      undo.pairChange = pairChange;
-      undo.count = this.#touchedCount;
-      for (let t = 0; t < this.#touchedCount; t++) {
-        undo.nodes[t] = this.#touched[t]!;
-        copyRow(model.rows, this.#touched[t]! * ROW, undo.rows, t * ROW);
-      }
-    }
     this.#settleModel();
     this.board.shift(this.#touched, this.#touchedCount, this.#metrics, pairChange);
   }
 
-  /** Undoes the last change settled with this record: figures come back to the last bit. O(1). */
-  revert(undo: UndoRecord): void {
+  /**
+   * Adds what the rows made last are worth to changes that are weighed together, in place of what they say about the
+   * same nodes. Model and board stay. O(1).
+   */
+  measureInto(changes: NodeChanges): void {
+    for (let t = 0; t < this.#touchedCount; t++) {
+      const at = changes.slotOf(this.#touched[t]!) * METRIC_COUNT;
+      nodeMetrics(this.model, this.#touched[t]!, this.#rows, this.#touchedRows[t]!, changes.metrics, at);
+    }
+    changes.pairChange += this.#pairChange();
+  }
+
+  /** Makes the change last allowed in the model alone; the board is for the caller to shift. O(1). */
+  place(undo: UndoRecord): void {
     const { model } = this;
-    const { instance, primary, secondary, count, nodes, rows } = undo;
+    undo.instance = this.#instance;
+    undo.primary = this.#p;
+    undo.secondary = this.#s;
+    undo.location = model.locationScore[this.#instance]!;
+    undo.count = this.#touchedCount;
+    for (let t = 0; t < this.#touchedCount; t++) {
+      undo.nodes[t] = this.#touched[t]!;
+      copyRow(model.rows, this.#touched[t]! * ROW, undo.rows, t * ROW);
+    }
+    this.#settleModel();
+  }
+
+  /** Takes the last change placed with this record back: the model's figures are the same to the last bit. O(1). */
+  takeBack(undo: UndoRecord): void {
+    const { model } = this;
+    const { instance, count, nodes, rows } = undo;
     this.#instance = instance;
     this.#p = model.primary[instance]!;
     this.#s = model.secondary[instance]!;
     this.#need = model.has(instance, RESERVES) ? model.memory[instance]! : 0;
-    this.#toPrimary = primary;
-    this.#toSecondary = secondary;
+    this.#toPrimary = undo.primary;
+    this.#toSecondary = undo.secondary;
     this.#location = undo.location;
     this.#touchedCount = count;
     for (let t = 0; t < count; t++) {
@@ -281,9 +295,7 @@ export class MoveTrial {
       this.#touchedRows[t] = t * ROW;
       copyRow(rows, t * ROW, this.#rows, t * ROW);
     }
-    this.measure();
     this.#settleModel();
-    this.board.shift(this.#touched, count, this.#metrics, -undo.pairChange);
   }
 
   #settleModel(): void {
@@ -593,13 +605,12 @@ export class MoveTrial {
   }
 }
 
-/** What a settled change replaced. */
+/** What a placed change replaced. */
 export class UndoRecord {
   instance = -1;
   primary = -1;
   secondary = -1;
   location = 0;
-  pairChange = 0;
   count = 0;
   readonly nodes = new Int32Array(4);
   readonly rows = new Float64Array(4 * ROW);

@@ -8,11 +8,12 @@ import {
   FAILOVER_TO_ANY,
   REPLACE_AND_FAILOVER,
   REPLACE_SECONDARY,
-  placementAfter,
+  primaryAfter,
+  secondaryAfter,
   type MoveKind,
 } from './moves.js';
 import type { Random } from './random.js';
-import { ScoreBoard } from './score.js';
+import { NodeChanges, ScoreBoard } from './score.js';
 import type { SearchOptions } from './search-options.js';
 
 /** One move of one instance from where it stands at the start; each instance moves at most once. */
@@ -38,27 +39,37 @@ export interface PlacementSearchOptions {
   random: Random;
   /** Moves to begin with. */
   from?: readonly ChosenMove[];
-  /** Temperature at the start, in units of the energy; it falls to `COLDEST`. */
-  hottest?: number;
+  /** Instances that stay where they are. */
+  fixed?: ReadonlySet<number>;
+  /**
+   * Temperature at the start and at the end: in units of the energy, and where a score is to be reached, as a share of
+   * the present energy of the time.
+   */
+  hottest: number;
+  coldest: number;
+  /** Power of the mean over nodes of how long they are busy: 8, 16, 32 … The higher, the nearer to the busiest. */
+  busyPower: number;
   /** Seconds that stand for one unit of energy: what the time would be without a search. */
   timeScale: number;
   /** Score that stands for one unit of energy: the whole gain that is asked for. */
   scoreScale: number;
-  /** Energy of missing that whole gain. */
+  /** Energy of missing that whole gain, to begin with; it is tuned where a score is to be reached. */
   scorePenalty: number;
   mostMoves?: number;
 }
 
-/** The time that a set of moves keeps its busiest nodes, as a power mean: smooth, and near the largest. */
-const BUSY_POWER = 8;
+export interface FoundPlacement {
+  chosen: ChosenMove[];
+  /** The energy of missing the whole gain that a next run may begin with. */
+  scorePenalty: number;
+}
+
 /** Energy of a node's excess over the time allowed, relative to it. */
 const EXCESS_PENALTY = 4;
 /** Weight of the time where the score alone is asked for: enough to choose the shorter of two equal ways. */
 const TIME_BESIDE_SCORE = 0.02;
 /** Part of the gain by which the search aims below the score asked for, so that it is reached and not nearly. */
 const SCORE_MARGIN = 2e-5;
-const HOTTEST = 0.3;
-const COLDEST = 5e-4;
 /** How often a proposal takes a chosen move back, when there is one. */
 const TAKE_BACK = 0.15;
 /** How often a proposal changes two instances at once: one against another leaves the counts that rule the score. */
@@ -68,6 +79,20 @@ const SAME_KIND = 0.5;
 const NEAR_TARGET = 0.7;
 /** Kinds of move are drawn in proportion to their seconds to minus this power. */
 const QUICK_FIRST = 0.7;
+/**
+ * Where a score is to be reached, missing it is made dearer while less than half of the states reach it, and cheaper
+ * while more do: dear enough, and no dearer, for then the walk is free to pass through states that miss it. So often in
+ * a run at most; not before every instance was proposed so often; by which power of e at most; and how fast the
+ * temperature follows the time of the states.
+ */
+const TUNINGS = 1000;
+const SWEEPS_BETWEEN_TUNINGS = 4;
+const TUNING_STEP = 0.1;
+const FOLLOWING = 0.1;
+/** Least share of the scale of the time that the temperature follows, while nothing has moved yet. */
+const LEAST_TIME = 0.01;
+/** Weight of all moves' seconds, a node, beside the busiest nodes: of equal times the one of fewer and shorter moves. */
+const ALL_MOVES_WEIGHT = 0.3;
 /** Energy by which a state that reaches the score goes before any that does not. */
 const REACHED = 1e6;
 /** Running sums are made anew after so many accepted changes. */
@@ -93,15 +118,15 @@ export class PlacementSearch {
     this.#targets = Int32Array.from([...start.online.keys()].filter((k) => start.online[k] === 1));
   }
 
-  run(goal: SearchGoal, settings: PlacementSearchOptions): { chosen: ChosenMove[]; score: number } {
+  run(goal: SearchGoal, settings: PlacementSearchOptions): FoundPlacement {
+    const { fixed } = settings;
     const walk = new Walk(this.#start, this.#options, this.#prices, goal, settings, {
-      movable: this.#movable,
+      movable: fixed === undefined ? this.#movable : this.#movable.filter((i) => !fixed.has(i)),
       targets: this.#targets,
       mayGo: (i, kind, x) => this.#mayGo(i, kind, x),
       kindsOf: (i) => this.#kindsOf(i),
     });
-    const chosen = walk.run();
-    return { chosen, score: scoreAfter(this.#start, chosen) };
+    return walk.run();
   }
 
   /** The kinds that an instance may choose from. */
@@ -123,7 +148,7 @@ export class PlacementSearch {
     const may = (from: number, to: number): boolean => migration[from * nodeCount + to] === 1;
     if (kind === FAILOVER_TO_ANY || kind === REPLACE_AND_FAILOVER) return may(p, x);
     if (!may(p, s)) return false;
-    return kind === FAILOVER || placementAfter(kind, p, s, x)[0] === s || may(s, x);
+    return kind === FAILOVER || primaryAfter(kind, p, s, x) === s || may(s, x);
   }
 }
 
@@ -142,15 +167,20 @@ interface Change {
   seconds: number;
 }
 
-/** One annealing run: the state, a proposal, its undoing. */
+const noChange = (): Change => ({ i: -1, kind: -1, target: -1, seconds: 0 });
+
+/**
+ * One annealing run. A change is weighed before it is made: by the time that it adds, which needs no placement, then by
+ * the checks, then by the score; most fall at the first.
+ */
 class Walk {
   readonly #start: GroupModel;
   readonly #prices: MovePrices;
   readonly #goal: SearchGoal;
   readonly #settings: PlacementSearchOptions;
-  readonly #parallelPerNode: number | undefined;
+  /** Offline nodes are let go early where nodes take part in one move at a time. */
+  readonly #releasesEarly: boolean;
   readonly #choices: Choices;
-  readonly #model: GroupModel;
   readonly #board: ScoreBoard;
   readonly #trial: MoveTrial;
   readonly #kinds: Int8Array;
@@ -160,14 +190,18 @@ class Walk {
   readonly #best: Best;
   /** Instances by each of their nodes at the start. */
   readonly #neighbours: readonly (readonly number[])[];
-  readonly #firstUndo = new UndoRecord();
-  readonly #secondUndo = new UndoRecord();
+  readonly #first = noChange();
+  readonly #second = noChange();
+  readonly #undo = new UndoRecord();
+  readonly #changes = new NodeChanges();
   /** How many chosen moves touch each node; and the N+1 flags of those that none touches. */
   readonly #touches: Int32Array;
   readonly #loadedFlags: Uint8Array;
   #moved = 0;
   #movingSeconds = 0;
   #energy = 0;
+  #penalty: number;
+  #score = 0;
 
   constructor(
     start: GroupModel,
@@ -181,15 +215,15 @@ class Walk {
     this.#prices = prices;
     this.#goal = goal;
     this.#settings = settings;
-    this.#parallelPerNode = options.parallelPerNode;
+    this.#releasesEarly = (options.parallelPerNode ?? 1) === 1;
     this.#choices = choices;
-    this.#model = start.copy();
-    this.#board = new ScoreBoard(this.#model);
+    this.#penalty = settings.scorePenalty;
+    this.#board = new ScoreBoard(start.copy());
     this.#trial = new MoveTrial(this.#board, options);
     this.#kinds = new Int8Array(start.instanceCount).fill(-1);
     this.#targets = new Int32Array(start.instanceCount).fill(-1);
     this.#seconds = new Float64Array(start.instanceCount);
-    this.#busy = new Busy(start.nodeCount, settings.timeScale);
+    this.#busy = new Busy(start.nodeCount, settings.timeScale, settings.busyPower);
     this.#best = new Best(start.instanceCount);
     this.#touches = new Int32Array(start.nodeCount);
     this.#loadedFlags = Uint8Array.from(this.#touches, (_, k) => start.rows[k * ROW + FAILS_N1]!);
@@ -201,45 +235,39 @@ class Walk {
     this.#neighbours = neighbours;
   }
 
-  run(): ChosenMove[] {
-    const { random, proposals, from = [], hottest = HOTTEST } = this.#settings;
+  run(): FoundPlacement {
+    const { random, proposals, from = [], hottest, coldest } = this.#settings;
+    const { movable } = this.#choices;
+    const { targetScore } = this.#goal;
+    if (movable.length === 0) return { chosen: [], scorePenalty: this.#penalty };
     for (const { instance, kind, target, seconds } of from)
-      this.#make({ i: instance, kind, target, seconds }, this.#firstUndo);
-    this.#board.refresh();
-    this.#energy = this.#energyNow();
+      this.#makeIfWithin({ i: instance, kind, target, seconds }, undefined, Infinity);
+    this.#refresh();
     this.#keepBest();
-    const cooling = (COLDEST / hottest) ** (1 / Math.max(1, proposals));
+    const cooling = (coldest / hottest) ** (1 / Math.max(1, proposals));
+    const tuned = targetScore !== -Infinity;
+    const tuneEvery = Math.max(Math.ceil(proposals / TUNINGS), SWEEPS_BETWEEN_TUNINGS * movable.length);
     let temperature = hottest;
+    let unit = tuned && from.length > 0 ? this.#timeNow() : 1;
+    let reached = 0;
     let accepted = 0;
-    if (this.#choices.movable.length === 0) return [];
-    for (let step = 0; step < proposals; step++) {
+    for (let step = 1; step <= proposals; step++) {
       temperature *= cooling;
-      const first = this.#propose(this.#drawInstance());
-      if (first === undefined) continue;
-      const firstBefore = this.#present(first.i);
-      if (!this.#make(first, this.#firstUndo)) continue;
-      let secondBefore: Change | undefined;
-      if (random() < PAIRED) {
-        const second = this.#proposeBeside(first, firstBefore);
-        if (second !== undefined) {
-          secondBefore = this.#present(second.i);
-          if (!this.#make(second, this.#secondUndo)) secondBefore = undefined;
-        }
+      if (tuned && this.#score <= targetScore) reached += 1;
+      if (tuned && step % tuneEvery === 0) {
+        this.#penalty *= Math.exp(TUNING_STEP * (1 - (2 * reached) / tuneEvery));
+        reached = 0;
+        this.#refresh();
+        unit += FOLLOWING * (Math.max(this.#timeNow(), LEAST_TIME) - unit);
       }
-      const next = this.#energyNow();
-      const change = next - this.#energy;
-      if (change <= 0 || random() < Math.exp(-change / temperature)) {
-        this.#energy = next;
-        accepted += 1;
-        if (accepted % REFRESH_AFTER === 0) {
-          this.#board.refresh();
-          this.#energy = this.#energyNow();
-        }
-        this.#keepBest();
-        continue;
-      }
-      if (secondBefore !== undefined) this.#undo(secondBefore, this.#secondUndo);
-      this.#undo(firstBefore, this.#firstUndo);
+      if (!this.#propose(this.#drawInstance())) continue;
+      const second = random() < PAIRED && this.#proposeBeside() ? this.#second : undefined;
+      // The energy that an accepted state may have: Metropolis' rule with its chance drawn first.
+      const limit = this.#energy - temperature * unit * Math.log(1 - random());
+      if (!this.#makeIfWithin(this.#first, second, limit)) continue;
+      accepted += 1;
+      if (accepted % REFRESH_AFTER === 0) this.#refresh();
+      this.#keepBest();
     }
     this.#best.give(this.#kinds, this.#targets, this.#seconds);
     const chosen: ChosenMove[] = [];
@@ -251,30 +279,52 @@ class Walk {
           target: this.#targets[i]!,
           seconds: this.#seconds[i]!,
         });
-    return chosen;
+    return { chosen, scorePenalty: this.#penalty };
   }
 
-  #energyNow(): number {
+  /** Sums and energy from the placement as it is. O(nodes). */
+  #refresh(): void {
+    this.#board.refresh();
+    this.#score = this.#board.score;
+    this.#energy = this.#timeNow() + this.#scoreEnergy(this.#score);
+  }
+
+  /** What is missing of the score. */
+  #scoreEnergy(score: number): number {
+    const { targetScore } = this.#goal;
+    const { scoreScale } = this.#settings;
+    if (targetScore === -Infinity) return score / scoreScale;
+    return (this.#penalty * Math.max(0, score - targetScore + SCORE_MARGIN * scoreScale)) / scoreScale;
+  }
+
+  /** The largest score of that energy. */
+  #scoreOfEnergy(energy: number): number {
+    const { targetScore } = this.#goal;
+    const { scoreScale } = this.#settings;
+    if (targetScore === -Infinity) return energy * scoreScale;
+    return targetScore - SCORE_MARGIN * scoreScale + (energy * scoreScale) / this.#penalty;
+  }
+
+  /** How long nodes are kept busy, with what is staged; `movingSeconds`: of all moves together. */
+  #timeEnergy(movingSeconds: number): number {
     const { targetScore, busySeconds, gainPerHour } = this.#goal;
-    const { timeScale, scoreScale, scorePenalty } = this.#settings;
-    const { score } = this.#board;
-    const wanted =
-      targetScore === -Infinity
-        ? score / scoreScale
-        : (scorePenalty * Math.max(0, score - targetScore + SCORE_MARGIN * scoreScale)) / scoreScale;
-    const time =
-      busySeconds === Infinity
-        ? (targetScore === -Infinity ? TIME_BESIDE_SCORE : 1) * (this.#busy.mean() / timeScale)
-        : EXCESS_PENALTY * this.#busy.excess(busySeconds);
-    const worth = gainPerHour === 0 ? 0 : (gainPerHour * this.#movingSeconds) / 3600 / scoreScale;
-    return wanted + time + worth;
+    const { timeScale, scoreScale } = this.#settings;
+    const worth = gainPerHour === 0 ? 0 : (gainPerHour * movingSeconds) / 3600 / scoreScale;
+    if (busySeconds !== Infinity) return EXCESS_PENALTY * this.#busy.excess(busySeconds) + worth;
+    const busiest = this.#busy.mean() / timeScale;
+    if (targetScore === -Infinity) return TIME_BESIDE_SCORE * busiest + worth;
+    return busiest + (ALL_MOVES_WEIGHT * movingSeconds) / this.#start.nodeCount / timeScale + worth;
+  }
+
+  #timeNow(): number {
+    return this.#timeEnergy(this.#movingSeconds);
   }
 
   #keepBest(): void {
     const { targetScore } = this.#goal;
-    const reached = targetScore === -Infinity || this.#board.score <= targetScore;
-    // Until the score is reached the least energy counts; from then on only states that reach it.
-    const rank = reached ? this.#energy - REACHED : this.#energy;
+    const reached = targetScore === -Infinity || this.#score <= targetScore;
+    // Until the score is reached the least score counts; from then on the least time.
+    const rank = targetScore === -Infinity ? this.#energy : reached ? this.#timeNow() - REACHED : this.#score;
     if (rank < this.#best.energy) this.#best.take(rank, this.#kinds, this.#targets, this.#seconds);
   }
 
@@ -310,170 +360,282 @@ class Walk {
     });
   }
 
-  #present(i: number): Change {
-    return { i, kind: this.#kinds[i]!, target: this.#targets[i]!, seconds: this.#seconds[i]! };
-  }
-
-  #propose(i: number): Change | undefined {
+  /** Writes a change of an instance into the first one. */
+  #propose(i: number): boolean {
     const { random } = this.#settings;
-    if (this.#kinds[i]! >= 0 && random() < TAKE_BACK) return { i, kind: -1, target: -1, seconds: 0 };
+    if (this.#kinds[i]! >= 0 && random() < TAKE_BACK) return takeBack(this.#first, i);
     const kind = this.#drawKind(i);
     const { targets } = this.#choices;
-    return this.#priced(i, kind, targets[Math.floor(random() * targets.length)]!);
+    return this.#price(this.#first, i, kind, targets[Math.floor(random() * targets.length)]!, this.#moved);
   }
 
-  /** A change near another: of an instance that shares a node with it, often with the same target. */
-  #proposeBeside(first: Change, before: Change): Change | undefined {
+  /** Writes a change near the first one into the second: of an instance that shares a node with it, often its target. */
+  #proposeBeside(): boolean {
     const { random } = this.#settings;
-    const p = this.#start.primary[first.i]!;
-    const s = this.#start.secondary[first.i]!;
-    const nodes = [p, s, first.target, before.target].filter((node) => node >= 0);
-    const neighbours = this.#neighbours[nodes[Math.floor(random() * nodes.length)]!]!;
-    if (neighbours.length === 0) return undefined;
+    const first = this.#first;
+    const kindBefore = this.#kinds[first.i]!;
+    const nodes = this.#near;
+    let count = 0;
+    const add = (node: number): void => {
+      if (node >= 0) nodes[count++] = node;
+    };
+    add(this.#start.primary[first.i]!);
+    add(this.#start.secondary[first.i]!);
+    add(first.target);
+    add(this.#targets[first.i]!);
+    const neighbours = this.#neighbours[nodes[Math.floor(random() * count)]!]!;
+    if (neighbours.length === 0) return false;
     const i = neighbours[Math.floor(random() * neighbours.length)]!;
-    if (i === first.i) return undefined;
-    if (this.#kinds[i]! >= 0 && random() < TAKE_BACK_BESIDE) return { i, kind: -1, target: -1, seconds: 0 };
+    if (i === first.i) return false;
+    if (this.#kinds[i]! >= 0 && random() < TAKE_BACK_BESIDE) return takeBack(this.#second, i);
     const same =
-      before.kind >= 0 && random() < SAME_KIND && this.#choices.kindsOf(i).includes(before.kind as MoveKind);
-    const kind = same ? before.kind : this.#drawKind(i);
+      kindBefore >= 0 && random() < SAME_KIND && this.#choices.kindsOf(i).includes(kindBefore as MoveKind);
+    const kind = same ? kindBefore : this.#drawKind(i);
     const { targets } = this.#choices;
     const target =
       random() < NEAR_TARGET
-        ? nodes[Math.floor(random() * nodes.length)]!
+        ? nodes[Math.floor(random() * count)]!
         : targets[Math.floor(random() * targets.length)]!;
-    return this.#priced(i, kind, target);
+    const moved = this.#moved + (first.kind >= 0 ? 1 : 0) - (kindBefore >= 0 ? 1 : 0);
+    return this.#price(this.#second, i, kind, target, moved);
   }
 
-  #priced(i: number, kind: number, x: number): Change | undefined {
-    if (kind < 0) return undefined;
+  readonly #near = new Int32Array(4);
+
+  #price(into: Change, i: number, kind: number, x: number, moved: number): boolean {
+    if (kind < 0) return false;
     const swap = kind === FAILOVER;
     const target = swap ? -1 : x;
     const { primary, secondary, online } = this.#start;
-    if (!swap && (x === primary[i] || x === secondary[i] || online[x] === 0)) return undefined;
+    if (!swap && (x === primary[i] || x === secondary[i] || online[x] === 0)) return false;
     const had = this.#kinds[i]!;
-    if (kind === had && target === this.#targets[i]) return undefined;
-    if (had < 0 && this.#moved >= (this.#settings.mostMoves ?? Infinity)) return undefined;
-    if (!this.#choices.mayGo(i, kind as MoveKind, target)) return undefined;
+    if (kind === had && target === this.#targets[i]) return false;
+    if (had < 0 && moved >= (this.#settings.mostMoves ?? Infinity)) return false;
+    if (!this.#choices.mayGo(i, kind as MoveKind, target)) return false;
     const seconds = this.#prices.of(i, kind as MoveKind, target);
-    return seconds < Infinity ? { i, kind, target, seconds } : undefined;
-  }
-
-  /** Makes a change if the placement that it leads to passes the checks. O(1). */
-  #make(change: Change, undo: UndoRecord): boolean {
-    const { i, kind, target } = change;
-    const { primary, secondary } = this.#start;
-    let p = primary[i]!;
-    let s = secondary[i]!;
-    if (kind >= 0) [p, s] = placementAfter(kind as MoveKind, p, s, target);
-    this.#trial.begin(i);
-    if (!this.#trial.allowsPlacement(p, s)) return false;
-    this.#record(change);
-    this.#trial.keepLoadedFlags(this.#touches, this.#loadedFlags);
-    this.#trial.measure();
-    this.#trial.settle(undo);
+    if (!(seconds < Infinity)) return false;
+    into.i = i;
+    into.kind = kind;
+    into.target = target;
+    into.seconds = seconds;
     return true;
   }
 
-  #undo(before: Change, undo: UndoRecord): void {
-    this.#record(before);
-    this.#trial.revert(undo);
+  /**
+   * Makes a change, or two at once, if the placement that they lead to passes the checks and its energy is not above
+   * `limit`; where the second fails its checks, the first alone is weighed. O(1).
+   */
+  #makeIfWithin(first: Change, second: Change | undefined, limit: number): boolean {
+    const busy = this.#busy;
+    let moving = this.#movingSeconds + this.#stage(first) + (second === undefined ? 0 : this.#stage(second));
+    let time = this.#timeEnergy(moving);
+    if (time > limit) {
+      busy.drop();
+      return false;
+    }
+    const changes = this.#changes;
+    const trial = this.#trial;
+    changes.clear();
+    if (!this.#allows(first)) {
+      busy.drop();
+      return false;
+    }
+    trial.measureInto(changes);
+    let both = false;
+    if (second !== undefined) {
+      trial.place(this.#undo);
+      both = this.#allows(second);
+      if (both) trial.measureInto(changes);
+      else {
+        busy.drop();
+        moving = this.#movingSeconds + this.#stage(first);
+        time = this.#timeEnergy(moving);
+      }
+    }
+    const { nodes, count, metrics, pairChange } = changes;
+    const score =
+      time > limit
+        ? Infinity
+        : this.#board.approximateWith(nodes, count, metrics, pairChange, this.#scoreOfEnergy(limit - time));
+    const energy = time + this.#scoreEnergy(score);
+    if (!(energy <= limit)) {
+      busy.drop();
+      if (both) this.#touch(second!, -1);
+      if (second !== undefined) trial.takeBack(this.#undo);
+      this.#touch(first, -1);
+      return false;
+    }
+    if (second === undefined || both) trial.place(this.#undo);
+    this.#board.shift(nodes, count, metrics, pairChange);
+    busy.keep();
+    this.#record(first);
+    if (both) this.#record(second!);
+    this.#movingSeconds = moving;
+    this.#score = score;
+    this.#energy = energy;
+    return true;
+  }
+
+  /** True if the placement of a change passes the checks: its rows are ready then, and its nodes counted as touched. */
+  #allows(change: Change): boolean {
+    const { i, kind, target } = change;
+    const p = this.#start.primary[i]!;
+    const s = this.#start.secondary[i]!;
+    const still = kind < 0;
+    this.#trial.begin(i);
+    if (
+      !this.#trial.allowsPlacement(
+        still ? p : primaryAfter(kind as MoveKind, p, s, target),
+        still ? s : secondaryAfter(kind as MoveKind, p, s, target),
+      )
+    )
+      return false;
+    this.#touch(change, 1);
+    this.#trial.keepLoadedFlags(this.#touches, this.#loadedFlags);
+    return true;
+  }
+
+  /** The time that a change adds to each node, staged. Returns what it adds to the seconds of all moves. */
+  #stage({ i, kind, target, seconds }: Change): number {
+    const had = this.#seconds[i]!;
+    const more = seconds - had;
+    const hadKind = this.#kinds[i]!;
+    const p = this.#start.primary[i]!;
+    const s = this.#start.secondary[i]!;
+    const before = this.#targets[i]!;
+    const busy = this.#busy;
+    busy.stage(p, this.#secondsOn(p, i, kind, seconds) - this.#secondsOn(p, i, hadKind, had));
+    if (s >= 0) busy.stage(s, this.#secondsOn(s, i, kind, seconds) - this.#secondsOn(s, i, hadKind, had));
+    if (target === before) {
+      if (target >= 0) busy.stage(target, more);
+    } else {
+      if (before >= 0) busy.stage(before, -had);
+      if (target >= 0) busy.stage(target, seconds);
+    }
+    return more;
+  }
+
+  /** Counts the nodes of a change as touched, and those of the move that it replaces not; -1: the other way round. */
+  #touch({ i, kind, target }: Change, sign: 1 | -1): void {
+    const p = this.#start.primary[i]!;
+    const s = this.#start.secondary[i]!;
+    const before = this.#targets[i]!;
+    const more = sign * ((kind >= 0 ? 1 : 0) - (this.#kinds[i]! >= 0 ? 1 : 0));
+    this.#touches[p]! += more;
+    if (s >= 0) this.#touches[s]! += more;
+    if (before >= 0) this.#touches[before]! -= sign;
+    if (target >= 0) this.#touches[target]! += sign;
   }
 
   #record({ i, kind, target, seconds }: Change): void {
-    const had = this.#kinds[i]!;
-    if (had >= 0) this.#load(i, had, this.#targets[i]!, this.#seconds[i]!, -1);
-    if (kind >= 0) this.#load(i, kind, target, seconds, 1);
-    this.#moved += (kind >= 0 ? 1 : 0) - (had >= 0 ? 1 : 0);
-    this.#movingSeconds += (kind >= 0 ? seconds : 0) - (had >= 0 ? this.#seconds[i]! : 0);
+    this.#moved += (kind >= 0 ? 1 : 0) - (this.#kinds[i]! >= 0 ? 1 : 0);
     this.#kinds[i] = kind;
     this.#targets[i] = target;
     this.#seconds[i] = seconds;
   }
 
-  #load(i: number, kind: number, target: number, seconds: number, sign: 1 | -1): void {
-    const p = this.#start.primary[i]!;
-    const s = this.#start.secondary[i]!;
-    const released = this.#start.isDead(p) || this.#start.isDead(s) ? this.#releasedBy(kind, p, s) : -1;
-    const held = released < 0 ? seconds : Math.min(seconds, this.#heldSeconds(i, kind));
-    this.#busy.add(p, sign * (p === released ? held : seconds));
-    this.#touches[p]! += sign;
-    if (s >= 0) {
-      this.#busy.add(s, sign * (s === released ? held : seconds));
-      this.#touches[s]! += sign;
-    }
-    if (target >= 0) {
-      this.#busy.add(target, sign * seconds);
-      this.#touches[target]! += sign;
-    }
-  }
-
-  /** An offline node that a move lets go early, where nodes take part in one move at a time; or -1. */
-  #releasedBy(kind: number, fromPrimary: number, fromSecondary: number): number {
-    if ((this.#parallelPerNode ?? 1) > 1) return -1;
-    return releasedNode(this.#start, { kind: kind as MoveKind, fromPrimary, fromSecondary });
-  }
-
-  #heldSeconds(i: number, kind: number): number {
+  /** Seconds that a move keeps one of its two old nodes: an offline one may be let go before the end. */
+  #secondsOn(node: number, i: number, kind: number, seconds: number): number {
+    if (kind < 0 || !this.#releasesEarly || !this.#start.isDead(node)) return seconds;
+    const from = { fromPrimary: this.#start.primary[i]!, fromSecondary: this.#start.secondary[i]! };
+    if (releasedNode(this.#start, { kind: kind as MoveKind, ...from }) !== node) return seconds;
     const failover = failsOverFirst(kind as MoveKind) ? this.#prices.typical(i, FAILOVER, -1) : 0;
-    return failover + MIRROR_SETUP_SECONDS;
+    return Math.min(seconds, failover + MIRROR_SETUP_SECONDS);
   }
 }
 
-/** The score of the placement that a set of moves leads to, computed from nothing. */
-export function scoreAfter(start: GroupModel, chosen: readonly ChosenMove[]): number {
-  const model = start.copy();
-  const board = new ScoreBoard(model);
-  const trial = new MoveTrial(board);
-  for (const { instance, kind, target } of chosen) {
-    trial.begin(instance);
-    trial.insist(kind, target);
-    trial.approximateScore();
-    trial.settle();
-  }
-  board.refresh();
-  return board.score;
+/** Writes into a change that an instance stays where it is. */
+function takeBack(change: Change, i: number): true {
+  change.i = i;
+  change.kind = -1;
+  change.target = -1;
+  change.seconds = 0;
+  return true;
 }
 
-/** Seconds that each node is busy, with their power mean in a tree of sums: no rounding is left behind. */
+/**
+ * Seconds that each node is busy, with their power mean in a tree of sums: no rounding is left behind. Changes are
+ * staged, looked at, and then kept or dropped.
+ */
 class Busy {
-  readonly seconds: Float64Array;
+  readonly #seconds: Float64Array;
   readonly #unit: number;
   readonly #leaves: number;
-  /** Sums of (seconds / unit)^8: the root at 1, the children of j at 2j and 2j + 1. */
+  readonly #power: number;
+  /** How often a number is squared to be taken to the power. */
+  readonly #squarings: number;
+  /** Sums of (seconds / unit)^power: the root at 1, the children of j at 2j and 2j + 1. */
   readonly #tree: Float64Array;
+  /** Nodes of staged changes, what they were busy before, and their leaves with the changes. */
+  readonly #stagedNodes = new Int32Array(MOST_STAGED);
+  readonly #secondsBefore = new Float64Array(MOST_STAGED);
+  #staged = 0;
 
-  constructor(nodes: number, unit: number) {
-    this.seconds = new Float64Array(nodes);
+  constructor(nodes: number, unit: number, power: number) {
+    this.#power = power;
+    this.#squarings = Math.log2(power);
+    this.#seconds = new Float64Array(nodes);
     this.#unit = unit;
     this.#leaves = 2 ** Math.ceil(Math.log2(Math.max(2, nodes)));
     this.#tree = new Float64Array(2 * this.#leaves);
   }
 
+  /** Stages a change of a node's seconds, on top of what is staged already. O(1). */
+  stage(node: number, seconds: number): void {
+    let t = 0;
+    while (t < this.#staged && this.#stagedNodes[t] !== node) t += 1;
+    if (t === this.#staged) {
+      this.#stagedNodes[t] = node;
+      this.#secondsBefore[t] = this.#seconds[node]!;
+      this.#staged += 1;
+    }
+    this.#seconds[node] = Math.max(0, this.#seconds[node]! + seconds);
+  }
+
   /** O(log nodes). */
-  add(node: number, seconds: number): void {
-    const after = Math.max(0, this.seconds[node]! + seconds);
-    this.seconds[node] = after;
+  keep(): void {
     const tree = this.#tree;
-    const share = after / this.#unit;
-    const square = share * share;
-    const fourth = square * square;
-    let j = this.#leaves + node;
-    tree[j] = fourth * fourth;
-    for (j >>= 1; j > 0; j >>= 1) tree[j] = tree[2 * j]! + tree[2 * j + 1]!;
+    for (let t = 0; t < this.#staged; t++) {
+      const node = this.#stagedNodes[t]!;
+      let j = this.#leaves + node;
+      tree[j] = this.#leaf(node);
+      for (j >>= 1; j > 0; j >>= 1) tree[j] = tree[2 * j]! + tree[2 * j + 1]!;
+    }
+    this.#staged = 0;
   }
 
-  /** (Σ busy^8)^(1/8): a little above the busiest node. */
+  drop(): void {
+    for (let t = 0; t < this.#staged; t++) this.#seconds[this.#stagedNodes[t]!] = this.#secondsBefore[t]!;
+    this.#staged = 0;
+  }
+
+  /** (Σ busy^power)^(1/power): a little above the busiest node. With what is staged. */
   mean(): number {
-    return this.#unit * this.#tree[1]! ** (1 / BUSY_POWER);
+    const tree = this.#tree;
+    let sum = tree[1]!;
+    for (let t = 0; t < this.#staged; t++) {
+      const node = this.#stagedNodes[t]!;
+      sum += this.#leaf(node) - tree[this.#leaves + node]!;
+    }
+    return this.#unit * Math.max(0, sum) ** (1 / this.#power);
   }
 
-  /** Sum of what nodes are busy beyond a limit, relative to it. */
+  #leaf(node: number): number {
+    let value = this.#seconds[node]! / this.#unit;
+    for (let j = 0; j < this.#squarings; j++) value *= value;
+    return value;
+  }
+
+  /** Sum of what nodes are busy beyond a limit, relative to it. With what is staged. */
   excess(limit: number): number {
     let sum = 0;
-    for (const seconds of this.seconds) if (seconds > limit) sum += seconds / limit - 1;
+    for (const seconds of this.#seconds) if (seconds > limit) sum += seconds / limit - 1;
     return sum;
   }
 }
+
+/** Nodes that two changes keep busy at most: both nodes, the old and the new target of each. */
+const MOST_STAGED = 8;
 
 /** The best state seen. */
 class Best {

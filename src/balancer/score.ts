@@ -147,6 +147,31 @@ export function pairExcess(pairCounts: Int32Array): number {
   return excess;
 }
 
+/** Nodes that changes weighed together may touch: four each. */
+const MOST_CHANGED = 8;
+
+/** What some nodes would be worth to each component after one change or two of one placement. */
+export class NodeChanges {
+  count = 0;
+  readonly nodes = new Int32Array(MOST_CHANGED);
+  /** MOST_CHANGED × METRIC_COUNT. */
+  readonly metrics = new Float64Array(MOST_CHANGED * METRIC_COUNT);
+  /** What they add to the excess of pairs of location and exclusion tags. */
+  pairChange = 0;
+
+  clear(): void {
+    this.count = 0;
+    this.pairChange = 0;
+  }
+
+  /** Where a node's values stand, in rows of `metrics`; a node not seen before gets the next one. */
+  slotOf(node: number): number {
+    for (let t = 0; t < this.count; t++) if (this.nodes[t] === node) return t;
+    this.nodes[this.count] = node;
+    return this.count++;
+  }
+}
+
 /**
  * The score's components and their sum, kept beside a group model. `exact` walks all nodes in hbal's order of
  * additions, so that the last bit is hbal's; `approximate` needs only the nodes that a move touches, from running
@@ -275,9 +300,9 @@ export class ScoreBoard {
     return score;
   }
 
-  readonly #kept = new Float64Array(4 * METRIC_COUNT);
-  readonly #liveRows = new Int32Array(4);
-  readonly #liveChangedRows = new Int32Array(4);
+  readonly #kept = new Float64Array(MOST_CHANGED * METRIC_COUNT);
+  readonly #liveRows = new Int32Array(MOST_CHANGED);
+  readonly #liveChangedRows = new Int32Array(MOST_CHANGED);
 
   /**
    * What all spreads together are worth at least after any one move of an instance, as of the last refresh. Such a move

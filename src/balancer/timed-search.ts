@@ -2,7 +2,7 @@ import { blindSearch, countCandidates, type SearchResult } from './blind-search.
 import { mayFailOver, movableInstances, possibleKinds } from './candidates.js';
 import { MIRROR_SETUP_SECONDS, earlyReleases, failsOverFirst, releasedNode } from './early-release.js';
 import type { GroupModel } from './group-model.js';
-import { bestOrder, inOrder, type TimedMove } from './list-schedule.js';
+import { bestOrder, inOrder, type Order, type TimedMove } from './list-schedule.js';
 import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
 import { FAILOVER, moveFrom, type Move, type MoveKind } from './moves.js';
@@ -49,19 +49,34 @@ const MOST_FINISH_CANDIDATES = 8_000_000;
 const PROPOSALS_PER_INSTANCE = 2000;
 const LEAST_PROPOSALS = 400_000;
 const MOST_PROPOSALS = 600_000;
+interface Round {
+  /** Temperatures at the start and at the end. */
+  hottest: number;
+  coldest: number;
+  busyPower: number;
+  /** How many times the usual proposals. */
+  part: number;
+}
+
 /**
- * Annealing runs. The share of the best time so far that counts as one unit of energy, and the energy of missing the
- * gain: together they say how cold a run is and what a second is worth in score, about a tenth of the time for the last
- * per cent. A warm run starts from the best moves so far. `part`: how many times the usual proposals; a few long runs
- * end sooner than many short ones.
+ * Annealing runs towards a score: one long one from nothing, then colder ones from the best moves so far, nearer to the
+ * busiest node. Temperatures are shares of the present time, to be divided by the nodes: the more of them, the less one
+ * change does.
  */
-const ROUNDS = [
-  { timeShare: 0.3, scorePenalty: 200, warm: false, part: 3 },
-  { timeShare: 0.1, scorePenalty: 30, warm: true, part: 2 },
-  { timeShare: 0.1, scorePenalty: 1000, warm: true, part: 2 },
+const ROUNDS: readonly Round[] = [
+  { hottest: 0.4, coldest: 6e-3, busyPower: 8, part: 5 },
+  { hottest: 0.03, coldest: 4e-3, busyPower: 16, part: 2 },
+  { hottest: 0.01, coldest: 2e-3, busyPower: 32, part: 1 },
 ];
-const OPEN_ROUNDS = [{ timeShare: 1, scorePenalty: 30, warm: false, part: 1 }];
-const WARM_HOTTEST = 0.1;
+/** A run from the moves that could be ordered, with those that could not left out. */
+const REPAIR: Round = { hottest: 0.01, coldest: 4e-3, busyPower: 16, part: 0.3 };
+const REPAIRS = 3;
+/** The one run where the score is to be as low as it goes; its temperatures are in units of the energy. */
+const OPEN_ROUNDS: readonly Round[] = [{ hottest: 0.3, coldest: 5e-4, busyPower: 8, part: 1 }];
+/** Energy of missing the whole gain, where one unit is the time to beat: where a search towards a score begins. */
+const SCORE_PENALTY = 60;
+/** The same where the score alone counts, or a time that is given. */
+const OPEN_SCORE_PENALTY = 30;
 /** Orders draw from a stream of their own, so that the search does not hang on how many were tried. */
 const ORDER_SEED = 1;
 /** Orders that are tried for the moves of a run, fewer for very many moves. */
@@ -83,7 +98,7 @@ export function timedSearch(
   const { seed, maxSeconds, maxGainCost, effort = 1 } = settings;
   const random = seededRandom(seed);
   const scoreBefore = new ScoreBoard(start).score;
-  const nothing: Plan = { moves: [], seconds: 0, score: scoreBefore };
+  const nothing: Plan = { moves: [], seconds: 0, movingSeconds: 0, score: scoreBefore };
   const result = (plan: Plan, target: number | undefined, remarks: string[] = []): TimedResult => ({
     moves: plan.moves,
     scoreBefore,
@@ -111,13 +126,16 @@ export function timedSearch(
   const scoreScale = Math.max(1e-9, scoreBefore - (target ?? start.optimum));
   const mostMoves = options.maxLength > 0 ? options.maxLength : MOST_MOVES;
   let best = known;
-  let bestChosen: readonly ChosenMove[] | undefined;
+  let bestChosen: readonly ChosenMove[] = [];
   const usual = known?.seconds ?? busiestOfAll(start, movable, prices);
-  for (const { timeShare, scorePenalty, warm, part } of openEnded || known === undefined
-    ? OPEN_ROUNDS
-    : ROUNDS) {
-    if (warm && bestChosen === undefined) continue;
-    const { chosen } = search.run(
+  let scorePenalty = target === undefined ? OPEN_SCORE_PENALTY : SCORE_PENALTY;
+  const anneal = (
+    { hottest, coldest, busyPower, part }: Round,
+    from: readonly ChosenMove[],
+    fixed?: ReadonlySet<number>,
+  ): ChosenMove[] => {
+    const perNode = target === undefined ? 1 : Math.max(1, start.onlineCount);
+    const found = search.run(
       {
         targetScore: target ?? -Infinity,
         busySeconds: maxSeconds ?? Infinity,
@@ -126,19 +144,33 @@ export function timedSearch(
       {
         proposals: Math.floor(part * proposals),
         random,
-        timeScale: Math.max(1e-9, timeShare * Math.min(usual, best?.seconds ?? Infinity)),
+        from,
+        ...(fixed === undefined ? {} : { fixed }),
+        hottest: hottest / perNode,
+        coldest: coldest / perNode,
+        busyPower,
+        timeScale: Math.max(1e-9, Math.min(usual, best?.seconds ?? Infinity)),
         scoreScale,
         scorePenalty,
         mostMoves,
-        ...(warm ? { from: bestChosen!, hottest: WARM_HOTTEST } : {}),
       },
     );
-    const plan = orderAndFinish(start, options, prices, chosen, {
-      target,
-      maxSeconds,
-      mostMoves,
-      effort,
-    });
+    scorePenalty = found.scorePenalty;
+    return found.chosen;
+  };
+  const limits = { target, maxSeconds, mostMoves, effort };
+  for (const round of target === undefined ? OPEN_ROUNDS : ROUNDS) {
+    let chosen = anneal(round, bestChosen);
+    let order = orderChosen(start, options, prices, chosen, effort);
+    const fixed = new Set<number>();
+    // Moves that wait for each other in a circle: the others, and some more, have to do.
+    for (let repair = 0; repair < REPAIRS && target !== undefined && order.stuck.length > 0; repair++) {
+      for (const c of order.stuck) fixed.add(chosen[c]!.instance);
+      const free = chosen.filter(({ instance }) => !fixed.has(instance));
+      chosen = anneal(REPAIR, free, fixed);
+      order = orderChosen(start, options, prices, chosen, effort);
+    }
+    const plan = finishOrder(start, options, prices, order, limits);
     if (best === undefined || isBetter(plan, best, target)) {
       best = plan;
       bestChosen = chosen;
@@ -159,6 +191,8 @@ const SAME_SCORE = 5e-9;
 interface Plan {
   moves: Move[];
   seconds: number;
+  /** Of all moves together. */
+  movingSeconds: number;
   score: number;
 }
 
@@ -167,7 +201,8 @@ function isBetter(a: Plan, b: Plan, target: number | undefined): boolean {
   const aReaches = a.score <= target + SAME_SCORE;
   const bReaches = b.score <= target + SAME_SCORE;
   if (aReaches !== bReaches) return aReaches;
-  return aReaches ? a.seconds < b.seconds : a.score < b.score;
+  if (!aReaches) return a.score < b.score;
+  return a.seconds < b.seconds || (a.seconds === b.seconds && a.movingSeconds < b.movingSeconds);
 }
 
 interface Limits {
@@ -178,31 +213,35 @@ interface Limits {
 }
 
 const ordersToTry = (moves: number, effort: number): number =>
-  Math.max(1, Math.floor(Math.min(1, effort) * Math.min(ORDERS, MOST_ORDERED_MOVES / moves)));
+  Math.max(1, Math.floor(Math.min(1, effort) * Math.min(ORDERS, MOST_ORDERED_MOVES / Math.max(1, moves))));
 
-/** Orders chosen moves, leaves out those that no order allows, and makes up for them with further moves. */
-function orderAndFinish(
+/** Chosen moves in the best order that is found. */
+function orderChosen(
   start: GroupModel,
-  options: SearchOptions,
+  { ignoreSoftErrors, parallelPerNode }: SearchOptions,
   prices: MovePrices,
   chosen: readonly ChosenMove[],
-  limits: Limits,
-): Plan {
-  if (chosen.length === 0) {
-    const score = new ScoreBoard(start).score;
-    return finish(start, options, prices, { moves: [], seconds: 0, score }, limits);
-  }
-  const tries = ordersToTry(chosen.length, limits.effort);
+  effort: number,
+): Order {
   const timed = chosen.map(({ instance, kind, target, seconds }) =>
     timedMove(start, prices, moveFrom(start, instance, kind, target), seconds),
   );
-  const { ignoreSoftErrors, parallelPerNode } = options;
-  const order = bestOrder(start, timed, {
-    tries,
+  return bestOrder(start, timed, {
+    tries: ordersToTry(chosen.length, effort),
     random: seededRandom(ORDER_SEED),
     ignoreSoftErrors,
     parallelPerNode,
   });
+}
+
+/** A plan of the moves that an order has, with further ones for those that it has not. */
+function finishOrder(
+  start: GroupModel,
+  options: SearchOptions,
+  prices: MovePrices,
+  order: Order,
+  limits: Limits,
+): Plan {
   let moves = order.moves;
   const { maxSeconds } = limits;
   // What would end too late falls out; later moves on the same nodes end later still, so that nothing is missing.
@@ -338,9 +377,11 @@ function replay(
   for (const move of moves) make(trial, move);
   board.refresh();
   const timed = moves.map((move) => timedMove(start, prices, move));
-  if (parallelPerNode === 1) return { moves, score: board.score, seconds: lastEnd(start, timed) };
+  const movingSeconds = timed.reduce((sum, { seconds }) => sum + seconds, 0);
+  const plan = { moves, score: board.score, movingSeconds };
+  if (parallelPerNode === 1) return { ...plan, seconds: lastEnd(start, timed) };
   const { stuck, makespan } = inOrder(start, timed, { ignoreSoftErrors, parallelPerNode });
-  return { moves, score: board.score, seconds: stuck.length > 0 ? Infinity : makespan };
+  return { ...plan, seconds: stuck.length > 0 ? Infinity : makespan };
 }
 
 /** A move with its seconds, and how long it holds an offline node that it lets go early. */

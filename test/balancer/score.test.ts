@@ -5,7 +5,7 @@ import { GroupModel, MIRROR_INTERNAL } from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { nodesOfMove } from '../../src/balancer/jobsets.js';
 import { MoveTrial, UndoRecord } from '../../src/balancer/move-trial.js';
-import { METRICS, METRIC_COUNT, ScoreBoard, SPREADS, SUMS } from '../../src/balancer/score.js';
+import { METRICS, METRIC_COUNT, NodeChanges, ScoreBoard, SPREADS, SUMS } from '../../src/balancer/score.js';
 import { seededRandom } from '../../src/balancer/random.js';
 import { generateCluster } from './cluster-generator.js';
 import { slowScore } from './slow-score.js';
@@ -115,29 +115,57 @@ describe('the score', () => {
     expect(bounds).toBeGreaterThan(100);
   });
 
-  it('comes back to the last bit when a change is undone', () => {
-    const model = new GroupModel(clusterOf(7, 6, 5, 1), { group: 0 });
-    const rows = model.rows.slice();
-    const peers = model.peers.slice();
-    const board = new ScoreBoard(model);
-    const trial = new MoveTrial(board);
-    const undo = new UndoRecord();
-    let undone = 0;
-    for (let i = 0; i < model.instanceCount; i++) {
-      trial.begin(i);
-      if (
-        model.mirror[i] !== MIRROR_INTERNAL ||
-        !trial.allowsPlacement(model.secondary[i]!, model.primary[i]!)
-      )
-        continue;
-      trial.measure();
-      trial.settle(undo);
-      trial.revert(undo);
-      undone += 1;
-    }
-    expect(undone).toBeGreaterThan(0);
-    expect(model.rows).toEqual(rows);
-    expect(model.peers).toEqual(peers);
+  it('of two changes weighed together is the one that they have when made, and undone nothing is left of them', () => {
+    let together = 0;
+    fc.assert(
+      fc.property(shapes, fc.constantFrom(0, 1), ({ seed, nodes, instancesPerNode }, oddity) => {
+        const model = new GroupModel(clusterOf(seed, nodes, instancesPerNode, oddity), { group: 0 });
+        const board = new ScoreBoard(model);
+        const trial = new MoveTrial(board);
+        const changes = new NodeChanges();
+        const undoFirst = new UndoRecord();
+        const undoSecond = new UndoRecord();
+        const random = seededRandom(seed);
+        /** Takes an instance up that could stand on two other nodes. */
+        const draw = (): boolean => {
+          const i = Math.floor(random() * model.instanceCount);
+          const p = Math.floor(random() * nodes);
+          const s = Math.floor(random() * nodes);
+          if (p === s || model.mirror[i] !== MIRROR_INTERNAL || model.secondary[i]! < 0) return false;
+          trial.begin(i);
+          return trial.allowsPlacement(p, s);
+        };
+        const state = (): unknown[] =>
+          [model.rows, model.peers, model.primary, model.secondary].map((list) => list.slice());
+        for (let step = 0; step < 40; step++) {
+          const before = state();
+          changes.clear();
+          if (!draw()) continue;
+          trial.measureInto(changes);
+          trial.place(undoFirst);
+          const second = draw();
+          if (second) {
+            trial.measureInto(changes);
+            trial.place(undoSecond);
+            together += 1;
+          }
+          const { nodes: touched, count, metrics, pairChange } = changes;
+          const weighed = board.approximateWith(touched, count, metrics, pairChange, Infinity);
+          const made = new ScoreBoard(model).score;
+          expect(Math.abs(weighed - made)).toBeLessThanOrEqual(1e-9 * (1 + Math.abs(made)));
+          const keep = random() < 0.5;
+          const score = keep ? made : board.score;
+          if (keep) board.shift(touched, count, metrics, pairChange);
+          if (!keep && second) trial.takeBack(undoSecond);
+          if (!keep) trial.takeBack(undoFirst);
+          expect(Math.abs(board.score - score)).toBeLessThanOrEqual(1e-7 * (1 + Math.abs(score)));
+          expect(keep ? before : state()).toEqual(before);
+          board.refresh();
+        }
+      }),
+      { numRuns: 60 },
+    );
+    expect(together).toBeGreaterThan(100);
   });
 
   it('is 0 when every node is offline', () => {

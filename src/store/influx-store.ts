@@ -1,31 +1,42 @@
 import { UserError } from '../domain/errors.js';
-import {
-  DEFAULT_CLUSTER,
-  finishMs,
-  startMs,
-  type MoveRecord,
-  type MoveStatus,
-  type Operation,
-} from '../domain/move-record.js';
-import type { Prediction } from '../domain/prediction.js';
+import { DEFAULT_CLUSTER, finishMs, startMs, type MoveRecord } from '../domain/move-record.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
 import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
+import { clusterCondition, conditions, equals, timeWindows } from './influx-conditions.js';
 import {
   InfluxConnection,
   InfluxDatabaseMissing,
   type InfluxAddress,
   type InfluxRow,
-  type InfluxValue,
   type Placeholders,
 } from './influx-connection.js';
 import {
-  NANOSECONDS_PER_MS,
+  COUNTED_FIELD,
+  KEPT_COLUMNS,
+  MOVE_COLUMNS,
+  SAMPLE_COLUMNS,
+  SAMPLE_FIELDS,
+  bucketOf,
+  instanceSampleLine,
+  instanceSampleOf,
+  keptLine,
+  keptOf,
+  linkSampleLine,
+  linkSampleOf,
+  measurements,
+  moveLine,
+  moveOf,
+  quoted,
+  sampleMeasurements,
+  sampleMs,
+  type SampleMeasurement,
+} from './influx-points.js';
+import { addNew, type Entry, type KnownPoint, type Layout } from './influx-writer.js';
+import {
   fromNanoTime,
-  hash32,
   nanoTime,
   numberField,
   placeInMillisecond,
-  tag,
   tagText,
   tagValue,
   textField,
@@ -33,81 +44,20 @@ import {
 import { DEFAULT_RETRY, retrying, type RetryPolicy } from './retry.js';
 import {
   COARSE_SPAN_MS,
-  RefusedItemsError,
   coarseBefore,
   type AddCounts,
   type KeptPrediction,
   type MoveFilter,
   type PruneCounts,
-  type RefusedItem,
   type Retention,
   type SampleFilter,
   type Store,
   type StoreInfo,
 } from './store.js';
+import { inOrder, merged } from './time-order.js';
 
 /** Number of the layout described in docs/stores.md. */
 export const INFLUX_FORMAT = 1;
-
-/** Items looked up at once: a query for fewer costs nearly as much. */
-const ITEMS_PER_LOOKUP = 5000;
-/**
- * Points a request, and requests under way at once. InfluxData recommends 5000 a request; of half as many the server stores one
- * while the next is written, which is faster in sum (`npm run bench:store`).
- */
-const POINTS_PER_REQUEST = 2500;
-const REQUESTS_AT_ONCE = 2;
-/** Characters after which a request is full, however few points it has: InfluxDB takes 25 MB by default. */
-const CHARACTERS_PER_REQUEST = 4_000_000;
-/** Ranges of time asked for at once when looking for what is known already. */
-const MOST_WINDOWS = 500;
-/** Times nearer than this are asked for in one range. */
-const WINDOW_GAP_MS = 60_000;
-/** Kept predictions are looked up by move id alone: a tag with so many values divides what has to be searched. */
-const BUCKETS = 256;
-
-const OPTIONAL_NUMBERS = [
-  'memory_mib',
-  'used_memory_mib',
-  'vcpus',
-  'dirty_rate_mib_s',
-  'disk_mib',
-  'link_mbps',
-  'background_mbps',
-  'max_bandwidth_mib_s',
-  'downtime_limit_ms',
-  'multifd_channels',
-  'concurrent_moves',
-  'cpu_load',
-  'downtime_ms',
-  'setup_ms',
-  'transferred_mib',
-  'throughput_mbps',
-  'dirty_sync_count',
-] as const satisfies readonly (keyof MoveRecord)[];
-const TEXT_FIELDS = [
-  'id',
-  'instance',
-  'target_node',
-  'origin',
-  'status',
-] as const satisfies readonly (keyof MoveRecord)[];
-const JSON_FIELDS = ['capabilities', 'labels'] as const satisfies readonly (keyof MoveRecord)[];
-const MOVE_TAGS = ['cluster', 'operation', 'source_node'] as const;
-const SAMPLE_FIELDS = ['dirty_rate_mib_s', 'used_memory_mib', 'cpu_load'] as const;
-
-const quoted = (name: string): string => `"${name}"`;
-const MOVE_COLUMNS = ['duration_seconds', ...TEXT_FIELDS, ...OPTIONAL_NUMBERS, ...JSON_FIELDS, ...MOVE_TAGS]
-  .map(quoted)
-  .join(',');
-
-/** A field that every point of the measurement has, to count by, and all measurements that hold data. */
-const COUNTED_FIELD = {
-  moves: 'duration_seconds',
-  link_samples: 'throughput_mbps',
-  instance_samples: 'present',
-  kept_predictions: 'move_id',
-} as const satisfies Record<keyof PruneCounts, string>;
 
 export interface InfluxStoreOptions {
   /** How long the server may be silent in a call. @default 30 s */
@@ -116,36 +66,6 @@ export interface InfluxStoreOptions {
   now?: () => number;
   /** How long a server that went away after it had been there is waited for. */
   retry?: Partial<RetryPolicy>;
-}
-
-/** An item on its way into the database. */
-interface Entry<T> {
-  item: T;
-  /** Among the items of the call. */
-  index: number;
-  identity: string;
-  ms: number;
-}
-
-/** A point that is there already. */
-interface KnownPoint {
-  identity: string;
-  /** Where points of one time are not told apart by their tags. */
-  time?: { ms: number; nanoseconds: number };
-}
-
-/** How one kind of data becomes points. */
-interface Layout<T> {
-  /** What makes an item the same as another. */
-  identity: (item: T) => string;
-  timeMs: (item: T) => number;
-  /** Nanoseconds within the millisecond. */
-  place: (item: T) => number;
-  /** True when points of one time are told apart by their tags; else each has a time of its own. */
-  sharesTime: boolean;
-  line: (item: T, time: string) => string;
-  /** Which of the batch are there already; may give more. */
-  known: (batch: readonly Entry<T>[]) => Promise<KnownPoint[]>;
 }
 
 /**
@@ -200,27 +120,14 @@ export class InfluxStore implements Store {
   addLinkSamples(samples: readonly LinkSample[]): Promise<AddCounts> {
     return this.add('link_samples', samples, {
       ...this.sampleLayout('link_samples', 'link', (sample: LinkSample) => sample.link),
-      line: (sample, time) => {
-        let line = `link_samples${sampleTags(sample, 'link', sample.link)} `;
-        line += numberField('throughput_mbps', sample.throughput_mbps);
-        if (sample.capacity_mbps !== undefined)
-          line += `,${numberField('capacity_mbps', sample.capacity_mbps)}`;
-        return `${line} ${time}`;
-      },
+      line: linkSampleLine,
     });
   }
 
   addInstanceSamples(samples: readonly InstanceSample[]): Promise<AddCounts> {
     return this.add('instance_samples', samples, {
       ...this.sampleLayout('instance_samples', 'instance', (sample: InstanceSample) => sample.instance),
-      line: (sample, time) => {
-        let line = `instance_samples${sampleTags(sample, 'instance', sample.instance)} present=true`;
-        for (const field of SAMPLE_FIELDS) {
-          const value = sample[field];
-          if (value !== undefined) line += `,${numberField(field, value)}`;
-        }
-        return `${line} ${time}`;
-      },
+      line: instanceSampleLine,
     });
   }
 
@@ -230,11 +137,7 @@ export class InfluxStore implements Store {
       timeMs: (kept) => Date.parse(kept.predicted_at),
       place: (kept) => placeInMillisecond(kept.move_id),
       sharesTime: false,
-      line: (kept, time) =>
-        `kept_predictions${tag('bucket', bucketOf(kept.move_id))} ${textField('move_id', kept.move_id)},${textField(
-          'prediction',
-          JSON.stringify(kept.prediction),
-        )} ${time}`,
+      line: keptLine,
       known: (batch) => this.knownPredictions(batch),
     });
   }
@@ -260,7 +163,7 @@ export class InfluxStore implements Store {
     if (left <= 0) return;
     for await (const record of inOrder(
       this.read(query, placeholders),
-      (row) => (cells(row)('id') === null ? undefined : moveOf(row)), // points of another program
+      moveOf,
       startMs,
       (move) => [move.id],
       newestFirst,
@@ -295,14 +198,10 @@ export class InfluxStore implements Store {
 
   async *keptPredictions(filter: { fromMs?: number; toMs?: number } = {}): AsyncGenerator<KeptPrediction> {
     const { where, placeholders } = conditions(filter, []);
-    const query = `SELECT "move_id","prediction" FROM "kept_predictions" ${where}`;
+    const query = `SELECT ${KEPT_COLUMNS} FROM "kept_predictions" ${where}`;
     yield* inOrder(
       this.read(query, placeholders),
-      ({ values }): KeptPrediction => ({
-        predicted_at: toIsoTime(fromNanoTime(values[0] as string).ms),
-        move_id: values[1] as string,
-        prediction: JSON.parse(values[2] as string) as Prediction,
-      }),
+      keptOf,
       (kept) => Date.parse(kept.predicted_at),
       (kept) => [kept.move_id],
     );
@@ -420,101 +319,9 @@ export class InfluxStore implements Store {
     this.connection.close();
   }
 
-  /**
-   * Writes what is not known yet, in order of time, in batches; while one is on its way the next is looked up.
-   *
-   * @throws RefusedItemsError when all the others are stored.
-   */
   private async add<T>(what: string, items: readonly T[], layout: Layout<T>): Promise<AddCounts> {
     this.checkOpen();
-    const entries = new Map<string, Entry<T>>();
-    for (const [index, item] of items.entries()) {
-      const identity = layout.identity(item);
-      if (!entries.has(identity)) entries.set(identity, { item, index, identity, ms: layout.timeMs(item) });
-    }
-    const sorted = [...entries.values()].sort((a, b) => a.ms - b.ms);
-    // Times that points have which are there already, and places within the millisecond that is being filled.
-    const taken = new Set<number>();
-    let filledMs = NaN;
-    const filled = new Set<number>();
-    const refused: RefusedItem[] = [];
-    let field: string | undefined;
-    let added = 0;
-    const underWay = new Set<Promise<void>>();
-    let failed: unknown;
-    const write = async (part: readonly Entry<T>[], lines: readonly string[]): Promise<void> => {
-      while (underWay.size >= REQUESTS_AT_ONCE) await Promise.race(underWay);
-      if (failed !== undefined) return;
-      const request: Promise<void> = this.retried(() => this.connection.write(lines))
-        .then(
-          (refusedLines) => {
-            for (const { index, reason } of refusedLines) refused.push({ index: part[index]!.index, reason });
-            added += lines.length - refusedLines.length;
-          },
-          (error: unknown) => {
-            failed ??= error;
-          },
-        )
-        .finally(() => underWay.delete(request));
-      underWay.add(request);
-    };
-    for (let from = 0; from < sorted.length && failed === undefined; from += ITEMS_PER_LOOKUP) {
-      const batch = sorted.slice(from, from + ITEMS_PER_LOOKUP);
-      const known = new Set<string>();
-      try {
-        for (const { identity, time } of await this.retried(() => layout.known(batch))) {
-          known.add(identity);
-          if (time !== undefined) taken.add(timeKey(time.ms, time.nanoseconds));
-        }
-      } catch (error) {
-        failed ??= error;
-        break;
-      }
-      let lines: string[] = [];
-      let part: Entry<T>[] = [];
-      let characters = 0;
-      for (const entry of batch) {
-        if (known.has(entry.identity)) continue;
-        let nanoseconds = layout.place(entry.item);
-        if (!layout.sharesTime) {
-          if (entry.ms !== filledMs) {
-            filledMs = entry.ms;
-            filled.clear();
-          }
-          while (filled.has(nanoseconds) || taken.has(timeKey(entry.ms, nanoseconds)))
-            nanoseconds = (nanoseconds + 1) % NANOSECONDS_PER_MS;
-          filled.add(nanoseconds);
-        }
-        try {
-          const line = layout.line(entry.item, nanoTime(entry.ms, nanoseconds));
-          lines.push(line);
-          part.push(entry);
-          characters += line.length;
-        } catch (error) {
-          if (!(error instanceof UserError)) throw error;
-          field ??= error.field;
-          refused.push({ index: entry.index, reason: error.message });
-        }
-        if (lines.length >= POINTS_PER_REQUEST || characters >= CHARACTERS_PER_REQUEST) {
-          await write(part, lines);
-          lines = [];
-          part = [];
-          characters = 0;
-        }
-      }
-      if (lines.length > 0) await write(part, lines);
-    }
-    await Promise.all(underWay);
-    if (failed !== undefined) throw failed;
-    const counts: AddCounts = { new: added, known: items.length - added - refused.length };
-    if (refused.length === 0) return counts;
-    refused.sort((a, b) => a.index - b.index);
-    throw new RefusedItemsError(
-      `the store ${this.url} refused ${refused.length} of ${items.length} ${what.replaceAll('_', ' ')}, the first: ${refused[0]!.reason}; all others are stored`,
-      refused,
-      counts,
-      field,
-    );
+    return addNew(this.connection, { what, items, layout, retry: this.retry });
   }
 
   private async *samples<T extends LinkSample | InstanceSample>(
@@ -687,14 +494,6 @@ export class InfluxStore implements Store {
   }
 }
 
-const measurements = Object.keys(COUNTED_FIELD) as (keyof PruneCounts)[];
-const sampleMeasurements = ['link_samples', 'instance_samples'] as const;
-type SampleMeasurement = (typeof sampleMeasurements)[number];
-const SAMPLE_COLUMNS = {
-  link_samples: ['throughput_mbps', 'capacity_mbps', 'link', 'cluster'].map(quoted).join(','),
-  instance_samples: ['present', ...SAMPLE_FIELDS, 'instance', 'cluster'].map(quoted).join(','),
-} as const satisfies Record<SampleMeasurement, string>;
-
 /** What is kept in the database beside the data. */
 interface Settings {
   retention: Retention;
@@ -738,223 +537,5 @@ async function prepareLayout(connection: InfluxConnection, nowMs: number): Promi
       'store-format',
       `the store ${connection.address.url} has format ${format}, written by a newer movecast; this one reads format ${INFLUX_FORMAT}: upgrade movecast or give another database`,
     );
-  }
-}
-
-function moveLine(record: MoveRecord, time: string): string {
-  let line = record.cluster === undefined ? 'moves' : `moves${tag('cluster', record.cluster)}`;
-  line += tag('operation', record.operation);
-  line += tag('source_node', record.source_node);
-  line += ` ${numberField('duration_seconds', record.duration_seconds)}`;
-  for (const field of TEXT_FIELDS) {
-    const text = record[field];
-    if (text !== undefined) line += `,${textField(field, text)}`;
-  }
-  for (const field of OPTIONAL_NUMBERS) {
-    const value = record[field];
-    if (value !== undefined) line += `,${numberField(field, value)}`;
-  }
-  for (const field of JSON_FIELDS) {
-    const value = record[field];
-    if (value !== undefined) line += `,${textField(field, JSON.stringify(value))}`;
-  }
-  return `${line} ${time}`;
-}
-
-function moveOf(row: InfluxRow): MoveRecord {
-  const value = cells(row);
-  const cluster = value('cluster') as string | null;
-  const move: MoveRecord = {
-    id: value('id') as string,
-    instance: value('instance') as string,
-    source_node: tagText(value('source_node') as string),
-    target_node: value('target_node') as string,
-    operation: value('operation') as Operation,
-    started_at: toIsoTime(fromNanoTime(value('time') as string).ms),
-    duration_seconds: value('duration_seconds') as number,
-  };
-  if (cluster !== null) move.cluster = tagText(cluster);
-  const origin = value('origin');
-  if (origin !== null) move.origin = origin as string;
-  const status = value('status');
-  if (status !== null) move.status = status as MoveStatus;
-  for (const field of OPTIONAL_NUMBERS) {
-    const number = value(field);
-    if (number !== null) move[field] = number as number;
-  }
-  const capabilities = value('capabilities');
-  if (capabilities !== null) move.capabilities = JSON.parse(capabilities as string) as string[];
-  const labels = value('labels');
-  if (labels !== null) move.labels = JSON.parse(labels as string) as NonNullable<MoveRecord['labels']>;
-  return move;
-}
-
-function linkSampleOf(row: InfluxRow, shiftMs: number): LinkSample {
-  const value = cells(row);
-  const capacity = value('capacity_mbps');
-  return {
-    at: toIsoTime(fromNanoTime(value('time') as string).ms + shiftMs),
-    ...namedCluster(value('cluster')),
-    link: tagText(value('link') as string),
-    throughput_mbps: value('throughput_mbps') as number,
-    ...(capacity !== null && { capacity_mbps: capacity as number }),
-  };
-}
-
-function instanceSampleOf(row: InfluxRow, shiftMs: number): InstanceSample {
-  const value = cells(row);
-  const sample: InstanceSample = {
-    at: toIsoTime(fromNanoTime(value('time') as string).ms + shiftMs),
-    ...namedCluster(value('cluster')),
-    instance: tagText(value('instance') as string),
-  };
-  for (const field of SAMPLE_FIELDS) {
-    const number = value(field);
-    if (number !== null) sample[field] = number as number;
-  }
-  return sample;
-}
-
-/** The tags of a sample. The default cluster is the one of samples that name none: it is not written. */
-function sampleTags(sample: { cluster?: string | undefined }, keyTag: string, key: string): string {
-  const { cluster = DEFAULT_CLUSTER } = sample;
-  return `${cluster === DEFAULT_CLUSTER ? '' : tag('cluster', cluster)}${tag(keyTag, key)}`;
-}
-
-/** Where each column of an answer stands; the rows of a chunk share one list of columns. */
-const places = new WeakMap<readonly string[], ReadonlyMap<string, number>>();
-
-/** A row's values by column. */
-function cells({ columns, values }: InfluxRow): (column: string) => InfluxValue {
-  let placeOf = places.get(columns);
-  if (placeOf === undefined) {
-    placeOf = new Map(columns.map((column, place) => [column, place]));
-    places.set(columns, placeOf);
-  }
-  const found = placeOf;
-  return (column) => values[found.get(column) ?? -1] ?? null;
-}
-
-const namedCluster = (value: InfluxValue): { cluster?: string } =>
-  value === null ? {} : { cluster: tagText(value as string) };
-
-const sampleMs = (sample: { at: string }): number => Date.parse(sample.at);
-
-/**
- * A moment as one exact number (33 and 20 bits), which a set of numbers holds at a fraction of a string's cost. Repeats
- * after 99 days: then a place that is free counts as taken, and its neighbour serves as well.
- */
-const timeKey = (ms: number, nanoseconds: number): number => (ms % 2 ** 33) * 2 ** 20 + nanoseconds;
-
-const bucketOf = (moveId: string): string =>
-  ((hash32(moveId) >>> 16) % BUCKETS).toString(16).padStart(2, '0');
-
-/** Rows arrive by time to the nanosecond; the promise is by millisecond, ties by key. Holds one millisecond's rows. */
-async function* inOrder<T>(
-  rows: AsyncIterable<InfluxRow>,
-  itemOf: (row: InfluxRow) => T | undefined,
-  timeOf: (item: T) => number,
-  keyOf: (item: T) => readonly string[],
-  newestFirst = false,
-): AsyncGenerator<T> {
-  let together: T[] = [];
-  const byKey = (): T[] => {
-    if (together.length < 2) return together;
-    return together.sort((a, b) => (newestFirst ? -1 : 1) * compareKeys(keyOf(a), keyOf(b)));
-  };
-  for await (const row of rows) {
-    const item = itemOf(row);
-    if (item === undefined) continue;
-    if (together.length > 0 && timeOf(item) !== timeOf(together[0]!)) {
-      yield* byKey();
-      together = [];
-    }
-    together.push(item);
-  }
-  yield* byKey();
-}
-
-/** Two streams in order of time as one; of equal times the first stream's. */
-async function* merged<T>(
-  first: AsyncGenerator<T>,
-  second: AsyncGenerator<T>,
-  timeOf: (item: T) => number,
-): AsyncGenerator<T> {
-  try {
-    let a = await first.next();
-    let b = await second.next();
-    while (a.done !== true || b.done !== true) {
-      if (b.done === true || (a.done !== true && timeOf(a.value) <= timeOf(b.value))) {
-        yield a.value as T;
-        a = await first.next();
-      } else {
-        yield b.value;
-        b = await second.next();
-      }
-    }
-  } finally {
-    await first.return(undefined);
-    await second.return(undefined);
-  }
-}
-
-function compareKeys(a: readonly string[], b: readonly string[]): number {
-  for (let i = 0; i < a.length; i++) {
-    if (a[i]! < b[i]!) return -1;
-    if (a[i]! > b[i]!) return 1;
-  }
-  return 0;
-}
-
-interface Condition {
-  clause: string;
-  name?: string;
-  value?: string;
-}
-
-const equals = (
-  name: string,
-  value: string | undefined,
-  encode: (text: string) => string = (text) => text,
-): Condition[] =>
-  value === undefined ? [] : [{ clause: `"${name}" = $${name}`, name, value: encode(value) }];
-
-/** A tag that is absent reads as empty. */
-const clusterCondition = (cluster: string | undefined): Condition[] =>
-  cluster === DEFAULT_CLUSTER
-    ? [{ clause: '("cluster" = $cluster OR "cluster" = \'\')', name: 'cluster', value: cluster }]
-    : equals('cluster', cluster, tagValue);
-
-/** Epoch milliseconds; any time of ours lies inside, and InfluxDB can hold both. */
-const FIRST_MS = 0;
-const LAST_MS = Date.parse('2262-01-01T00:00:00Z');
-
-function conditions(
-  { fromMs = -Infinity, toMs = Infinity }: { fromMs?: number; toMs?: number },
-  more: readonly Condition[],
-): { where: string; placeholders: Record<string, string> } {
-  const bound = (ms: number): number => Math.min(LAST_MS, Math.max(FIRST_MS, Math.ceil(ms)));
-  const clauses = [`time >= ${bound(fromMs)}ms`, `time < ${bound(toMs)}ms`];
-  const placeholders: Record<string, string> = {};
-  for (const { clause, name, value } of more) {
-    clauses.push(clause);
-    if (name !== undefined && value !== undefined) placeholders[name] = value;
-  }
-  return { where: `WHERE ${clauses.join(' AND ')}`, placeholders };
-}
-
-/**
- * The fewest half-open ranges of milliseconds that cover the given times (in order) without covering gaps of more
- * than a minute; of larger gaps as many as there may be ranges. O(times · log gap).
- */
-export function timeWindows(times: readonly number[]): [fromMs: number, toMs: number][] {
-  for (let gapMs = WINDOW_GAP_MS; ; gapMs *= 4) {
-    const windows: [number, number][] = [];
-    for (const ms of times) {
-      const last = windows[windows.length - 1];
-      if (last !== undefined && ms < last[1] + gapMs) last[1] = Math.max(last[1], ms + 1);
-      else windows.push([ms, ms + 1]);
-    }
-    if (windows.length <= MOST_WINDOWS) return windows;
   }
 }

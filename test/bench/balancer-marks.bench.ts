@@ -1,5 +1,5 @@
 /**
- * The marks of docs/balancer.md, printed: npm run marks:balancer [-- CLUSTER… | computing | large]
+ * The marks of docs/balancer.md, printed: npm run marks:balancer [-- CLUSTER… | parity | time | promise | computing | large]
  *
  * Every time is from one run with both sides in it. The plans are made with plain durations (docs/balancer.md); the
  * truth deviates from them as real moves deviated from what the model had predicted (measured-errors.ts).
@@ -228,17 +228,23 @@ function describe({ name, moves, episodes, low, high, deviation }: MeasuredError
 /** Geometric means of ratios; plain means of shares. */
 function figuresOf(rows: readonly Row[]): string[] {
   const ratio = (of: (row: Row) => number): string => geometricMean(rows.map(of)).toFixed(3);
-  const share = (of: (row: Row) => number): string =>
-    percent(rows.reduce((sum, row) => sum + of(row), 0) / rows.length);
   return [
     ratio((row) => row.time),
     ratio((row) => row.early),
     ratio((row) => row.alone),
     ratio((row) => row.bound),
     `${ratio((row) => row.regret)} / ${ratio((row) => row.regretOfOrder)}`,
-    ...knowledge.map((what) => rows[0]!.kept.map((_, e) => share((row) => row.kept[e]![what])).join(' / ')),
+    ...keptFigures(rows.map(({ kept }) => kept)),
   ];
 }
+
+/** Of each kind of errors, by what a plan knows of them: mean shares of truths in which the promise held, in percent. */
+const keptFigures = (rows: readonly Kept[][]): string[] =>
+  knowledge.map((what) =>
+    rows[0]!
+      .map((_, e) => percent(rows.reduce((sum, row) => sum + row[e]![what], 0) / rows.length))
+      .join(' / '),
+  );
 
 /** How often the promised p90 held, with the later half of the errors as truth. */
 async function promiseKept(start: GroupModel, moves: readonly Move[], errors: MeasuredErrors): Promise<Kept> {
@@ -262,16 +268,53 @@ async function promiseKept(start: GroupModel, moves: readonly Move[], errors: Me
   return kept;
 }
 
-/** All figures of one run of hbal. */
-async function marksOf({ name, start, search }: Case, errors: readonly MeasuredErrors[]): Promise<Row> {
-  const plain = new ConstantMoveCosts({});
+const keptTitles = ['p90 kept, %', 'past known', 'own known'];
+
+/** The promise alone, without what takes long: the same plans as in the marks of time. */
+async function promiseMarks(all: readonly Case[]): Promise<void> {
+  const errors = realErrors();
+  for (const kind of errors)
+    laterErrors(kind, PROMISE_STRETCHES).forEach(({ truth, past }, k) => {
+      print(
+        `later half of ${kind.name}, part ${k + 1}: ${truth.moves} moves in ${truth.episodes.length} hours of a host; known before: ` +
+          `${past.hours.flat(2).length} moves in ${past.hours.length} hours`,
+      );
+    });
+  const line = (cells: readonly string[]): void =>
+    print(cells.map((cell, c) => (c === 0 ? cell.padEnd(26) : cell.padStart(13))).join(' | '));
+  line(['cluster and options', ...keptTitles]);
+  const rows: { kept: Kept[]; cut: boolean }[] = [];
+  for (const { name, start, search } of all) {
+    const { ours } = await planOf(start, search);
+    const kept: Kept[] = [];
+    for (const kind of errors) kept.push(await promiseKept(start, ours.moves, kind));
+    rows.push({ kept, cut: search.maxLength > 0 });
+    line([name, ...keptFigures([kept])]);
+  }
+  const means = (title: string, some: readonly { kept: Kept[] }[]): void => {
+    if (some.length > 0) line([title, ...keptFigures(some.map(({ kept }) => kept))]);
+  };
+  means('mean', rows);
+  means(
+    'mean of whole runs',
+    rows.filter(({ cut }) => !cut),
+  );
+}
+
+/** hbal's moves, and our plan with plain durations and the CPU seconds that it took. */
+async function planOf(start: GroupModel, search: SearchOptions) {
   const hbal = blindSearch(start.copy(), search);
   const hbalMoves = hbal.steps.map(({ move }) => move);
   const ownOptions = { ...search, maxLength: -1 };
   const cpuBefore = cpuSeconds();
-  const prices = await MovePrices.ask(start, plain, 0.5);
+  const prices = await MovePrices.ask(start, new ConstantMoveCosts({}), 0.5);
   const ours = timedSearch(start, ownOptions, prices, { seed: 1, reference: hbalMoves });
-  const cpu = cpuSeconds() - cpuBefore;
+  return { hbal, hbalMoves, ownOptions, prices, ours, cpu: cpuSeconds() - cpuBefore };
+}
+
+/** All figures of one run of hbal. */
+async function marksOf({ name, start, search }: Case, errors: readonly MeasuredErrors[]): Promise<Row> {
+  const { hbal, hbalMoves, ownOptions, prices, ours, cpu } = await planOf(start, search);
   const alonePlan = reorderMoves(start, hbalMoves, prices, search);
   const gain = hbal.scoreBefore - hbal.scoreAfter;
   const row = {
@@ -327,11 +370,13 @@ async function rowOfChild(number: number, errorsFile: string): Promise<Row> {
   return JSON.parse(stdout) as Row;
 }
 
+const realErrors = (): MeasuredErrors[] => [
+  measuredErrors('OSIC', join('data', 'osic', 'records.jsonl')),
+  measuredErrors('the QEMU lab', join('data', 'qemu-lab', 'records.jsonl')),
+];
+
 async function timeMarks(all: readonly Case[]): Promise<void> {
-  const errors = [
-    measuredErrors('OSIC', join('data', 'osic', 'records.jsonl')),
-    measuredErrors('the QEMU lab', join('data', 'qemu-lab', 'records.jsonl')),
-  ];
+  const errors = realErrors();
   errors.forEach(describe);
   const rows: Row[] = [];
   print(
@@ -344,9 +389,7 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
       'schedule alone',
       '/ lower bound',
       'regret, order',
-      'p90 kept, %',
-      'past known',
-      'own known',
+      ...keptTitles,
       'CPU s',
     ]),
   );
@@ -480,7 +523,7 @@ async function largeGroup(): Promise<void> {
   );
 }
 
-const parts = ['parity', 'time', 'computing', 'large'];
+const parts = ['parity', 'time', 'promise', 'computing', 'large'];
 const words = process.argv.slice(2);
 const rowAt = words.indexOf('row');
 if (rowAt >= 0) {
@@ -497,6 +540,7 @@ async function printMarks(): Promise<void> {
   if (all.length === 0) print('the shared clusters are not here: only the large group is measured');
   if (all.length > 0 && wanted('parity')) parity();
   if (all.length > 0 && wanted('time')) await timeMarks(all);
+  if (all.length > 0 && chosen.includes('promise')) await promiseMarks(all); // else it is a part of those of time
   if (all.length > 0 && wanted('computing')) computingTime(all);
   if (wanted('large')) await largeGroup();
 }

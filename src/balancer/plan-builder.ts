@@ -64,9 +64,10 @@ export async function buildPlan(
     }
   }
   const draws = Math.max(100, Math.min(DRAWS, Math.floor(MOST_DRAWN_MOVES / Math.max(1, moves.length))));
+  const errors = await costs.pastErrors?.();
   const simulated = simulateSchedule(before, times, {
     draws,
-    errors: await costs.pastErrors?.(),
+    errors,
     random: seededRandom(seed),
     releases,
   });
@@ -127,6 +128,7 @@ export async function buildPlan(
     moves: planMoves,
     jobsets: jobsetsOf(moves),
     ...(costs.model === undefined ? {} : { model: costs.model }),
+    ...(errors === undefined ? {} : { past_moves: errors.hours.flat(2).length }),
     ...(said.length === 0 ? {} : { warnings: said }),
   };
   return { document, moves, before, times, simulated };

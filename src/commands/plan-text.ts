@@ -40,10 +40,11 @@ export function planText(plan: Plan): string {
           .join('  ')
           .trimEnd(),
       );
+    const past = plan.past_moves === undefined ? '' : `, by the errors of ${plan.past_moves} past moves`;
     lines.push(
       '',
       `Score ${plan.score_before.toFixed(8)} -> ${plan.score_after.toFixed(8)} in ${plan.moves.length} moves, ${sizeText(plan.bytes_mib)} to copy.`,
-      `Done in ${durationText(plan.duration_seconds.p50)} (nine times of ten in ${durationText(plan.duration_seconds.p90)}).`,
+      `Done in ${durationText(plan.duration_seconds.p50)} (nine times of ten in ${durationText(plan.duration_seconds.p90)}${past}).`,
     );
   }
   if (plan.model !== undefined) lines.push(`Durations from model ${plan.model.name}@${plan.model.version}.`);

@@ -47,6 +47,11 @@ export const planSchema = z
     moves: z.array(planMoveSchema),
     jobsets: z.array(z.array(z.int().nonnegative())),
     model: modelReferenceSchema.optional(),
+    past_moves: z
+      .int()
+      .positive()
+      .optional()
+      .describe('moves from whose errors the times are drawn; absent where none are known'),
     warnings: z.array(z.string()).optional(),
   })
   .meta({ id: 'Plan' });

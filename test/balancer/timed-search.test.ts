@@ -307,6 +307,7 @@ describe('the document of a plan', () => {
       const { document } = await buildPlan(start, moves, new ConstantMoveCosts({ errors }));
       const { p50, p90 } = document.duration_seconds;
       expect(p90).toBe(p50); // all errors are the same
+      expect(document.past_moves).toBe(1);
       ends.push(p50);
     }
     // 1.5 is the spread of constants.

@@ -202,13 +202,11 @@ interface Row {
   /** Against a plan made with the true durations; and against these moves in the order found with them. */
   regret: number;
   regretOfOrder: number;
-  /** With each kind of errors: shares of truths in which the promised p90 held. */
-  kept: Kept[];
   cut: boolean;
 }
 
 const columns = (row: readonly string[]): string => {
-  const widths = [26, 15, 24, 11, 9, 14, 13, 13, 13, 13, 13, 5];
+  const widths = [26, 15, 24, 11, 9, 14, 13, 13, 5];
   return row
     .map((cell, c) => (c === 0 || c === 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
     .join(' | ');
@@ -234,7 +232,6 @@ function figuresOf(rows: readonly Row[]): string[] {
     ratio((row) => row.alone),
     ratio((row) => row.bound),
     `${ratio((row) => row.regret)} / ${ratio((row) => row.regretOfOrder)}`,
-    ...keptFigures(rows.map(({ kept }) => kept)),
   ];
 }
 
@@ -268,9 +265,7 @@ async function promiseKept(start: GroupModel, moves: readonly Move[], errors: Me
   return kept;
 }
 
-const keptTitles = ['p90 kept, %', 'past known', 'own known'];
-
-/** The promise alone, without what takes long: the same plans as in the marks of time. */
+/** How often the promise of the plans that the marks of time are about holds. */
 async function promiseMarks(all: readonly Case[]): Promise<void> {
   const errors = realErrors();
   for (const kind of errors)
@@ -282,7 +277,7 @@ async function promiseMarks(all: readonly Case[]): Promise<void> {
     });
   const line = (cells: readonly string[]): void =>
     print(cells.map((cell, c) => (c === 0 ? cell.padEnd(26) : cell.padStart(13))).join(' | '));
-  line(['cluster and options', ...keptTitles]);
+  line(['cluster and options', 'p90 kept, %', 'past known', 'own known']);
   const rows: { kept: Kept[]; cut: boolean }[] = [];
   for (const { name, start, search } of all) {
     const { ours } = await planOf(start, search);
@@ -345,8 +340,6 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
   const perfect = timedSearch(start, ownOptions, knowing, { seed: 1, reference: hbalMoves });
   const regret = await regretOf(perfect.moves);
   const regretOfOrder = await regretOf(reorderMoves(start, ours.moves, knowing, ownOptions));
-  const kept: Kept[] = [];
-  for (const kind of errors) kept.push(await promiseKept(start, ours.moves, kind));
   return {
     name,
     moves: `${hbalMoves.length} / ${ours.moves.length}`,
@@ -358,7 +351,6 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
     bound: geometricMean(row.bound),
     regret,
     regretOfOrder,
-    kept,
     cut: search.maxLength > 0,
   };
 }
@@ -389,7 +381,6 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
       'schedule alone',
       '/ lower bound',
       'regret, order',
-      ...keptTitles,
       'CPU s',
     ]),
   );
@@ -540,7 +531,7 @@ async function printMarks(): Promise<void> {
   if (all.length === 0) print('the shared clusters are not here: only the large group is measured');
   if (all.length > 0 && wanted('parity')) parity();
   if (all.length > 0 && wanted('time')) await timeMarks(all);
-  if (all.length > 0 && chosen.includes('promise')) await promiseMarks(all); // else it is a part of those of time
+  if (all.length > 0 && wanted('promise')) await promiseMarks(all);
   if (all.length > 0 && wanted('computing')) computingTime(all);
   if (wanted('large')) await largeGroup();
 }

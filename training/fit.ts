@@ -14,7 +14,7 @@ import { dataHash } from './data-hash.js';
 import { inputsAtStart } from './inputs-at-start.js';
 import { moveTable, type MoveTable } from './move-table.js';
 import { calibratePhysics } from './physics-calibration.js';
-import { fitPhysicsByCluster } from './physics-fit.js';
+import { fitPhysicsByCluster, withSpeeds } from './physics-fit.js';
 import { SampleFeed } from './sample-feed.js';
 import { LEAST_TREE_MOVES, ResidualFrame } from './residual-trees.js';
 
@@ -49,9 +49,10 @@ export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): 
   const atStart = inputsAtStart(table, instanceSamples);
   const inputsOf = (record: MoveRecord): MoveInputs => atStart.get(record)!;
   const learnable = table.records.filter((record) => implausibility(record) === undefined);
-  const physics = fitPhysicsByCluster(learnable, inputsOf);
-  const calibrations = calibratePhysics(learnable, physics, inputsOf);
-  const model = new DurationModel({ physics, calibrations, levels: defaultLevels, members });
+  const { global, clusters, speedSpread, speeds } = fitPhysicsByCluster(learnable, inputsOf);
+  const physics = { global, clusters };
+  const calibrations = calibratePhysics(learnable, physics, withSpeeds(speeds, inputsOf));
+  const model = new DurationModel({ physics, calibrations, levels: defaultLevels, speedSpread, members });
   const feed = sampleFeed(model, instanceSamples);
   const untilMs: Record<string, number> = {};
   // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
@@ -95,6 +96,7 @@ export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): 
     physics,
     calibrations,
     levels: defaultLevels,
+    speedSpread,
     ranges,
     ...(forest === undefined ? {} : { forest: toJson(forest) }),
     state: { ...model.save(), ...honestErrors(table, settings) },

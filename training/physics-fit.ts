@@ -1,17 +1,22 @@
 import { DEFAULT_CLUSTER, isCompleted, type MoveRecord } from '../src/domain/move-record.js';
+import { Level, moveKeys } from '../src/predictor/move-keys.js';
+import { NodeSpeeds } from '../src/predictor/node-speeds.js';
 import { inputsOfRecord, type MoveInputs } from '../src/predictor/move-inputs.js';
 import {
   constantNames,
+  bandwidthSlope,
   movePhysics,
   newPhysicsResult,
   physicsConstants,
   priorConstants,
+  secondsWhenSent,
+  sentOf,
   type PhysicsConstants,
 } from '../src/predictor/move-physics.js';
 import { solveLinear } from './linear-solver.js';
 
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
-const { abs, exp, floor, log, max, min } = Math;
+const { abs, exp, floor, log, max, min, sqrt } = Math;
 
 /** The fit looks at no more than so many moves, evenly over the history: constants are few, and time is bounded. */
 const MOST_FIT_MOVES = 600;
@@ -25,6 +30,13 @@ const LEAST_DEVIATION = 0.15;
 const CLUSTER_SPREAD = 0.6;
 /** No fit leaves the prior by more than so many spreads: poisoned history must not make the physics absurd. */
 const MOST_SPREADS = 3;
+/** Nodes of a cluster differ in speed by this variance (log scale) unless its moves say otherwise; worth so many nodes. */
+const PRIOR_SPEED_VARIANCE = 0.01;
+const PRIOR_SPEED_NODES = 4;
+/** Speeds of nodes and constants are fitted in turn so many times: a third changed nothing. */
+const SPEED_ROUNDS = 2;
+/** Errors of a move beyond so many deviations count as that many when speeds are learnt from it. */
+const SPEED_CLIP_DEVIATIONS = 2;
 const MOST_STEPS = 25;
 /** Length of the step of the numerical derivative by the logarithm of a constant. */
 const DERIVATIVE_STEP = 1e-3;
@@ -36,8 +48,10 @@ const LEAST_DAMPING = 1e-4;
 const MOST_DAMPING = 1e6;
 
 /**
- * Constants that make the physics fit the durations: maximum a posteriori under a Huber loss of log T and normal priors
- * on the logarithms, found by Levenberg and Marquardt's method with a numerical derivative. Deterministic.
+ * Constants that make the physics fit the durations, and what was sent where records tell: either alone can not tell much
+ * memory from a slow stream. Maximum a posteriori under a Huber loss of their logarithms and normal priors
+ * on those of the constants, found by Levenberg and Marquardt's method with a numerical derivative, which
+ * begins at `from`; the priors stand around `start`. Deterministic.
  * O(steps · constants · moves), at most 25 · 23 · 600 evaluations of the physics.
  */
 export function fitPhysics(
@@ -45,12 +59,15 @@ export function fitPhysics(
   start: PhysicsConstants = priorConstants(),
   spreadShare = 1,
   inputsOf: (record: MoveRecord) => MoveInputs = inputsOfRecord,
+  from: PhysicsConstants = start,
 ): PhysicsConstants {
   const completed = evenly(records.filter(isCompleted), MOST_FIT_MOVES);
-  const n = completed.length;
-  if (n === 0) return { ...start };
+  const moves = completed.length;
+  if (moves === 0) return { ...start };
   const inputs = completed.map(inputsOf);
   const truth = Float64Array.from(completed, (record) => log(record.duration_seconds));
+  const sent = Float64Array.from(completed, (record, i) => sentOf(record, inputs[i]!));
+  const n = 2 * moves;
   const m = constantNames.length;
   const origin = constantNames.map((name) => log(start[name]));
   const spread = constantNames.map((name) => physicsConstants[name].spread * spreadShare);
@@ -58,11 +75,11 @@ export function fitPhysics(
   const trial = new Float64Array(n);
   const derivative = constantNames.map(() => new Float64Array(n));
 
-  let theta = [...origin];
-  residualsAt(theta, inputs, truth, residual);
+  let theta = constantNames.map((name) => log(from[name]));
+  residualsAt(theta, inputs, truth, sent, residual);
   let damping = FIRST_DAMPING;
   for (let step = 0; step < MOST_STEPS; step++) {
-    const deviation = max(LEAST_DEVIATION, middleOf(residual) / 0.6745);
+    const deviation = max(LEAST_DEVIATION, middleOf(residual.subarray(0, moves)) / 0.6745);
     const precision = 1 / (deviation * deviation);
     const costOf = (errors: Float64Array, at: readonly number[]): number => {
       let cost = 0;
@@ -75,7 +92,7 @@ export function fitPhysics(
     for (let j = 0; j < m; j++) {
       const moved = [...theta];
       moved[j] = moved[j]! + DERIVATIVE_STEP;
-      residualsAt(moved, inputs, truth, derivative[j]!);
+      residualsAt(moved, inputs, truth, sent, derivative[j]!);
       // Of the prediction, which is truth minus residual.
       for (let i = 0; i < n; i++) derivative[j]![i] = (residual[i]! - derivative[j]![i]!) / DERIVATIVE_STEP;
     }
@@ -104,7 +121,7 @@ export function fitPhysics(
       });
       const change = solveLinear(damped);
       const next = theta.map((value, j) => bounded(value + change[j]!, j));
-      residualsAt(next, inputs, truth, trial);
+      residualsAt(next, inputs, truth, sent, trial);
       gained = cost - costOf(trial, next);
       if (gained > 0) {
         theta = next;
@@ -119,14 +136,23 @@ export function fitPhysics(
   return constantsOf(theta);
 }
 
-/** Constants of all clusters together, and of each that has enough moves, pulled to those of all. */
+/** What is fitted: constants, and how fast nodes are. */
+export interface FittedPhysics {
+  global: PhysicsConstants;
+  clusters: Record<string, PhysicsConstants>;
+  speedSpread: { global: number; clusters: Record<string, number> };
+  /** Logarithms of the nodes' speeds by key of node (see `moveKeys`). */
+  speeds: ReadonlyMap<string, number>;
+}
+
+/**
+ * Constants of all clusters together, and of each that has enough moves, pulled to those of all; there the speeds of the
+ * nodes and the constants are fitted in turn.
+ */
 export function fitPhysicsByCluster(
   records: readonly MoveRecord[],
   inputsOf: (record: MoveRecord) => MoveInputs = inputsOfRecord,
-): {
-  global: PhysicsConstants;
-  clusters: Record<string, PhysicsConstants>;
-} {
+): FittedPhysics {
   const global = fitPhysics(records, priorConstants(), 1, inputsOf);
   const byCluster = new Map<string, MoveRecord[]>();
   for (const record of records) {
@@ -136,10 +162,74 @@ export function fitPhysicsByCluster(
     else rows.push(record);
   }
   const clusters: Record<string, PhysicsConstants> = {};
-  for (const [cluster, rows] of [...byCluster].sort(([a], [b]) => (a < b ? -1 : 1)))
-    if (rows.filter(isCompleted).length >= OWN_CONSTANTS_FROM)
-      clusters[cluster] = fitPhysics(rows, global, CLUSTER_SPREAD, inputsOf);
-  return { global, clusters };
+  const speedSpread: FittedPhysics['speedSpread'] = { global: PRIOR_SPEED_VARIANCE, clusters: {} };
+  const speeds = new Map<string, number>();
+  for (const [cluster, rows] of [...byCluster].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (rows.filter(isCompleted).length < OWN_CONSTANTS_FROM) continue;
+    let constants = fitPhysics(rows, global, CLUSTER_SPREAD, inputsOf);
+    for (let round = 0; round < SPEED_ROUNDS; round++) {
+      const fitted = fitSpeeds(cluster, rows, constants, inputsOf, speedSpread.clusters[cluster]);
+      speedSpread.clusters[cluster] = fitted.variance;
+      for (const [node, { mean }] of fitted.speeds) speeds.set(node, mean);
+      constants = fitPhysics(rows, global, CLUSTER_SPREAD, withSpeeds(speeds, inputsOf), constants);
+    }
+    clusters[cluster] = constants;
+  }
+  return { global, clusters, speedSpread, speeds };
+}
+
+/** The inputs of a move with the fitted speeds of its nodes, in place. */
+export const withSpeeds =
+  (speeds: ReadonlyMap<string, number>, inputsOf: (record: MoveRecord) => MoveInputs) =>
+  (record: MoveRecord): MoveInputs => {
+    const inputs = inputsOf(record);
+    const keys = moveKeys(inputs);
+    inputs.sourceSpeed = speeds.get(keys[Level.source]!) ?? 0;
+    inputs.targetSpeed = speeds.get(keys[Level.target]!) ?? 0;
+    return inputs;
+  };
+
+/**
+ * The speeds of a cluster's nodes from one pass over its moves, and the variance that makes them likeliest: one step of EM.
+ * O(moves).
+ */
+function fitSpeeds(
+  cluster: string,
+  records: readonly MoveRecord[],
+  constants: PhysicsConstants,
+  inputsOf: (record: MoveRecord) => MoveInputs,
+  variance = PRIOR_SPEED_VARIANCE,
+): { speeds: NodeSpeeds; variance: number } {
+  const speeds = new NodeSpeeds({ global: variance, clusters: {} });
+  const nodes = new Set<string>();
+  for (const record of records) {
+    if (!isCompleted(record)) continue;
+    const inputs = inputsOf(record);
+    const keys = moveKeys(inputs);
+    const [source, target] = [keys[Level.source]!, keys[Level.target]!];
+    inputs.sourceSpeed = speeds.mean(source);
+    inputs.targetSpeed = speeds.mean(target);
+    const result = movePhysics(inputs, constants, scratch);
+    if (result.sourceLimits === 0) continue;
+    nodes.add(source).add(target);
+    const known = sentOf(record, inputs);
+    const sentMib = known > 0 ? known : result.transferredMib;
+    const seconds = secondsWhenSent(result, sentMib);
+    const slope = bandwidthSlope(result, sentMib, seconds);
+    const sourceSlope = slope * result.sourceLimits;
+    const targetSlope = slope * result.targetLimits;
+    const total =
+      LEAST_DEVIATION ** 2 +
+      sourceSlope ** 2 * speeds.variance(cluster, source) +
+      targetSlope ** 2 * speeds.variance(cluster, target);
+    const most = SPEED_CLIP_DEVIATIONS * sqrt(total);
+    const error = max(-most, min(most, log(record.duration_seconds / seconds)));
+    speeds.learn(cluster, source, error, sourceSlope, total);
+    speeds.learn(cluster, target, error, targetSlope, total);
+  }
+  let sum = PRIOR_SPEED_NODES * PRIOR_SPEED_VARIANCE;
+  for (const node of nodes) sum += speeds.mean(node) ** 2 + speeds.variance(cluster, node);
+  return { speeds, variance: sum / (PRIOR_SPEED_NODES + nodes.size) };
 }
 
 function constantsOf(theta: readonly number[]): PhysicsConstants {
@@ -148,16 +238,24 @@ function constantsOf(theta: readonly number[]): PhysicsConstants {
   return constants;
 }
 
-/** log T minus the logarithm of what physics says, into `out`. */
+/**
+ * Into `out`: of each move log T minus the logarithm of what physics says, then of each the same of what was sent, 0 where
+ * no record tells.
+ */
 function residualsAt(
   theta: readonly number[],
   inputs: readonly MoveInputs[],
   truth: Float64Array,
+  sent: Float64Array,
   out: Float64Array,
 ): void {
   const constants = constantsOf(theta);
-  for (let i = 0; i < inputs.length; i++)
-    out[i] = truth[i]! - log(movePhysics(inputs[i]!, constants, scratch).seconds);
+  const n = inputs.length;
+  for (let i = 0; i < n; i++) {
+    movePhysics(inputs[i]!, constants, scratch);
+    out[i] = truth[i]! - log(scratch.seconds);
+    out[n + i] = sent[i]! > 0 ? log(sent[i]! / scratch.transferredMib) : 0;
+  }
 }
 
 const scratch = newPhysicsResult();

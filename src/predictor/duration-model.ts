@@ -14,12 +14,14 @@ import { Capability, inputsOfRecord, type MoveInputs } from './move-inputs.js';
 import { Level, moveKeys, MoveKeys } from './move-keys.js';
 import {
   DEFAULT_DOWNTIME_LIMIT_MS,
+  bandwidthSlope,
   movePhysics,
   newPhysicsResult,
   secondsWhenSent,
   sentOf,
   type PhysicsConstants,
 } from './move-physics.js';
+import { NodeSpeeds, type SpeedSpread } from './node-speeds.js';
 import { expectedBeyond } from './normal-distribution.js';
 import { calibrated, type Calibration } from './physics-calibration.js';
 import { implausibility } from './plausibility.js';
@@ -138,6 +140,7 @@ export interface DurationModelParts {
   levels: readonly EffectLevel[];
   /** Those of the committee that are heard, for the worth of a layer on its own; all unless given. */
   members?: readonly Member[] | undefined;
+  speedSpread?: SpeedSpread | undefined;
 }
 
 /**
@@ -147,6 +150,7 @@ export interface DurationModelParts {
  */
 export class DurationModel {
   private readonly effects: PooledEffects;
+  private readonly speeds: NodeSpeeds;
   private readonly volumes = new PooledEffects(VOLUME_LEVELS);
   private readonly recent = [SHORT_WINDOW, SHORT_WINDOW, LONG_WINDOW, LONG_WINDOW].map(
     (length) => new RecentResiduals(length),
@@ -179,6 +183,9 @@ export class DurationModel {
   /** Members whose answers are dropped. */
   private readonly unheard: readonly number[];
   private physicsLog = 0;
+  /** d log T by the logarithm of the speeds of source and target. */
+  private sourceSlope = 0;
+  private targetSlope = 0;
   private readonly features = new Float64Array(moveFeatures.length);
   private forest: Forest | undefined;
   private readonly standard = new Float64Array(QUANTILE_LEVELS.length);
@@ -186,9 +193,19 @@ export class DurationModel {
   constructor(private readonly parts: DurationModelParts) {
     this.clusterConstants = new Map(Object.entries(parts.physics.clusters));
     this.calibrations = new Map(Object.entries(parts.calibrations));
+    this.speeds = new NodeSpeeds(parts.speedSpread);
     this.effects = new PooledEffects(parts.levels, (key) => this.calibrations.has(key));
     const { members = MEMBERS } = parts;
     this.unheard = [...MEMBERS.keys()].filter((m) => !members.includes(MEMBERS[m]!));
+  }
+
+  /** Variance of log T that comes from not knowing how fast the nodes are. */
+  private speedVariance(inputs: MoveInputs, keys: readonly string[]): number {
+    const { speeds, sourceSlope, targetSlope } = this;
+    return (
+      sourceSlope * sourceSlope * speeds.variance(inputs.cluster, keys[Level.source]!) +
+      targetSlope * targetSlope * speeds.variance(inputs.cluster, keys[Level.target]!)
+    );
   }
 
   private constantsFor(cluster: string): PhysicsConstants {
@@ -280,6 +297,7 @@ export class DurationModel {
   /** What physics expects a live migration to send, and how fast. `inputs` after `fillKnown`. */
   stream(inputs: MoveInputs, out: PrecopyInputs): PrecopyInputs {
     this.volumes.sum(volumeKeys(moveKeys(inputs), inputs), inputs.startMs, this.volumeSum);
+    this.setSpeeds(inputs, moveKeys(inputs));
     movePhysics(inputs, this.constantsFor(inputs.cluster), this.physics, exp(this.volumeSum.mean), out);
     return out;
   }
@@ -328,6 +346,7 @@ export class DurationModel {
     this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
     this.physicsLog = this.physicsNow(inputs, keys);
     this.effects.sum(keys, inputs.startMs, this.sum);
+    this.sum.variance += this.speedVariance(inputs, keys);
     const { answers, recent } = this;
     answers[0] = this.sum.mean;
     for (let j = 0; j < recent.length; j++) answers[j + 1] = recent[j]!.median(keys[recentLevels[j]!]!);
@@ -363,10 +382,19 @@ export class DurationModel {
    */
   private physicsNow(inputs: MoveInputs, keys: readonly string[], sentMib = NaN): number {
     const constants = this.constantsFor(inputs.cluster);
+    this.setSpeeds(inputs, keys);
     const result = movePhysics(inputs, constants, this.physics, exp(this.volumeSum.mean));
     const isKnown = abs(log(sentMib / result.transferredMib)) < MOST_VOLUME_ERROR;
     const seconds = isKnown ? secondsWhenSent(result, sentMib) : result.seconds;
+    const slope = bandwidthSlope(result, isKnown ? sentMib : result.transferredMib, seconds);
+    this.sourceSlope = slope * result.sourceLimits;
+    this.targetSlope = slope * result.targetLimits;
     return calibrated(this.calibrations, keys[Level.family]!, keys[Level.cluster]!, log(seconds));
+  }
+
+  private setSpeeds(inputs: MoveInputs, keys: readonly string[]): void {
+    inputs.sourceSpeed = this.speeds.mean(keys[Level.source]!);
+    inputs.targetSpeed = this.speeds.mean(keys[Level.target]!);
   }
 
   /** Offsets of the places in a manager's queue, where a group of parallel moves shows them. */
@@ -439,7 +467,17 @@ export class DurationModel {
     const error = residual - this.sum.mean;
     const deviations = abs(error) / scale;
     const weight = deviations > CLIP_DEVIATIONS ? CLIP_DEVIATIONS / deviations : 1;
-    this.effects.learn(keys, max(inputs.startMs, finishMs(record)), error, noise, weight);
+    const spread = this.speedVariance(inputs, keys);
+    const total = this.effects.learn(
+      keys,
+      max(inputs.startMs, finishMs(record)),
+      error,
+      noise,
+      weight,
+      spread,
+    );
+    this.speeds.learn(inputs.cluster, keys[Level.source]!, error, this.sourceSlope, total);
+    this.speeds.learn(inputs.cluster, keys[Level.target]!, error, this.targetSlope, total);
     if (completed) {
       this.learnNoise(keys, error, variance, noise);
       this.noticeShift(keys, residual, error / scale);
@@ -536,6 +574,7 @@ export class DurationModel {
   save(): ModelFile['state'] {
     return {
       effects: this.effects.save(),
+      speeds: this.speeds.save(),
       volumes: this.volumes.save(),
       recent: this.recent.map((residuals) => residuals.save()),
       committee: this.committee.save(),
@@ -556,6 +595,7 @@ export class DurationModel {
 
   restore(state: ModelFile['state']): void {
     this.effects.restore(state.effects);
+    this.speeds.restore(state.speeds ?? []);
     this.volumes.restore(state.volumes);
     state.recent.forEach((saved, j) => this.recent[j]?.restore(saved));
     this.committee.restore(state.committee);

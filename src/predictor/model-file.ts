@@ -47,6 +47,13 @@ export const modelFileSchema = z.object({
   /** By family and by cluster key: how durations lie against physics. */
   calibrations: z.record(z.string(), z.object({ offset: finite, slope: finite, center: finite })),
   levels: z.array(level).length(LEVELS),
+  /** How far nodes' speeds differ; models made before they were told apart have none. */
+  speedSpread: z
+    .object({
+      global: z.number().nonnegative(),
+      clusters: z.record(z.string(), z.number().nonnegative()),
+    })
+    .optional(),
   /** Boosted trees on what physics misses; absent where there were too few moves. */
   forest: forestJsonSchema.optional(),
   /** Trees that were grown elsewhere and answer in place of the committee; the rest computes what they read. */
@@ -56,6 +63,7 @@ export const modelFileSchema = z.object({
   state: z.object({
     effects: effects.length(LEVELS),
     volumes: effects,
+    speeds: z.array(z.tuple([z.string(), z.tuple([finite, finite])])).optional(),
     recent: z.array(z.array(z.tuple([z.string(), z.array(finite)]))),
     committee: z.array(z.tuple([z.string(), z.tuple([z.array(finite), z.array(finite)])])),
     downtimes: z.array(z.tuple([z.string(), z.array(finite)])),

@@ -54,6 +54,9 @@ export interface MoveInputs {
   concurrentMoves: number;
   /** How many moves are likely to run beside it on average, from start to end; NaN until history was asked. */
   besideMoves: number;
+  /** Logarithm of how fast the node moves memory against the median of its cluster; NaN until history was asked. */
+  sourceSpeed: number;
+  targetSpeed: number;
   cpuLoad: number;
   /** After how many seconds the manager breaks the move off; from the label `timeout_seconds`. */
   timeoutSeconds: number;
@@ -94,6 +97,8 @@ function inputsOf(fields: Fields, operation: Operation, startMs: number): MoveIn
     channels: numberOr(fields.multifd_channels),
     concurrentMoves: numberOr(fields.concurrent_moves),
     besideMoves: NaN,
+    sourceSpeed: NaN,
+    targetSpeed: NaN,
     cpuLoad: numberOr(fields.cpu_load),
     timeoutSeconds: typeof timeout === 'number' && timeout > 0 ? timeout : NaN,
   };

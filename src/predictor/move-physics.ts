@@ -4,7 +4,7 @@ import { Capability, type MoveInputs } from './move-inputs.js';
 import { newPrecopyResult, precopy, type PrecopyInputs, type PrecopyResult } from './precopy.js';
 
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
-const { cbrt, max, min } = Math;
+const { exp, max, min, pow } = Math;
 
 /**
  * The constants of the physics, fitted to history. `prior` is what stands where nothing was measured, `spread` the
@@ -61,6 +61,12 @@ export const physicsConstants = {
   dirtyShare: { prior: 1, spread: 0.7, meaning: 'true dirty rate over the measured one' },
   dirtyPriorMibS: { prior: 5, spread: 1.5, meaning: 'dirty rate where it was not measured' },
   workingSetShare: { prior: 0.4, spread: 0.5, meaning: 'share of the touched memory that is dirtied again' },
+  limitSharpness: {
+    prior: 4,
+    spread: 0.4,
+    without: 3,
+    meaning: 'how nearly the least of link, hosts and cap alone decides the rate: the power k of limitTerm',
+  },
   diskMibS: { prior: 120, spread: 1.5, meaning: 'rate at which a disk is copied or resynchronised' },
   diskSetupSeconds: { prior: 3, spread: 1, meaning: 'fixed part of a disk replication' },
   failoverSeconds: { prior: 30, spread: 1, meaning: 'shutting down and starting elsewhere' },
@@ -86,11 +92,10 @@ const XBZRLE_CACHE_MIB = 64;
 /** Every 4096-byte page travels with an 8-byte header. */
 const PAGE_OVERHEAD = (4096 + 8) / 4096;
 /**
- * Link, hosts and cap limit a stream together, not the smallest alone: B = (Σ limit^−3)^(−1/3). A larger power would
- * come nearer to the minimum; the third is what measured streams near two limits show.
+ * Link, source, target and cap limit a stream together, not the smallest alone: B = (Σ limit^−k)^(−1/k). A large k comes near
+ * to the minimum; how large it is, is fitted.
  */
-const slownessOf = (limitMibS: number): number => 1 / (limitMibS * limitMibS * limitMibS);
-const bandwidthAt = (slowness: number): number => 1 / cbrt(slowness);
+const limitTerm = (limitMibS: number, sharpness: number): number => pow(limitMibS, -sharpness);
 const LEAST_BANDWIDTH_MIB_S = 0.05;
 /** Nothing is faster than the manager's own bookkeeping. */
 const SHORTEST_SECONDS = 0.01;
@@ -137,6 +142,8 @@ export function movePhysics(
     linkMibS * min(1, constants.leastShare),
     linkMibS - backgroundMibS,
   );
+  result.sourceLimits = 0;
+  result.targetLimits = 0;
   if (inputs.operation === 'failover') {
     const diskMib = known(inputs.diskMib, 0);
     result.seconds = constants.failoverSeconds + diskMib / min(constants.diskMibS, freeMibS) / share;
@@ -165,13 +172,20 @@ export function movePhysics(
     ((capabilities & Capability.tunnelled) !== 0 ? constants.tunnelledMibS : constants.hostMibS) *
     (isMultifd ? min(known(inputs.channels, DEFAULT_MULTIFD_CHANNELS), constants.multifdGain) : 1) *
     cpuShare;
-  let slowness = slownessOf(freeMibS * share) + slownessOf(hostMibS * share);
-  if (isCompressed) slowness += slownessOf(constants.compressorMibS * wireShare * cpuShare * share);
+  const sharpness = constants.limitSharpness;
+  // The hosts' rate is that of two nodes of median speed.
+  const hostTerm = limitTerm(hostMibS * share, sharpness) / 2;
+  const sourceTerm = hostTerm * exp(-sharpness * known(inputs.sourceSpeed, 0));
+  const targetTerm = hostTerm * exp(-sharpness * known(inputs.targetSpeed, 0));
+  let terms = limitTerm(freeMibS * share, sharpness) + sourceTerm + targetTerm;
+  if (isCompressed) terms += limitTerm(constants.compressorMibS * wireShare * cpuShare * share, sharpness);
   if (inputs.capMibS > 0) {
     const isLoose = isMultifd || (capabilities & Capability.postcopy) !== 0;
-    slowness += slownessOf(inputs.capMibS * constants.capShare * (isLoose ? constants.looseCap : 1));
+    terms += limitTerm(inputs.capMibS * constants.capShare * (isLoose ? constants.looseCap : 1), sharpness);
   }
-  const bandwidthMibS = max(LEAST_BANDWIDTH_MIB_S, bandwidthAt(slowness));
+  const bandwidthMibS = max(LEAST_BANDWIDTH_MIB_S, pow(terms, -1 / sharpness));
+  result.sourceLimits = sourceTerm / terms;
+  result.targetLimits = targetTerm / terms;
   const usedMib = min(memoryMib, known(inputs.usedMemoryMib, memoryMib * constants.usedShare));
   const pre = stream;
   const sentMib = min(memoryMib, usedMib * constants.sentShare * volumeFactor);
@@ -200,6 +214,10 @@ export function movePhysics(
  */
 export const secondsWhenSent = (result: PrecopyResult, sentMib: number): number =>
   max(SHORTEST_SECONDS, result.seconds + (sentMib - result.transferredMib) / result.bandwidthMibS);
+
+/** d log T by the logarithm of the bandwidth, at what is sent. `result` as `movePhysics` left it, T = `seconds`. */
+export const bandwidthSlope = (result: PrecopyResult, sentMib: number, seconds: number): number =>
+  -sentMib / result.bandwidthMibS / seconds;
 
 /** MiB that a live migration sent; NaN where its record does not say, or does not count what the channels of multifd send. */
 export const sentOf = (record: MoveRecord, inputs: MoveInputs): number =>

@@ -75,10 +75,17 @@ export class PooledEffects {
 
   /**
    * Takes in one observed residual. `noiseVariance` is that of one move around its effects; `weight` in (0, 1]
-   * takes the force out of outliers. O(levels).
+   * takes the force out of outliers; `otherVariance` is that of what else the residual is made of. Gives the variance of the whole. O(levels).
    */
-  learn(keys: readonly string[], atMs: number, error: number, noiseVariance: number, weight: number): void {
-    let total = noiseVariance / weight;
+  learn(
+    keys: readonly string[],
+    atMs: number,
+    error: number,
+    noiseVariance: number,
+    weight: number,
+    otherVariance = 0,
+  ): number {
+    let total = noiseVariance / weight + otherVariance;
     const n = this.levels.length;
     const variances = new Array<number>(n);
     const means = new Array<number>(n);
@@ -111,6 +118,7 @@ export class PooledEffects {
       effect.updatedMs = max(effect.updatedMs, atMs);
       effect.count++;
     }
+    return total;
   }
 
   /** Makes the effects of some levels unsure again, so that they follow what comes next: after a shift. */

@@ -28,6 +28,9 @@ export interface PrecopyResult {
   rounds: number;
   /** B of the inputs: the copying took transferredMib ÷ this. */
   bandwidthMibS: number;
+  /** How far the speed of the source and of the target limits the stream: d log B by the logarithm of that speed, 0 to 1. */
+  sourceLimits: number;
+  targetLimits: number;
   /** False when the round limit came first: the move may never finish by itself. */
   converged: boolean;
 }
@@ -38,6 +41,8 @@ export const newPrecopyResult = (): PrecopyResult => ({
   downtimeSeconds: 0,
   rounds: 0,
   bandwidthMibS: 1,
+  sourceLimits: 0,
+  targetLimits: 0,
   converged: true,
 });
 

@@ -53,6 +53,43 @@ describe('physics of a move', () => {
     expect(seconds({ backgroundMbps: 400 })).toBe(atBoth);
   });
 
+  it('lets the slower of two nodes decide, and neither where the link is slower', () => {
+    const fast = seconds({ linkMbps: 100_000 });
+    const slowSource = seconds({ linkMbps: 100_000, sourceSpeed: -1 });
+    expect(slowSource).toBeGreaterThan(1.5 * fast);
+    expect(seconds({ linkMbps: 100_000, targetSpeed: -1 })).toBe(slowSource);
+    expect(seconds({ linkMbps: 100_000, sourceSpeed: 0, targetSpeed: 0 })).toBe(fast);
+    expect(seconds({ linkMbps: 100, sourceSpeed: -1 }) / seconds({ linkMbps: 100 })).toBeLessThan(1.02);
+  });
+
+  it('tells how far each node limits the stream: the derivative of its rate by the logarithm of the speed', () => {
+    const rate = (changes: Partial<MoveInputs>): number =>
+      Math.log(movePhysics(inputs(changes), constants, newPhysicsResult()).bandwidthMibS);
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 100, max: 20_000 }),
+        fc.double({ min: -1, max: 1, noNaN: true }),
+        fc.double({ min: -1, max: 1, noNaN: true }),
+        fc.constantFrom(NaN, 50, 500),
+        (linkMbps, sourceSpeed, targetSpeed, capMibS) => {
+          const at = { linkMbps, sourceSpeed, targetSpeed, capMibS };
+          const result = movePhysics(inputs(at), constants, newPhysicsResult());
+          const step = 1e-5;
+          expect(result.sourceLimits).toBeCloseTo(
+            (rate({ ...at, sourceSpeed: sourceSpeed + step }) - rate(at)) / step,
+            3,
+          );
+          expect(result.targetLimits).toBeCloseTo(
+            (rate({ ...at, targetSpeed: targetSpeed + step }) - rate(at)) / step,
+            3,
+          );
+        },
+      ),
+    );
+    const failover = movePhysics(inputs({ operation: 'failover' }), constants, newPhysicsResult());
+    expect([failover.sourceLimits, failover.targetLimits]).toEqual([0, 0]);
+  });
+
   it('goes by the moves that are likely to run beside it, where history knows', () => {
     const alone = seconds({ concurrentMoves: 0, besideMoves: 0 });
     expect(seconds({ concurrentMoves: 0 })).toBe(alone);

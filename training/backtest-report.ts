@@ -270,12 +270,7 @@ function calibrationPanel(own: readonly BacktestRow[]): string {
     }),
     htmlTable(
       'Promised and happened, with the 95 % band of a binomial',
-      [
-        { title: 'Promised' },
-        { title: 'Happened', numeric: true },
-        { title: 'Chance allows', numeric: true },
-        { title: '' },
-      ],
+      [{ title: 'Promised' }, ...figureColumns('Happened', 'Chance allows'), { title: '' }],
       points.map((point) => [
         percentage(point.level, 0),
         percentage(point.share),
@@ -522,14 +517,7 @@ function linksPanel(own: readonly BacktestRow[], groups: MoveGroups, name: strin
     }),
     htmlTable(
       'Coverage of the 90 % interval by link, with the band that chance allows',
-      [
-        { title: 'Link' },
-        { title: 'Moves', numeric: true },
-        { title: 'Median error', numeric: true },
-        { title: 'p90 error', numeric: true },
-        { title: 'In 90 %', numeric: true },
-        { title: '' },
-      ],
+      [{ title: 'Link' }, ...figureColumns('Moves', 'Median error', 'p90 error', 'In 90 %'), { title: '' }],
       worst.map(({ link, moves, median, p90, in_90 }) => [
         link,
         thousands(moves),
@@ -608,9 +596,7 @@ function worstPanel(own: readonly BacktestRow[], groups: MoveGroups): string {
         { title: 'Move' },
         { title: 'Instance' },
         { title: 'Link' },
-        { title: 'Predicted', numeric: true },
-        { title: 'Took', numeric: true },
-        { title: 'Ratio', numeric: true },
+        ...figureColumns('Predicted', 'Took', 'Ratio'),
       ],
       worst.map((row) => {
         const { p05, p50, p95 } = row.duration_seconds;
@@ -654,6 +640,9 @@ function dataPanel(records: readonly MoveRecord[], seed: number, rows: readonly 
 function panel(id: string, title: string, says: string, ...content: readonly string[]): string {
   return `<section class="panel" aria-labelledby="${id}"><h2 id="${id}">${escapeHtml(title)}</h2><p class="muted">${escapeHtml(says)}</p>${content.join('')}</section>`;
 }
+
+const figureColumns = (...titles: readonly string[]): { title: string; numeric: true }[] =>
+  titles.map((title) => ({ title, numeric: true }));
 
 const legend = (items: readonly (readonly [css: string, label: string, isDot: boolean])[]): string =>
   `<ul class="legend">${items.map(([css, label, isDot]) => `<li><svg viewBox="0 0 30 12" aria-hidden="true"><path class="${css}${isDot ? ' dots key' : ''}" d="${isDot ? 'M15 6h0' : 'M1 6H29'}"/></svg>${escapeHtml(label)}</li>`).join('')}</ul>`;

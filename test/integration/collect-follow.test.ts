@@ -1,32 +1,16 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { build } from 'esbuild';
+import { ended, programForTests } from './bundled-program.js';
 
+const program = programForTests();
 let folder: string;
-let program: string;
-beforeAll(async () => {
-  const place = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-follow-')); // finds the packages from there
+beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'movecast-follow-'));
-  program = join(place, 'main.mjs');
-  await build({
-    entryPoints: ['src/main.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    logLevel: 'error',
-    outfile: program,
-  });
 });
-afterAll(() => {
-  rmSync(join(program, '..'), { recursive: true, force: true });
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const line = (id: string): string =>
   `${JSON.stringify({
@@ -42,16 +26,12 @@ const line = (id: string): string =>
 it('collect --follow prints each record as its line is written, across rotation, and ends well when told to stop', async () => {
   const log = join(folder, 'moves.jsonl');
   writeFileSync(log, line('m1'));
-  const child = spawn(process.execPath, [program, 'collect', 'records', log, '--follow', '--out', '-'], {
-    cwd: folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let words = '';
-  child.stderr.on('data', (chunk: Buffer) => (words += String(chunk)));
-  const printed = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const child = program().start(['collect', 'records', log, '--follow', '--out', '-'], { cwd: folder });
+  const end = ended(child);
+  const printed = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   const nextId = async (): Promise<string> => {
     const next = await printed.next();
-    return next.done === true ? `ended: ${words}` : (JSON.parse(next.value) as { id: string }).id;
+    return next.done === true ? `ended: ${(await end).err}` : (JSON.parse(next.value) as { id: string }).id;
   };
   expect(await nextId()).toBe('m1');
   appendFileSync(log, line('m2'));
@@ -60,7 +40,7 @@ it('collect --follow prints each record as its line is written, across rotation,
   writeFileSync(log, line('m3'));
   expect(await nextId()).toBe('m3');
   child.kill('SIGTERM');
-  const [code] = (await once(child, 'close')) as [number | null];
+  const { code, err } = await end;
   expect(code).toBe(0);
-  expect(words).toContain('read 3: 3 written, 0 rejected');
+  expect(err).toContain('read 3: 3 written, 0 rejected');
 }, 60_000);

@@ -1,8 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { build } from 'esbuild';
+import { describe, expect, it } from '@jest/globals';
 import { killRounds } from '../kill/kill-rounds.js';
+import { programForTests } from './bundled-program.js';
 import { startInflux } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
@@ -16,22 +14,7 @@ const evenly = (): (() => number) => {
   return () => (++call * 0.618034) % 1;
 };
 
-let folder: string;
-let program: string;
-beforeAll(async () => {
-  folder = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-kill-')); // finds the packages from there
-  program = join(folder, 'main.mjs');
-  await build({
-    entryPoints: ['src/main.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    logLevel: 'error',
-    outfile: program,
-  });
-});
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const program = programForTests();
 
 const ONCE_EACH = { missing: 0, twice: 0, foreign: 0 };
 
@@ -39,7 +22,13 @@ describe('collect, killed at random moments,', () => {
   it(
     'leaves every record once in SQLite',
     async () => {
-      const options = { program, rounds: ROUNDS, store: 'sqlite:', recordsARound: 6000, random: evenly() };
+      const options = {
+        program: program().path,
+        rounds: ROUNDS,
+        store: 'sqlite:',
+        recordsARound: 6000,
+        random: evenly(),
+      };
       expect(await killRounds(options)).toMatchObject(ONCE_EACH);
     },
     ENOUGH_MS,
@@ -53,7 +42,7 @@ describe('collect, killed at random moments,', () => {
       const server = await startInflux();
       try {
         const result = await killRounds({
-          program,
+          program: program().path,
           rounds: ROUNDS,
           store: server.url('kill'),
           server: { server, everyRounds: 2 },

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { build } from 'esbuild';
 import type { MoveRecord } from '../../src/domain/move-record.js';
+import { BundledProgram } from './bundled-program.js';
 import { QUEUE, requireGaneti, startGaneti, type GanetiCluster, type Printed } from './ganeti-cluster.js';
 
 interface WatchEvent {
@@ -31,34 +31,24 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
 (requireGaneti() ? describe : describe.skip)('a real Ganeti cluster', () => {
   let cluster: GanetiCluster;
   let folder = '';
-  let packages = '';
+  let program: BundledProgram;
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'movecast-ganeti-'));
-    packages = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-ganeti-')); // finds the packages from there
-    const built = build({
-      entryPoints: ['src/main.ts'],
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      packages: 'external',
-      logLevel: 'error',
-      outfile: join(packages, 'main.mjs'),
-    });
+    const built = BundledProgram.build();
     cluster = await startGaneti();
-    await built;
+    program = await built;
     for (const name of ['rapi-ca.pem', 'reader', 'balancer'])
       writeFileSync(join(folder, name), cluster.read(`/srv/${name}`), { mode: 0o600 });
   });
   afterAll(async () => {
     await cluster?.stop();
     rmSync(folder, { recursive: true, force: true });
-    rmSync(packages, { recursive: true, force: true });
+    program?.remove();
   });
 
-  const program = (): string => join(packages, 'main.mjs');
   const movecast = (...args: string[]): Promise<Printed> =>
-    cluster.run([process.execPath, program(), ...args], { cwd: folder });
+    cluster.run([process.execPath, program.path, ...args], { cwd: folder });
   /** The score that the real hbal gives the cluster as it is now. */
   const hbalScore = (): string => /Initial score: (\S+)/.exec(cluster.onMaster('hbal', '-L'))?.[1] ?? 'none';
   const collect = (...args: string[]): Promise<Printed> => collectInto('moves.db', ...args);
@@ -94,7 +84,16 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
   ): Promise<WatchEvent[]> => {
     const options = `--window ${ALWAYS_OPEN} --store sqlite:watch.db --balance-options`.split(' ');
     const watch = cluster.start(
-      [process.execPath, program(), 'watch', cluster.address, ...options, '--effort 0.2', ...args, ...MODELS],
+      [
+        process.execPath,
+        program.path,
+        'watch',
+        cluster.address,
+        ...options,
+        '--effort 0.2',
+        ...args,
+        ...MODELS,
+      ],
       { cwd: folder },
     );
     const ended = once(watch, 'close') as Promise<[number | null]>;

@@ -1,28 +1,9 @@
-import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, closeSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { build } from 'esbuild';
+import { describe, expect, it } from '@jest/globals';
+import { ended, programForTests } from './bundled-program.js';
 
-const run = promisify(execFile);
-
-let folder: string;
-let program: string;
-beforeAll(async () => {
-  folder = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-streams-')); // finds the packages from there
-  program = join(folder, 'main.mjs');
-  await build({
-    entryPoints: ['src/main.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    logLevel: 'error',
-    outfile: program,
-  });
-}, 60_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const program = programForTests();
 
 const FULL = '/dev/full';
 
@@ -33,13 +14,9 @@ async function runOnFullDisk(
 ): Promise<{ code: number | null; other: string }> {
   const full = openSync(FULL, 'w');
   try {
-    const child = spawn(process.execPath, [program, ...args], {
-      stdio: ['ignore', which === 'stdout' ? full : 'pipe', which === 'stderr' ? full : 'pipe'],
-    });
-    let other = '';
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text) => (other += String(text)));
-    const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-    return { code, other };
+    const stdio = ['ignore', which === 'stdout' ? full : 'pipe', which === 'stderr' ? full : 'pipe'] as const;
+    const { code, out, err } = await ended(program().start(args, { stdio: [...stdio] }));
+    return { code, other: out + err };
   } finally {
     closeSync(full);
   }
@@ -55,16 +32,16 @@ async function runOnFullDisk(
   });
 
   it('does its work all the same when only the remarks are lost', async () => {
-    const table = join(folder, 'moves.csv');
+    const table = join(program().folder, 'moves.csv');
     writeFileSync(
       table,
       'instance,source_node,target_node,operation,started_at,duration_seconds\n' +
         'a,n1,n2,live_migration,2026-01-01T00:00:00Z,10\nb,n1,n2,live_migration,2026-01-01T00:00:00Z,-1\n',
     );
-    const store = ['--store', `sqlite:${join(folder, 'moves.db')}`];
+    const store = ['--store', `sqlite:${join(program().folder, 'moves.db')}`];
     const { code, other } = await runOnFullDisk('stderr', ['collect', 'records', table, ...store]);
     expect({ code, other }).toEqual({ code: 0, other: 'read 2: 1 new, 0 known, 1 rejected\n' });
-    const { stdout } = await run(process.execPath, [program, 'store', '--json', ...store]);
-    expect(JSON.parse(stdout)).toMatchObject({ moves: 1 });
+    const { out } = await ended(program().start(['store', '--json', ...store]));
+    expect(JSON.parse(out)).toMatchObject({ moves: 1 });
   });
 });

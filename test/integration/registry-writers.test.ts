@@ -1,10 +1,10 @@
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { build } from 'esbuild';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { ModelRegistry } from '../../src/store/model-registry.js';
+import { programForTests, startNode } from './bundled-program.js';
 
 const CHANGES = 60;
 
@@ -17,21 +17,12 @@ const registry = new ModelRegistry(root, now);
 for (let i = 0; i < ${CHANGES}; i++) await registry.promote('default', versions[i % versions.length]);
 `;
 
+const registryModule = programForTests('src/store/model-registry.ts', 'registry.mjs');
 let folder: string;
-beforeAll(async () => {
-  folder = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-registry-')); // finds the packages from there
-  await build({
-    entryPoints: ['src/store/model-registry.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    logLevel: 'error',
-    outfile: join(folder, 'registry.mjs'),
-  });
+beforeAll(() => {
+  ({ folder } = registryModule());
   writeFileSync(join(folder, 'writer.mjs'), WRITER);
-}, 60_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+});
 
 async function registryWith(name: string, versions: readonly string[]): Promise<ModelRegistry> {
   const registry = new ModelRegistry(join(folder, name));
@@ -40,9 +31,7 @@ async function registryWith(name: string, versions: readonly string[]): Promise<
   return registry;
 }
 const writer = (root: string, hang: 'hang' | '-', ...versions: string[]): ChildProcess =>
-  spawn(process.execPath, [join(folder, 'writer.mjs'), root, hang, ...versions], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  startNode([join(folder, 'writer.mjs'), root, hang, ...versions], { stdio: ['ignore', 'pipe', 'inherit'] });
 
 describe('processes that change at once what is in service', () => {
   it('lose no line of the history, and `current` is what the last one says', async () => {

@@ -1,28 +1,17 @@
-import { spawn } from 'node:child_process';
-import {
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { build } from 'esbuild';
+import { beforeAll, describe, expect, it } from '@jest/globals';
 import { inventedMoves } from '../training/invented-moves.js';
+import { ended, programForTests, type Ended } from './bundled-program.js';
 
 const ENOUGH_MS = 180_000;
 
+const program = programForTests();
 let folder: string;
-let program: string;
 let records: string;
-beforeAll(async () => {
-  folder = mkdtempSync(join(process.cwd(), 'node_modules', '.movecast-train-kill-')); // finds the packages from there
-  program = join(folder, 'main.mjs');
+beforeAll(() => {
+  ({ folder } = program());
   records = join(folder, 'records.jsonl');
   writeFileSync(
     records,
@@ -30,38 +19,15 @@ beforeAll(async () => {
       .map((record) => `${JSON.stringify(record)}\n`)
       .join(''),
   );
-  await build({
-    entryPoints: ['src/main.ts'],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    packages: 'external',
-    logLevel: 'error',
-    outfile: program,
-  });
-}, 60_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
-
-interface Ended {
-  code: number | null;
-  signal: NodeJS.Signals | null;
-  err: string;
-}
+});
 
 /** Trains, and kills the process as soon as that many pieces are there. */
 async function train(models: string, killAtPieces = Infinity): Promise<Ended> {
-  const child = spawn(
-    process.execPath,
-    [program, 'train', '--records', records, '--models', models, '--seed', '7'],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  let err = '';
-  child.stderr.on('data', (text) => (err += String(text)));
-  let ended: Ended | undefined;
-  const end = new Promise<Ended>((resolve) =>
-    child.on('close', (code, signal) => resolve((ended = { code, signal, err }))),
-  );
-  while (ended === undefined && killAtPieces < Infinity) {
+  const child = program().start(['train', '--records', records, '--models', models, '--seed', '7'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const end = ended(child);
+  while (child.exitCode === null && killAtPieces < Infinity) {
     if ((await piecesIn(models)).length >= killAtPieces) {
       child.kill('SIGKILL');
       break;

@@ -3,6 +3,7 @@ import { mayFailOver, movableInstances, possibleKinds } from './candidates.js';
 import { MIRROR_SETUP_SECONDS, earlyReleases, failsOverFirst, releasedNode } from './early-release.js';
 import type { GroupModel } from './group-model.js';
 import { bestOrder, inOrder, type Order, type TimedMove } from './list-schedule.js';
+import { refineOrder } from './order-refinement.js';
 import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
 import { FAILOVER, moveFrom, type Move, type MoveKind } from './moves.js';
@@ -82,6 +83,9 @@ const ORDER_SEED = 1;
 /** Orders that are tried for the moves of a run, fewer for very many moves. */
 const ORDERS = 120;
 const MOST_ORDERED_MOVES = 12_000;
+/** Changes of the final order that are tried, fewer for very many moves: some seconds at most. */
+const REFINEMENTS = 3000;
+const MOST_REFINED_MOVES = 450_000;
 /** Moves of a plan where no other limit is given: a larger group is balanced in several plans. */
 const MOST_MOVES = 2000;
 
@@ -182,7 +186,8 @@ export function timedSearch(
           `no way was found to the score ${target.toFixed(8)} within the rules; the plan ends at ${best!.score.toFixed(8)}`,
         ]
       : [];
-  return result(best!, target, remarks);
+  const plan = target === undefined ? best! : refine(start, best!, prices, options, effort);
+  return result(plan, target, remarks);
 }
 
 /** Scores nearer than this are the same to the 8 decimals that hbal prints. */
@@ -334,7 +339,29 @@ export function reorderMoves(
   prices: MovePrices,
   options: SearchOptions,
 ): Move[] {
-  return reorder(start, replay(start, moves, prices, options), prices, options, 1).moves;
+  const ordered = reorder(start, replay(start, moves, prices, options), prices, options, 1);
+  return refine(start, ordered, prices, options, 1).moves;
+}
+
+/** The same moves in an order made better by changing it: no later done, and with more of the gain early. */
+function refine(
+  start: GroupModel,
+  plan: Plan,
+  prices: MovePrices,
+  options: SearchOptions,
+  effort: number,
+): Plan {
+  const { ignoreSoftErrors, parallelPerNode = 1 } = options;
+  if (plan.moves.length < 2 || parallelPerNode > 1) return plan;
+  const timed = plan.moves.map((move) => timedMove(start, prices, move));
+  const { sequence } = refineOrder(start, timed, [...timed.keys()], {
+    tries: Math.floor(Math.min(1, effort) * Math.min(REFINEMENTS, MOST_REFINED_MOVES / timed.length)),
+    random: seededRandom(ORDER_SEED),
+    ignoreSoftErrors,
+  });
+  const moves = sequence.map((c) => plan.moves[c]!);
+  const refined = replay(start, moves, prices, options);
+  return refined.seconds <= plan.seconds ? refined : plan;
 }
 
 /** The same moves in the best order that is found. */

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:http';
@@ -7,9 +7,23 @@ import request from 'supertest';
 import type { ServiceOptions } from '../../src/service/options.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
 import { RateLimit } from '../../src/service/rate-limit.js';
-import { finishedMove, serviceFixtures, type ServiceFixture } from './service-fixture.js';
+import {
+  finishedMove,
+  serviceFixture,
+  type FixtureSettings,
+  type ServiceFixture,
+} from './service-fixture.js';
 
-const fixture = serviceFixtures();
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
+  const made = await serviceFixture(settings);
+  closing.push(() => made.close());
+  return made;
+}
 
 const good = Object.freeze({ instance: 'web1', source_node: 'node1', target_node: 'node2' });
 const body = Object.freeze({ requests: [good] });

@@ -1,12 +1,27 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { historyOf } from '../../src/service/history-stream.js';
 import { ScoreBook } from '../../src/service/score-book.js';
 import type { Score } from '../../src/monitor/score.js';
-import { finishedMove, NOW_MS, serviceFixtures, type ServiceFixture } from './service-fixture.js';
+import {
+  finishedMove,
+  NOW_MS,
+  serviceFixture,
+  type FixtureSettings,
+  type ServiceFixture,
+} from './service-fixture.js';
 
-const fixture = serviceFixtures();
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
+  const made = await serviceFixture(settings);
+  closing.push(() => made.close());
+  return made;
+}
 
 /** A runs from 0 to 100, B from 10 to 20 and C from 50 to 60 (seconds): B and C finish while A runs. */
 const a = finishedMove('a', 1000, 100);

@@ -1,11 +1,26 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { LinkForecasts } from '../../src/predictor/link-forecast.js';
 import { LinkWatch } from '../../src/service/link-watch.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
-import { hourlySamples, NOW_MS, serviceFixtures } from './service-fixture.js';
+import {
+  hourlySamples,
+  NOW_MS,
+  serviceFixture,
+  type FixtureSettings,
+  type ServiceFixture,
+} from './service-fixture.js';
 
-const fixture = serviceFixtures();
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
+  const made = await serviceFixture(settings);
+  closing.push(() => made.close());
+  return made;
+}
 
 const FORECAST = '/v1/links/node1%3Enode2/forecast';
 const HOUR_MS = 3_600_000;

@@ -2,7 +2,6 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { afterEach } from '@jest/globals';
 import { pino, type Logger } from 'pino';
 import type { RequestListener } from 'node:http';
 import { createApp, serviceRoutes } from '../../src/service/app.js';
@@ -247,18 +246,5 @@ export async function serviceFixture({
       await store.close();
       rmSync(folder, { recursive: true, force: true });
     },
-  };
-}
-
-/** Gives a file's tests their services; each is closed after its test, however that ended. */
-export function serviceFixtures(): (settings?: FixtureSettings) => Promise<ServiceFixture> {
-  const open: ServiceFixture[] = [];
-  afterEach(async () => {
-    for (const fixture of open.splice(0)) await fixture.close();
-  });
-  return async (settings) => {
-    const fixture = await serviceFixture(settings);
-    open.push(fixture);
-    return fixture;
   };
 }

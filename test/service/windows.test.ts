@@ -1,10 +1,25 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { calendarFile } from '../../src/service/calendar.js';
 import { bestOf } from '../../src/service/routes/windows.js';
-import { hourlySamples, NOW_MS, serviceFixtures } from './service-fixture.js';
+import {
+  hourlySamples,
+  NOW_MS,
+  serviceFixture,
+  type FixtureSettings,
+  type ServiceFixture,
+} from './service-fixture.js';
 
-const fixture = serviceFixtures();
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+
+async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
+  const made = await serviceFixture(settings);
+  closing.push(() => made.close());
+  return made;
+}
 
 const move = Object.freeze({
   instance: 'web1',

@@ -58,8 +58,9 @@ export interface PlacementSearchOptions {
   mostMoves?: number;
 }
 
-export interface FoundPlacement {
-  chosen: ChosenMove[];
+export interface FoundPlacements {
+  /** The best state of the run, then the best of each stretch of its end that reaches the score: near it, and different. */
+  states: ChosenMove[][];
   /** The energy of missing the whole gain that a next run may begin with. */
   scorePenalty: number;
 }
@@ -95,6 +96,9 @@ const LEAST_TIME = 0.01;
 const ALL_MOVES_WEIGHT = 0.3;
 /** Energy by which a state that reaches the score goes before any that does not. */
 const REACHED = 1e6;
+/** The end of a run, as a part of it, and the stretches of it whose best states are all given back. */
+const END_PART = 0.4;
+const STRETCHES = 5;
 /** Running sums are made anew after so many accepted changes. */
 const REFRESH_AFTER = 400;
 
@@ -118,7 +122,7 @@ export class PlacementSearch {
     this.#targets = Int32Array.from([...start.online.keys()].filter((k) => start.online[k] === 1));
   }
 
-  run(goal: SearchGoal, settings: PlacementSearchOptions): FoundPlacement {
+  run(goal: SearchGoal, settings: PlacementSearchOptions): FoundPlacements {
     const { fixed } = settings;
     const walk = new Walk(this.#start, this.#options, this.#prices, goal, settings, {
       movable: fixed === undefined ? this.#movable : this.#movable.filter((i) => !fixed.has(i)),
@@ -188,6 +192,8 @@ class Walk {
   readonly #seconds: Float64Array;
   readonly #busy: Busy;
   readonly #best: Best;
+  /** The best of each stretch of the run's end. */
+  readonly #stretches: Best[] = [];
   /** Instances by each of their nodes at the start. */
   readonly #neighbours: readonly (readonly number[])[];
   readonly #first = noChange();
@@ -235,11 +241,11 @@ class Walk {
     this.#neighbours = neighbours;
   }
 
-  run(): FoundPlacement {
+  run(): FoundPlacements {
     const { random, proposals, from = [], hottest, coldest } = this.#settings;
     const { movable } = this.#choices;
     const { targetScore } = this.#goal;
-    if (movable.length === 0) return { chosen: [], scorePenalty: this.#penalty };
+    if (movable.length === 0) return { states: [[]], scorePenalty: this.#penalty };
     for (const { instance, kind, target, seconds } of from)
       this.#makeIfWithin({ i: instance, kind, target, seconds }, undefined, Infinity);
     this.#refresh();
@@ -247,12 +253,15 @@ class Walk {
     const cooling = (coldest / hottest) ** (1 / Math.max(1, proposals));
     const tuned = targetScore !== -Infinity;
     const tuneEvery = Math.max(Math.ceil(proposals / TUNINGS), SWEEPS_BETWEEN_TUNINGS * movable.length);
+    const stretch = Math.ceil((proposals * END_PART) / STRETCHES);
     let temperature = hottest;
     let unit = tuned && from.length > 0 ? this.#timeNow() : 1;
     let reached = 0;
     let accepted = 0;
     for (let step = 1; step <= proposals; step++) {
       temperature *= cooling;
+      if (tuned && step % stretch === 0 && step >= proposals * (1 - END_PART))
+        this.#stretches.push(new Best(this.#start.instanceCount));
       if (tuned && this.#score <= targetScore) reached += 1;
       if (tuned && step % tuneEvery === 0) {
         this.#penalty *= Math.exp(TUNING_STEP * (1 - (2 * reached) / tuneEvery));
@@ -269,17 +278,8 @@ class Walk {
       if (accepted % REFRESH_AFTER === 0) this.#refresh();
       this.#keepBest();
     }
-    this.#best.give(this.#kinds, this.#targets, this.#seconds);
-    const chosen: ChosenMove[] = [];
-    for (let i = 0; i < this.#kinds.length; i++)
-      if (this.#kinds[i]! >= 0)
-        chosen.push({
-          instance: i,
-          kind: this.#kinds[i] as MoveKind,
-          target: this.#targets[i]!,
-          seconds: this.#seconds[i]!,
-        });
-    return { chosen, scorePenalty: this.#penalty };
+    const ends = this.#stretches.filter(({ rank }) => rank < this.#best.rank + REACHED / 2);
+    return { states: [this.#best, ...ends].map((best) => best.chosen()), scorePenalty: this.#penalty };
   }
 
   /** Sums and energy from the placement as it is. O(nodes). */
@@ -325,7 +325,10 @@ class Walk {
     const reached = targetScore === -Infinity || this.#score <= targetScore;
     // Until the score is reached the least score counts; from then on the least time.
     const rank = targetScore === -Infinity ? this.#energy : reached ? this.#timeNow() - REACHED : this.#score;
-    if (rank < this.#best.energy) this.#best.take(rank, this.#kinds, this.#targets, this.#seconds);
+    if (rank < this.#best.rank) this.#best.take(rank, this.#kinds, this.#targets, this.#seconds);
+    const stretch = this.#stretches.at(-1);
+    if (stretch !== undefined && rank < stretch.rank)
+      stretch.take(rank, this.#kinds, this.#targets, this.#seconds);
   }
 
   #drawInstance(): number {
@@ -639,27 +642,34 @@ const MOST_STAGED = 8;
 
 /** The best state seen. */
 class Best {
-  energy = Infinity;
+  rank = Infinity;
   readonly #kinds: Int8Array;
   readonly #targets: Int32Array;
   readonly #seconds: Float64Array;
 
   constructor(instances: number) {
-    this.#kinds = new Int8Array(instances);
+    this.#kinds = new Int8Array(instances).fill(-1);
     this.#targets = new Int32Array(instances);
     this.#seconds = new Float64Array(instances);
   }
 
-  take(energy: number, kinds: Int8Array, targets: Int32Array, seconds: Float64Array): void {
-    this.energy = energy;
+  take(rank: number, kinds: Int8Array, targets: Int32Array, seconds: Float64Array): void {
+    this.rank = rank;
     this.#kinds.set(kinds);
     this.#targets.set(targets);
     this.#seconds.set(seconds);
   }
 
-  give(kinds: Int8Array, targets: Int32Array, seconds: Float64Array): void {
-    kinds.set(this.#kinds);
-    targets.set(this.#targets);
-    seconds.set(this.#seconds);
+  chosen(): ChosenMove[] {
+    const chosen: ChosenMove[] = [];
+    for (let i = 0; i < this.#kinds.length; i++)
+      if (this.#kinds[i]! >= 0)
+        chosen.push({
+          instance: i,
+          kind: this.#kinds[i] as MoveKind,
+          target: this.#targets[i]!,
+          seconds: this.#seconds[i]!,
+        });
+    return chosen;
   }
 }

@@ -66,7 +66,8 @@ interface Round {
  */
 const ROUNDS: readonly Round[] = [
   { hottest: 0.4, coldest: 6e-3, busyPower: 8, part: 5 },
-  { hottest: 0.03, coldest: 4e-3, busyPower: 16, part: 2 },
+  { hottest: 0.1, coldest: 4e-3, busyPower: 8, part: 2 },
+  { hottest: 0.03, coldest: 3e-3, busyPower: 16, part: 1.5 },
   { hottest: 0.01, coldest: 2e-3, busyPower: 32, part: 1 },
 ];
 /** A run from the moves that could be ordered, with those that could not left out. */
@@ -137,7 +138,7 @@ export function timedSearch(
     { hottest, coldest, busyPower, part }: Round,
     from: readonly ChosenMove[],
     fixed?: ReadonlySet<number>,
-  ): ChosenMove[] => {
+  ): ChosenMove[][] => {
     const perNode = target === undefined ? 1 : Math.max(1, start.onlineCount);
     const found = search.run(
       {
@@ -160,22 +161,27 @@ export function timedSearch(
       },
     );
     scorePenalty = found.scorePenalty;
-    return found.chosen;
+    return found.states;
   };
   const limits = { target, maxSeconds, mostMoves, effort };
-  for (const round of target === undefined ? OPEN_ROUNDS : ROUNDS) {
-    let chosen = anneal(round, bestChosen);
+  /** Chosen moves as a plan; what no order allows, or ends too late, is left out and made up for. */
+  const planOf = (state: readonly ChosenMove[]): { plan: Plan; chosen: readonly ChosenMove[] } => {
+    let chosen = state;
     let order = orderChosen(start, options, prices, chosen, effort);
     const fixed = new Set<number>();
     // Moves that wait for each other in a circle: the others, and some more, have to do.
     for (let repair = 0; repair < REPAIRS && target !== undefined && order.stuck.length > 0; repair++) {
       for (const c of order.stuck) fixed.add(chosen[c]!.instance);
       const free = chosen.filter(({ instance }) => !fixed.has(instance));
-      chosen = anneal(REPAIR, free, fixed);
+      chosen = anneal(REPAIR, free, fixed)[0]!;
       order = orderChosen(start, options, prices, chosen, effort);
     }
-    const plan = finishOrder(start, options, prices, order, limits);
-    if (best === undefined || isBetter(plan, best, target)) {
+    return { plan: finishOrder(start, options, prices, order, limits), chosen };
+  };
+  for (const round of target === undefined ? OPEN_ROUNDS : ROUNDS) {
+    for (const state of anneal(round, bestChosen)) {
+      const { plan, chosen } = planOf(state);
+      if (best !== undefined && !isBetter(plan, best, target)) continue;
       best = plan;
       bestChosen = chosen;
     }

@@ -55,9 +55,9 @@ export function unseenMarks(seed: number, atMost: AtMost): void {
 
 /** MAPE of the simulator's own durations without its noise: what is left when all but chance is known. */
 export function oracleLines(records: readonly MoveRecord[], oracles: ReadonlyMap<string, Oracle>): string {
-  const mape = (of: readonly MoveRecord[], keys: readonly (keyof Oracle)[]): string => {
-    const errors = of.flatMap(({ id, duration_seconds }) =>
-      keys.map((key) => Math.abs(oracles.get(id)![key] / duration_seconds - 1)),
+  const mape = (of: readonly MoveRecord[], key: keyof Oracle): string => {
+    const errors = of.map(({ id, duration_seconds }) =>
+      Math.abs(oracles.get(id)![key] / duration_seconds - 1),
     );
     return `${((100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length).toFixed(1)} %`;
   };
@@ -71,8 +71,8 @@ export function oracleLines(records: readonly MoveRecord[], oracles: ReadonlyMap
       ] as const
     ).map(
       ([name, of]) =>
-        `  ${name}: mean rates and speeds known ${mape(of, ['meanRates'])}, the minute before as well ${mape(of, ['lastMinute'])}, ` +
-        `but one of the two nodes unseen ${mape(of, ['unseenSource', 'unseenTarget'])}`,
+        `  ${name}: mean rates and speeds known ${mape(of, 'meanRates')}, the minute before as well ${mape(of, 'lastMinute')}, ` +
+        `but the source unseen ${mape(of, 'unseenSource')}, or the target ${mape(of, 'unseenTarget')}`,
     ),
   ].join('\n');
 }

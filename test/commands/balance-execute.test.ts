@@ -228,9 +228,9 @@ describe('balance --execute', () => {
       .trim()
       .split('\n')
       .map((line) => executionEventSchema.parse(JSON.parse(line)));
-    for (const event of events)
-      if (event.event === 'plan')
-        expect(event.plan.score_before - event.plan.score_after).toBeGreaterThanOrEqual(whole * 0.9);
+    const plans = events.flatMap((event) => (event.event === 'plan' ? [event.plan] : []));
+    for (const { score_before, score_after } of plans)
+      expect(score_before - score_after).toBeGreaterThanOrEqual(whole * 0.9);
     expect(events.at(-1)).toMatchObject({
       outcome: 'stopped',
       why: expect.stringMatching(/failed .*a new plan is not worth its moves: the plan gains .* less than/),

@@ -39,10 +39,10 @@ describe('pre-copy against the rounds that QEMU recorded', () => {
         sentMib,
       };
     });
-    expect(compared.length).toBeGreaterThan(300);
   });
 
   it('expects about as many MiB as were sent', () => {
+    expect(compared.length).toBeGreaterThan(300);
     const errors = compared.map(({ expectedMib, sentMib }) => Math.log(expectedMib / sentMib));
     expect(Math.abs(median(errors))).toBeLessThan(0.1);
     expect(median(errors.map(Math.abs))).toBeLessThan(0.15);

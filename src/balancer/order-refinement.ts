@@ -141,8 +141,8 @@ export function refineOrder(
   const turn = new Int32Array(timed.length);
   best.forEach((c, t) => (turn[c] = t));
   const { starts } = player;
-  const sequence = [...best].sort((a, b) => starts[a]! - starts[b]! || turn[a]! - turn[b]!);
-  return { sequence, worth: bestWorth };
+  best.sort((a, b) => starts[a]! - starts[b]! || turn[a]! - turn[b]!);
+  return { sequence: best, worth: bestWorth };
 
   function anneal(steps: number): void {
     let present = best;

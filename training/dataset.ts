@@ -50,8 +50,8 @@ export function trainingDataset(
     kind: 'layer',
     summary: 'writes down what the trees are shown',
     fit(history, fitSeed) {
-      const { moves, forecasts } = replaySamples(history);
-      const file = fitModel(moves, { name, seed: fitSeed, instanceSamples: history.instanceSamples });
+      const { moves, forecasts, instanceSamples } = replaySamples(history);
+      const file = fitModel(moves, { name, seed: fitSeed, instanceSamples });
       const row = new Float64Array(frameColumns.length);
       const onAsked = (model: DurationModel, inputs: MoveInputs): void => {
         physicsLog.push(model.frameRow(inputs, row));

@@ -19,6 +19,7 @@ import type { MoveRecord } from '../domain/move-record.js';
 import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
 import { ModelRegistry } from '../store/model-registry.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { boundHeapGrowth } from './heap-growth.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { startProgress } from './progress.js';
 import { seedOption, trainingData, type TrainingDataOptions } from './training-data.js';
@@ -74,6 +75,7 @@ async function run(options: Options, context: Context): Promise<void> {
   await refuseInputAsOutput('--report', options.report, read);
   if (options.report !== undefined && options.report === options.out)
     throw new UserError('usage', `--out and --report both name ${options.out}; name two files`);
+  boundHeapGrowth();
   const data = await trainingData(options, context);
   const wanted = options.candidates;
   const unknown = wanted?.find((name) => !candidates.some((candidate) => candidate.name === name));

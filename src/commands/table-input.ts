@@ -15,6 +15,7 @@ import {
   type LinkSample,
 } from '../domain/samples.js';
 import type { Context } from './context.js';
+import { NewestSamples } from './newest-samples.js';
 
 /** Rows of a JSONL or CSV file, as they stand there, or why a line is none; `-` is standard input. */
 export type Row =
@@ -103,30 +104,30 @@ async function readAll<T>(
   parse: (value: Record<string, unknown>) => Parsed<T>,
   context: Context,
   rejected: Rejected,
-): Promise<T[]> {
-  const values: T[] = [];
+  keep: (value: T) => void,
+): Promise<void> {
   for (const path of paths) {
     for await (const row of rows(path, parserOf, context)) {
       const parsed = row.ok ? parse(row.value) : { ok: false as const, reason: row.reason };
-      if (parsed.ok) values.push(parsed.value);
+      if (parsed.ok) keep(parsed.value);
       else {
         rejected.count++;
         rejected.first ??= `${path} line ${row.line}: ${parsed.reason}`;
       }
     }
   }
-  return values;
 }
 
 const sourceContext = { fileName: '', nowMs: 0 };
 
 /** All move records of files; lines that are none are counted in `rejected`. */
-export const readRecords = (
+export async function readRecords(
   paths: readonly string[],
   context: Context,
   rejected: Rejected,
-): Promise<MoveRecord[]> =>
-  readAll(
+): Promise<MoveRecord[]> {
+  const records: MoveRecord[] = [];
+  await readAll(
     paths,
     () => recordsSource.parser(sourceContext),
     (value) => {
@@ -135,21 +136,34 @@ export const readRecords = (
     },
     context,
     rejected,
+    (record) => records.push(record),
   );
+  return records;
+}
 
-export const readLinkSamples = (
+/** In order of time; the newest where `into` keeps no more. */
+export async function readLinkSamples(
   paths: readonly string[],
   context: Context,
   rejected: Rejected,
-): Promise<LinkSample[]> =>
-  readAll(paths, () => linkSamplesSource.parser(sourceContext), parseLinkSample, context, rejected);
+  into = new NewestSamples<LinkSample>(Infinity),
+): Promise<LinkSample[]> {
+  const parser = (): LogParser => linkSamplesSource.parser(sourceContext);
+  await readAll(paths, parser, parseLinkSample, context, rejected, (sample) => into.add(sample));
+  return into.values();
+}
 
-export const readInstanceSamples = (
+/** In order of time; the newest where `into` keeps no more. */
+export async function readInstanceSamples(
   paths: readonly string[],
   context: Context,
   rejected: Rejected,
-): Promise<InstanceSample[]> =>
-  readAll(paths, () => instanceSamplesSource.parser(sourceContext), parseInstanceSample, context, rejected);
+  into = new NewestSamples<InstanceSample>(Infinity),
+): Promise<InstanceSample[]> {
+  const parser = (): LogParser => instanceSamplesSource.parser(sourceContext);
+  await readAll(paths, parser, parseInstanceSample, context, rejected, (sample) => into.add(sample));
+  return into.values();
+}
 
 /** Says on standard error what was left out. */
 export function remarkRejected(rejected: Rejected, context: Context, quiet: boolean | undefined): void {

@@ -7,8 +7,9 @@ import type { BacktestData } from '../../training/backtest.js';
 import { PiecesFolder, trainingKey } from '../../training/backtest-pieces.js';
 import { trainModel } from '../../training/train-model.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { boundHeapGrowth } from './heap-growth.js';
 import { startProgress } from './progress.js';
-import { seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
+import { MOST_SAMPLES, seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
 
 interface Options extends CommonOptions, TrainingDataOptions {
   name: string;
@@ -54,7 +55,8 @@ export function trainCommand(context: Context): Command {
 }
 
 async function run(options: Options, context: Context): Promise<void> {
-  const data: BacktestData = await trainingData(options, context);
+  boundHeapGrowth();
+  const data: BacktestData = await trainingData(options, context, MOST_SAMPLES);
   if (data.records.length === 0)
     throw new UserError(
       'nothing-to-train-on',

@@ -2,8 +2,10 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { BacktestData } from '../../training/backtest.js';
 import { startMs } from '../domain/move-record.js';
 import { fromIsoTime } from '../domain/units.js';
+import type { InstanceSample, LinkSample } from '../domain/samples.js';
 import { openStore } from '../store/open-store.js';
 import type { Context } from './context.js';
+import { NewestSamples } from './newest-samples.js';
 import {
   readInstanceSamples,
   readLinkSamples,
@@ -24,31 +26,47 @@ export interface TrainingDataOptions {
   quiet?: boolean;
 }
 
-/** Moves and samples for a fit. Named record files stand in for the whole store. */
+/** Samples of each kind that a training looks at, the newest: some 60 MB for each kind. */
+export const MOST_SAMPLES = 300_000;
+
+/** Moves and samples for a fit, no more samples of a kind than `most`. Named record files stand in for the whole store. */
 export async function trainingData(
   options: TrainingDataOptions,
   context: Context,
+  most = Infinity,
 ): Promise<Required<BacktestData>> {
   const { from = -Infinity, to = Infinity } = options;
   const rejected: Rejected = { count: 0, first: undefined };
+  const links = new NewestSamples<LinkSample>(most);
+  const instances = new NewestSamples<InstanceSample>(most);
   const data: Required<{ -readonly [K in keyof BacktestData]: BacktestData[K] }> = {
     records: [],
-    linkSamples: await readLinkSamples(options.linkSamples ?? [], context, rejected),
-    instanceSamples: await readInstanceSamples(options.instanceSamples ?? [], context, rejected),
+    linkSamples: await readLinkSamples(options.linkSamples ?? [], context, rejected, links),
+    instanceSamples: await readInstanceSamples(options.instanceSamples ?? [], context, rejected, instances),
   };
   if (options.records !== undefined) data.records = await readRecords(options.records, context, rejected);
   else {
     const store = await openStore(options.store, { mustExist: true });
     try {
       data.records = await collected(store.moves());
-      if (options.linkSamples === undefined) data.linkSamples = await collected(store.linkSamples());
-      if (options.instanceSamples === undefined)
-        data.instanceSamples = await collected(store.instanceSamples());
+      if (options.linkSamples === undefined) {
+        for await (const sample of store.linkSamples()) links.add(sample);
+        data.linkSamples = links.values();
+      }
+      if (options.instanceSamples === undefined) {
+        for await (const sample of store.instanceSamples()) instances.add(sample);
+        data.instanceSamples = instances.values();
+      }
     } finally {
       await store.close();
     }
   }
   remarkRejected(rejected, context, options.quiet);
+  const leftOut = links.leftOut + instances.leftOut;
+  if (leftOut > 0 && options.quiet !== true)
+    context.stderr.write(
+      `movecast: ${leftOut} older samples are left out; the newest ${most} of each kind are looked at\n`,
+    );
   data.records = data.records.filter((record) => startMs(record) >= from && startMs(record) < to);
   return data;
 }

@@ -12,6 +12,9 @@ const STEP = 0.04;
 /** No wider or narrower than by this factor's logarithm. */
 const MOST = 0.7;
 
+/** The band between the 80 and the 90 % interval keeps this share of its width at least, where one of them narrows by more. */
+const LEAST_BAND = 0.25;
+
 /** For each group the logarithms by which the 80 and the 90 % interval are widened; those of all its groups add up. */
 export class CoverageControl {
   private readonly groups = new Map<string, [number, number]>();
@@ -30,10 +33,13 @@ export class CoverageControl {
     const middle = quantiles[2]!;
     const wide80 = exp(by80);
     const wide90 = exp(by90);
+    const band = LEAST_BAND * min(wide80, wide90);
+    const below = band * (quantiles[1]! - quantiles[0]!);
+    const above = band * (quantiles[4]! - quantiles[3]!);
     quantiles[1] = middle + (quantiles[1]! - middle) * wide80;
     quantiles[3] = middle + (quantiles[3]! - middle) * wide80;
-    quantiles[0] = min(quantiles[1]!, middle + (quantiles[0]! - middle) * wide90);
-    quantiles[4] = max(quantiles[3]!, middle + (quantiles[4]! - middle) * wide90);
+    quantiles[0] = min(quantiles[1]! - below, middle + (quantiles[0]! - middle) * wide90);
+    quantiles[4] = max(quantiles[3]! + above, middle + (quantiles[4]! - middle) * wide90);
   }
 
   /** `quantiles` as they were given out, `truth` on the same scale. */

@@ -25,4 +25,15 @@ describe('coverage control', () => {
       expect(Math.abs(inside90 / 2000 - 0.9)).toBeLessThan(0.03);
     }
   });
+
+  it('leaves a band between the two intervals, however far one widens while the other narrows', () => {
+    const control = new CoverageControl();
+    const given = (): Float64Array => Float64Array.of(-1, -0.8, 0, 0.8, 1);
+    for (let i = 0; i < 200; i++) control.learn(['g'], Float64Array.of(-9, -0.1, 0, 0.1, 9), 0.5); // in 90, never in 80
+    const quantiles = given();
+    control.widen(['g'], quantiles);
+    expect(quantiles[3]).toBeGreaterThan(0.8);
+    expect(quantiles[4]! - quantiles[3]!).toBeGreaterThan(0.01);
+    expect(quantiles[1]! - quantiles[0]!).toBeGreaterThan(0.01);
+  });
 });

@@ -14,8 +14,7 @@ import { replaySamples } from '../sample-replay.js';
 const fittedModel = (name: string, members?: readonly Member[]): Pick<Candidate, 'name' | 'fit'> => ({
   name,
   fit(history, seed) {
-    const { instanceSamples } = history;
-    const { moves, forecasts } = replaySamples(history);
+    const { moves, forecasts, instanceSamples } = replaySamples(history);
     return modelForecaster(fitModel(moves, { name, seed, members, instanceSamples }), forecasts, { members });
   },
 });
@@ -47,9 +46,9 @@ export const servedModel = (file: ModelFile): Candidate => ({
   kind: 'whole',
   summary: 'a registered version',
   fit(history) {
-    const { moves, forecasts } = replaySamples(history);
+    const { moves, forecasts, instanceSamples } = replaySamples(history);
     const forecaster = modelForecaster(file, forecasts);
-    const feed = new SampleFeed(history.instanceSamples, (sample) => forecaster.learnInstanceSample!(sample));
+    const feed = new SampleFeed(instanceSamples, (sample) => forecaster.learnInstanceSample!(sample));
     for (const record of moves) {
       feed.until(finishMs(record));
       forecaster.learn(record);

@@ -1,5 +1,8 @@
 import { fromIsoTime } from '../domain/units.js';
 
+/** Samples of each kind that a training or a prediction from files looks at, the newest. */
+export const MOST_SAMPLES = 300_000;
+
 /** Keeps the newest of so many samples as come by, in whatever order, in room for twice as many. O(log n) each. */
 export class NewestSamples<T extends { at: string }> {
   /** Older ones that were dropped. */
@@ -8,9 +11,15 @@ export class NewestSamples<T extends { at: string }> {
   /** Samples repeat a few names: one string for each instead of one for each sample. */
   private readonly names = new Map<string, string>();
 
-  constructor(private readonly most: number) {}
+  /** Samples from outside of the range are not counted either. */
+  constructor(
+    private readonly most: number,
+    private readonly range: { fromMs: number; toMs: number } = { fromMs: -Infinity, toMs: Infinity },
+  ) {}
 
   add(sample: T): void {
+    const atMs = fromIsoTime(sample.at);
+    if (atMs < this.range.fromMs || atMs >= this.range.toMs) return;
     const fields = sample as Record<string, unknown>;
     for (const field of ['cluster', 'link', 'instance']) {
       const name = fields[field];

@@ -15,6 +15,7 @@ import { ModelRegistry } from '../store/model-registry.js';
 import { openStore } from '../store/open-store.js';
 import { DEFAULT_STORE_URL, type Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { MOST_SAMPLES, NewestSamples } from './newest-samples.js';
 import { refuseInputAsOutput } from './output-file.js';
 import { predictionText } from './prediction-text.js';
 import { startProgress } from './progress.js';
@@ -251,13 +252,13 @@ async function* whatHappened(
       mapped(
         linkSamples === undefined
           ? (store?.linkSamples(range) ?? [])
-          : samplesOf(linkSamples, readLinkSamples, context, options.quiet),
+          : samplesOf(linkSamples, readLinkSamples, context, options.quiet, range),
         linkEvent,
       ),
       mapped(
         instanceSamples === undefined
           ? (store?.instanceSamples(range) ?? [])
-          : samplesOf(instanceSamples, readInstanceSamples, context, options.quiet),
+          : samplesOf(instanceSamples, readInstanceSamples, context, options.quiet, range),
         instanceEvent,
       ),
     ]);
@@ -294,14 +295,20 @@ async function* inOrderOfTime(streams: readonly AsyncGenerator<PastEvent>[]): As
 
 async function* samplesOf<T extends { at: string }>(
   paths: readonly string[],
-  read: (paths: readonly string[], context: Context, rejected: Rejected) => Promise<T[]>,
+  read: (
+    paths: readonly string[],
+    context: Context,
+    rejected: Rejected,
+    into: NewestSamples<T>,
+  ) => Promise<T[]>,
   context: Context,
   quiet: boolean | undefined,
+  range: { fromMs: number; toMs: number },
 ): AsyncGenerator<T> {
   const rejected: Rejected = { count: 0, first: undefined };
-  const samples = await read(paths, context, rejected);
+  const samples = await read(paths, context, rejected, new NewestSamples<T>(MOST_SAMPLES, range));
   remarkRejected(rejected, context, quiet);
-  yield* samples.sort((a, b) => fromIsoTime(a.at) - fromIsoTime(b.at));
+  yield* samples;
 }
 
 /** Records in order of start: of the named files, or of the store when there is one. */

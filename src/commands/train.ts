@@ -8,8 +8,9 @@ import { PiecesFolder, trainingKey } from '../../training/backtest-pieces.js';
 import { trainModel } from '../../training/train-model.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { boundHeapGrowth } from './heap-growth.js';
+import { MOST_SAMPLES } from './newest-samples.js';
 import { startProgress } from './progress.js';
-import { MOST_SAMPLES, seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
+import { seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
 
 interface Options extends CommonOptions, TrainingDataOptions {
   name: string;

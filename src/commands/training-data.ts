@@ -26,9 +26,6 @@ export interface TrainingDataOptions {
   quiet?: boolean;
 }
 
-/** Samples of each kind that a training looks at, the newest: some 60 MB for each kind. */
-export const MOST_SAMPLES = 300_000;
-
 /** Moves and samples for a fit, no more samples of a kind than `most`. Named record files stand in for the whole store. */
 export async function trainingData(
   options: TrainingDataOptions,

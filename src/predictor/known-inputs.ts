@@ -50,6 +50,41 @@ class ValueRing {
 const SEPARATOR = '\u001f';
 const NONE = new ValueRing();
 
+/** What was looked up for one instance on one node: undefined where it was not yet, NaN where nothing is known. */
+class Lookups {
+  values: (number | undefined)[] = [];
+  sourceLink: number | undefined;
+  private cluster: string | undefined;
+  private instance = '';
+  private operation = '';
+  private sourceNode = '';
+
+  isFor({ cluster, instance, operation, sourceNode }: MoveInputs): boolean {
+    return (
+      this.instance === instance &&
+      this.sourceNode === sourceNode &&
+      this.cluster === cluster &&
+      this.operation === operation
+    );
+  }
+
+  /** Makes room for what is asked for next. */
+  begin({ cluster, instance, operation, sourceNode }: MoveInputs): void {
+    this.forget();
+    this.cluster = cluster;
+    this.instance = instance;
+    this.operation = operation;
+    this.sourceNode = sourceNode;
+  }
+
+  /** History has changed. */
+  forget(): void {
+    this.cluster = undefined;
+    this.values = [];
+    this.sourceLink = undefined;
+  }
+}
+
 export class KnownInputs {
   /** What a request that leaves an input out is filled with. */
   private readonly last = new Map<string, number>();
@@ -65,6 +100,9 @@ export class KnownInputs {
     moves: 0,
   };
 
+  /** What was looked up last, for the same reason. */
+  private readonly asked = new Lookups();
+
   /** Whether most of the last moves of a cluster came with their background. */
   knowsBackground(cluster: string): boolean {
     const { values } = this.rings.get(cluster + SEPARATOR + BACKGROUND_KNOWN) ?? NONE;
@@ -76,6 +114,7 @@ export class KnownInputs {
   /** `inputs` as the record had them, `finishMs` when the move ended. */
   learn(inputs: MoveInputs, finishMs: number): void {
     this.besideFor.cluster = undefined;
+    this.asked.forget();
     this.beside.learn(besideKey(inputs), inputs.startMs, finishMs, othersOf(inputs));
     this.ring(inputs.cluster + SEPARATOR + BACKGROUND_KNOWN).add(inputs.backgroundMbps >= 0 ? 1 : 0);
     const instance = inputs.cluster + SEPARATOR + inputs.instance;
@@ -104,6 +143,15 @@ export class KnownInputs {
       this.measure(instance + 'used_memory_mib', atMs, sample.used_memory_mib);
   }
 
+  /** What history says of an input of an instance. */
+  private lookUp(inputs: MoveInputs, key: string, field: string): number {
+    // The disk that a move copies depends on the kind of move: it is remembered for each operation apart.
+    const place = key === 'diskMib' ? `${field}:${inputs.operation}` : field;
+    const value = this.last.get(inputs.cluster + SEPARATOR + inputs.instance + SEPARATOR + place);
+    if (value !== undefined || !clusterInputs.has(key)) return value ?? NaN;
+    return this.rings.get(inputs.cluster + SEPARATOR + place)?.median() ?? NaN;
+  }
+
   /** What was taken at the same moment is the same measurement: samples that are shown again change nothing. */
   private measure(key: string, atMs: number, value: number): void {
     let recent = this.measured.get(key);
@@ -113,6 +161,7 @@ export class KnownInputs {
     if (k > 0 && recent[k - 1]![0] === atMs) recent[k - 1]![1] = value;
     else recent.splice(k, 0, [atMs, value]);
     if (recent.length > MEASUREMENTS) recent.shift();
+    this.asked.forget();
     this.last.set(key, medianOf(recent));
   }
 
@@ -120,23 +169,24 @@ export class KnownInputs {
   fill(inputs: MoveInputs): string[] {
     const filled: string[] = [];
     inputs.besideMoves = this.besideOf(inputs);
-    const instance = inputs.cluster + SEPARATOR + inputs.instance;
-    for (const [key, field] of instanceInputs) {
+    const { asked } = this;
+    if (!asked.isFor(inputs)) asked.begin(inputs);
+    for (let k = 0; k < instanceInputs.length; k++) {
+      const [key, field] = instanceInputs[k]!;
       if (inputs[key] >= 0) continue;
-      const place = key === 'diskMib' ? `${field}:${inputs.operation}` : field;
-      let value = this.last.get(instance + SEPARATOR + place);
-      if (value === undefined && clusterInputs.has(key))
-        value = this.rings.get(inputs.cluster + SEPARATOR + place)?.median();
-      if (value === undefined) continue;
+      const value = (asked.values[k] ??= this.lookUp(inputs, key, field));
+      if (Number.isNaN(value)) continue;
       inputs[key] = value;
       filled.push(field);
     }
     if (!(inputs.linkMbps > 0)) {
       const value =
         this.last.get(linkKey(inputs, inputs.sourceNode, inputs.targetNode)) ??
-        this.last.get(linkKey(inputs, inputs.sourceNode, '')) ??
-        this.rings.get(inputs.cluster + SEPARATOR + 'link_mbps')?.median();
-      if (value !== undefined) {
+        (asked.sourceLink ??=
+          this.last.get(linkKey(inputs, inputs.sourceNode, '')) ??
+          this.rings.get(inputs.cluster + SEPARATOR + 'link_mbps')?.median() ??
+          NaN);
+      if (!Number.isNaN(value)) {
         inputs.linkMbps = value;
         filled.push('link_mbps');
       }
@@ -181,6 +231,7 @@ export class KnownInputs {
 
   restore(saved: ReturnType<KnownInputs['save']>): void {
     this.besideFor.cluster = undefined;
+    this.asked.forget();
     this.beside.restore(saved.beside);
     for (const [key, value] of saved.last) this.last.set(key, value);
     for (const [key, recent] of saved.measured)

@@ -28,6 +28,17 @@ describe('the newest samples', () => {
     );
   });
 
+  it('are those of the range that is looked at', () => {
+    const [from, to] = [sampleAt(2), sampleAt(5)];
+    const newest = new NewestSamples<ReturnType<typeof sampleAt>>(2, {
+      fromMs: Date.parse(from.at),
+      toMs: Date.parse(to.at),
+    });
+    for (const minute of [1, 2, 3, 4, 5, 6]) newest.add(sampleAt(minute));
+    expect(newest.values()).toEqual([sampleAt(3), sampleAt(4)]);
+    expect(newest.leftOut).toBe(1);
+  });
+
   it('are all, where nothing bounds them', () => {
     const all = new NewestSamples<ReturnType<typeof sampleAt>>(Infinity);
     for (const minute of [5, 1, 3]) all.add(sampleAt(minute));

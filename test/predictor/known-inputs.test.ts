@@ -97,6 +97,36 @@ describe('inputs known from history', () => {
     expect(filled(known)).toMatchObject({ memoryMib: 2048, linkMbps: 1000 });
   });
 
+  it('answer the same whatever was asked before: what is remembered of the last question is forgotten with each news', () => {
+    const name = fc.constantFrom('vm', 'db');
+    const node = fc.constantFrom('a', 'b', 'c');
+    const value = fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined });
+    const event = fc.record({
+      isQuestion: fc.boolean(),
+      instance: name,
+      source_node: node,
+      target_node: node,
+      operation: fc.constantFrom('live_migration' as const, 'disk_replication' as const),
+      memory_mib: value,
+      disk_mib: value,
+      link_mbps: value,
+      dirty_rate_mib_s: value,
+    });
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 30 }), (events) => {
+        const known = new KnownInputs();
+        events.forEach(({ isQuestion, ...fields }, k) => {
+          if (!isQuestion) return learn(known, move(k, fields));
+          const fresh = new KnownInputs();
+          fresh.restore(known.save());
+          const [asked, twin] = [inputsOfRecord(move(k, fields)), inputsOfRecord(move(k, fields))];
+          expect(known.fill(asked)).toEqual(fresh.fill(twin));
+          expect(asked).toEqual(twin);
+        });
+      }),
+    );
+  });
+
   it('go on from what was saved, and from what a program saved that knew the last value alone', () => {
     const known = new KnownInputs();
     for (const [k, rate] of [3, 2, 94].entries()) learn(known, move(k, { dirty_rate_mib_s: rate }));

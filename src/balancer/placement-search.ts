@@ -190,7 +190,7 @@ class Walk {
   readonly #kinds: Int8Array;
   readonly #targets: Int32Array;
   readonly #seconds: Float64Array;
-  readonly #busy: Busy;
+  readonly #busy: BusyNodes;
   readonly #best: Best;
   /** The best of each stretch of the run's end. */
   readonly #stretches: Best[] = [];
@@ -229,7 +229,7 @@ class Walk {
     this.#kinds = new Int8Array(start.instanceCount).fill(-1);
     this.#targets = new Int32Array(start.instanceCount).fill(-1);
     this.#seconds = new Float64Array(start.instanceCount);
-    this.#busy = new Busy(start.nodeCount, settings.timeScale, settings.busyPower);
+    this.#busy = new BusyNodes(start.nodeCount, settings.timeScale, settings.busyPower);
     this.#best = new Best(start.instanceCount);
     this.#touches = new Int32Array(start.nodeCount);
     this.#loadedFlags = Uint8Array.from(this.#touches, (_, k) => start.rows[k * ROW + FAILS_N1]!);
@@ -560,7 +560,7 @@ function takeBack(change: Change, i: number): true {
  * Seconds that each node is busy, with their power mean in a tree of sums: no rounding is left behind. Changes are
  * staged, looked at, and then kept or dropped.
  */
-class Busy {
+export class BusyNodes {
   readonly #seconds: Float64Array;
   readonly #unit: number;
   readonly #leaves: number;

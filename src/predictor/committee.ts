@@ -8,11 +8,11 @@ import type { Saved } from './saved.js';
 const { abs } = Math;
 
 /** A loss is that of about the last 1/(1 − this) moves. */
-const LOSS_KEPT = 0.98;
+const LOSS_KEPT = 0.9;
 /** So many moves' worth of the parent's loss stands behind a group's own. */
 const PRIOR_MOVES = 6;
-/** No loss is taken for smaller than this (log units): a lucky streak is not a certainty. */
-const LEAST_LOSS = 0.005;
+/** No loss is taken for smaller than this (log units, squared): a lucky streak is not a certainty. */
+const LEAST_LOSS = 0.005 ** 2;
 /** An error beyond this counts as this much, so that one odd move does not vote members out. */
 const MOST_LOSS = 1;
 
@@ -26,8 +26,8 @@ export class Committee {
   private readonly order: number[] = [];
   private readonly weight: number[] = [];
 
-  /** For each outermost group the losses of the members before anything was seen (mean absolute log error). */
-  constructor(private readonly priorLosses: Readonly<Record<string, readonly number[]>>) {}
+  /** For each outermost group the errors of the members before anything was seen (log units). */
+  constructor(private readonly priorErrors: Readonly<Record<string, readonly number[]>>) {}
 
   /**
    * Weighted median of `answers` (NaN abstains) with the losses of `groups`, from the whole to the particular; half-way
@@ -39,9 +39,8 @@ export class Committee {
     let total = 0;
     for (let j = 0; j < answers.length; j++) {
       if (answers[j] !== answers[j]) continue;
-      // The inverse of the squared loss, as of variances: best where members err each on its own.
-      const loss = this.loss(groups, j);
-      weight[j] = 1 / (loss * loss);
+      // Best where members err each on its own.
+      weight[j] = 1 / this.loss(groups, j);
       total += weight[j]!;
       let at = order.length;
       order.push(j);
@@ -69,8 +68,9 @@ export class Committee {
     return previousAnswer;
   }
 
+  /** Mean squared log error: a member that is off by far after a change must lose its say, however near it is else. */
   private loss(groups: readonly string[], member: number): number {
-    let loss = this.priorLosses[groups[0]!]![member]!;
+    let loss = this.priorErrors[groups[0]!]![member]! ** 2;
     for (const group of groups) {
       const seen = this.groups.get(group);
       if (seen !== undefined)
@@ -90,7 +90,7 @@ export class Committee {
       for (let j = 0; j < answers.length; j++) {
         const error = abs(answers[j]! - truth);
         if (error !== error) continue;
-        seen.sums[j] = seen.sums[j]! * LOSS_KEPT + (error < MOST_LOSS ? error : MOST_LOSS);
+        seen.sums[j] = seen.sums[j]! * LOSS_KEPT + (error < MOST_LOSS ? error * error : MOST_LOSS);
         seen.weights[j] = seen.weights[j]! * LOSS_KEPT + 1;
       }
     }

@@ -9,8 +9,8 @@ const { abs } = Math;
 
 /** A loss is that of about the last 1/(1 − this) moves. */
 const LOSS_KEPT = 0.9;
-/** So many moves' worth of the parent's loss stands behind a group's own. */
-const PRIOR_MOVES = 6;
+/** So many moves' worth of the loss of the group above stand behind a group's own. */
+const PRIOR_MOVES = 1;
 /** No loss is taken for smaller than this (log units, squared): a lucky streak is not a certainty. */
 const LEAST_LOSS = 0.005 ** 2;
 /** An error beyond this counts as this much, so that one odd move does not vote members out. */

@@ -30,8 +30,9 @@ describe('a committee', () => {
       committee.learn(groups, [truth + 0.01, truth + 0.4, truth - 0.5], truth);
       committee.learn(['warm', 'warm b'], [truth + 0.5, truth - 0.01, truth - 0.5], truth);
     }
-    expect(Math.abs(committee.decide(groups, [0, 1, 2]))).toBeLessThan(0.05);
-    expect(Math.abs(committee.decide(['warm', 'warm b'], [1, 0, 2]))).toBeLessThan(0.05);
+    // The group above, where it is not near, keeps the say of one move among ten.
+    expect(Math.abs(committee.decide(groups, [0, 1, 2]))).toBeLessThan(0.15);
+    expect(Math.abs(committee.decide(['warm', 'warm b'], [1, 0, 2]))).toBeLessThan(0.15);
   });
 
   it('is the same after saving and restoring', () => {

@@ -189,11 +189,15 @@ describe('a timed plan', () => {
           const model = start.copy();
           const board = new ScoreBoard(model);
           const trial = new MoveTrial(board);
+          /** Off an offline primary hbal asks for room alone: N+1 may fail there until later moves mend it. */
+          const forced = new Set<number>();
           for (const m of order) {
             const { instance, kind, target } = moves[m]!;
             trial.begin(instance);
             expect(trial.allows(kind, target)).toBe(true);
             trial.commit();
+            if (start.online[moves[m]!.fromPrimary] === 0)
+              for (const k of nodesOfMove(moves[m]!)) forced.add(k);
             for (const k of nodesOfMove(moves[m]!)) {
               const before = (field: number): number => start.rows[k * ROW + field]!;
               const now = (field: number): number => model.rows[k * ROW + field]!;
@@ -201,7 +205,7 @@ describe('a timed plan', () => {
               expect(now(U_MEM)).toBeGreaterThan(Math.min(0, before(U_MEM)) - 1e-9);
               expect(now(F_DSK)).toBeGreaterThan(Math.min(0, before(F_DSK)) - 1e-9);
               const wasWhole = before(FAILS_N1) === 0 && before(U_MEM) > 0;
-              expect(wasWhole && now(FAILS_N1) === 1).toBe(false);
+              expect(wasWhole && !forced.has(k) && now(FAILS_N1) === 1).toBe(false);
             }
           }
           expect(board.score).toBeCloseTo(scoreAfter, 7);

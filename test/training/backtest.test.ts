@@ -194,7 +194,7 @@ describe('backtest', () => {
   it('asks every candidate for the same moves', () => {
     for (const protocol of Object.keys(protocols) as Protocol[]) {
       const rows = backtest({ records: moves }, apartFromLayersOfTheWhole, { protocol, seed: 1 });
-      const asked = candidates.map(({ name }) =>
+      const asked = apartFromLayersOfTheWhole.map(({ name }) =>
         rows.filter((row) => row.candidate === name).map((row) => row.id),
       );
       for (const ids of asked) expect(ids).toEqual(asked[0]);

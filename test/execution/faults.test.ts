@@ -18,6 +18,16 @@ jest.setTimeout(60_000); // many requests, on a machine that may be busy
 
 const onto = harnesses();
 
+/** The look that finds out about the first submission also finds that somebody moved another instance of the plan. */
+function failFirstSubmission(h: Awaited<ReturnType<typeof onto>>, fault: { kind: 'reset' | 'lost' }): void {
+  let submissions = 0;
+  h.server.faultOf = (request) => {
+    if (!isSubmission(request) || ++submissions !== 1) return undefined;
+    h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db1', target_node: 'n4' });
+    return fault;
+  };
+}
+
 /** Calls once, when the n-th job of the queue begins. */
 function whenBegins(h: Harness, nth: number, then: (job: FakeJob) => void): void {
   const usual = h.cluster.outcomeOf;
@@ -237,12 +247,7 @@ describe('what an execution gets over', () => {
   it('a submission that is given up after a new plan was made, which took it for made: planned anew', async () => {
     const h = await onto();
     const plan = await h.plan();
-    let submissions = 0;
-    h.server.faultOf = (request) => {
-      if (!isSubmission(request) || ++submissions !== 1) return undefined;
-      h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db1', target_node: 'n4' });
-      return { kind: 'reset' };
-    };
+    failFirstSubmission(h, { kind: 'reset' });
     const report = await h.run(plan);
     expect(report.outcome).toBe('done');
     expect(h.told('plan').slice(1)).toMatchObject([
@@ -338,13 +343,7 @@ describe('what an execution gets over', () => {
   it('a step that is submitted after a new plan was made belongs to the plan of its move, also in the audit log', async () => {
     const h = await onto();
     const plan = await h.plan();
-    let submissions = 0;
-    h.server.faultOf = (request) => {
-      if (!isSubmission(request) || ++submissions !== 1) return undefined;
-      // The look that finds the lost job also finds that somebody moved the next instance.
-      h.cluster.submit({ OP_ID: 'OP_INSTANCE_MIGRATE', instance_name: 'db1', target_node: 'n4' });
-      return { kind: 'lost' };
-    };
+    failFirstSubmission(h, { kind: 'lost' });
     const report = await h.run(plan);
     expect(report.outcome).toBe('done');
     expect(h.told('plan')).toHaveLength(2);

@@ -68,7 +68,7 @@ describe('the history of errors', () => {
           }),
           { minLength: 60, maxLength: 120 },
         ),
-        fc.nat(60),
+        fc.nat(59),
         (moves, cut) => {
           const whole = new ErrorHistory();
           const first = new ErrorHistory();

@@ -251,6 +251,11 @@ export class DurationModel {
     return this.known.fill(inputs);
   }
 
+  /** See `KnownInputs`: how far off a link that `fillKnown` filled in may be. */
+  linkDeviation(inputs: MoveInputs): number {
+    return this.known.linkDeviation(inputs);
+  }
+
   /** `inputs` after `fillKnown`. O(1) in the length of the history. */
   estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
     const keys = this.estimateKeys.of(inputs);
@@ -296,16 +301,18 @@ export class DurationModel {
 
   /** What physics expects a live migration to send, and how fast. `inputs` after `fillKnown`. */
   stream(inputs: MoveInputs, out: PrecopyInputs): PrecopyInputs {
-    this.volumes.sum(volumeKeys(moveKeys(inputs), inputs), inputs.startMs, this.volumeSum);
-    this.setSpeeds(inputs, moveKeys(inputs));
+    const keys = moveKeys(inputs);
+    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
+    this.setSpeeds(inputs, keys);
     movePhysics(inputs, this.constantsFor(inputs.cluster), this.physics, exp(this.volumeSum.mean), out);
     return out;
   }
 
   /** Seconds by physics alone, with what the instance is known to send. `inputs` after `fillKnown`. */
   physicsSeconds(inputs: MoveInputs): number {
-    this.volumes.sum(volumeKeys(moveKeys(inputs), inputs), inputs.startMs, this.volumeSum);
-    return exp(this.physicsNow(inputs, moveKeys(inputs)));
+    const keys = moveKeys(inputs);
+    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
+    return exp(this.physicsNow(inputs, keys));
   }
 
   /** Whether the background of most of a cluster's last moves was known when they were learnt. */

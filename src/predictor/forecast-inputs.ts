@@ -39,18 +39,31 @@ export class ForecastInputs {
 
   /**
    * Fills in place: forecasts where there are samples, else what history last said (`names` gets what was filled). Costs nothing
-   * while there are no samples.
+   * while there are no samples and links are what they were.
    */
   fillIn(inputs: MoveInputs, model: DurationModel, names?: string[]): readonly FilledInputs[] {
     const load = fillLoad(this.loads, inputs);
     const known = model.fillKnown(inputs);
     if (names !== undefined) for (const name of known) names.push(name);
     const background = fillBackground(this.backgrounds, model, inputs);
-    if (load === undefined && background === undefined) return NOTHING;
-    const all = [load, background].filter((filled) => filled !== undefined);
+    const link = known.includes('link_mbps') ? linkAsFilled(model, inputs) : undefined;
+    if (load === undefined && background === undefined && link === undefined) return NOTHING;
+    const all = [load, background, link].filter((filled) => filled !== undefined);
     for (const filled of all) names?.push(...filled.names);
     return all;
   }
+}
+
+/** Where the link of a cluster changes, what history says of it is a guess; `DurationModel.fillKnown` has named it already. */
+function linkAsFilled(model: DurationModel, inputs: MoveInputs): FilledInputs | undefined {
+  const deviation = model.linkDeviation(inputs);
+  if (deviation === 0) return undefined;
+  const factor = exp(NORMAL_P90 * deviation);
+  return {
+    names: [],
+    low: { linkMbps: inputs.linkMbps * factor },
+    high: { linkMbps: inputs.linkMbps / factor },
+  };
 }
 
 /** An estimate that takes forecasts for facts is too sure: durations under their p10 and p90 widen it, in place. */
@@ -60,11 +73,11 @@ export function widenByForecasts(
   inputs: MoveInputs,
   estimate: DurationEstimate,
 ): void {
-  for (const { low, high } of all) {
-    const at = (changed: Partial<MoveInputs>): number => log(model.physicsSeconds({ ...inputs, ...changed }));
-    const middle = at({});
+  if (all.length === 0) return;
+  const at = (changed: Partial<MoveInputs>): number => log(model.physicsSeconds({ ...inputs, ...changed }));
+  const middle = at({});
+  for (const { low, high } of all)
     widen(estimate, max(0, middle - at(low)), max(0, at(high) - middle), inputs.timeoutSeconds);
-  }
 }
 
 /** Adds spreads (log scale, from p50 to p10 and to p90) to those that are there already, as independent errors add. */

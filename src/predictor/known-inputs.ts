@@ -1,5 +1,6 @@
 import type { InstanceSample } from '../domain/samples.js';
 import { fromIsoTime } from '../domain/units.js';
+import { FilledErrors } from './filled-errors.js';
 import type { MoveInputs } from './move-inputs.js';
 import { MovesBeside } from './moves-beside.js';
 
@@ -92,6 +93,7 @@ export class KnownInputs {
   private readonly measured = new Map<string, Measurement[]>();
   private readonly rings = new Map<string, ValueRing>();
   private readonly beside = new MovesBeside();
+  private readonly linkErrors = new FilledErrors();
   /** The last answer of `beside`: thousands of pairs that are asked for at once share it, and making its key takes longest. */
   private readonly besideFor = {
     cluster: undefined as string | undefined,
@@ -127,11 +129,28 @@ export class KnownInputs {
       else this.last.set(instance + SEPARATOR + place, value);
       if (clusterInputs.has(key)) this.ring(inputs.cluster + SEPARATOR + place).add(value);
     }
-    if (inputs.linkMbps > 0) {
-      this.measure(linkKey(inputs, inputs.sourceNode, inputs.targetNode), inputs.startMs, inputs.linkMbps);
-      this.measure(linkKey(inputs, inputs.sourceNode, ''), inputs.startMs, inputs.linkMbps);
-      this.ring(inputs.cluster + SEPARATOR + 'link_mbps').add(inputs.linkMbps);
-    }
+    if (inputs.linkMbps > 0) this.learnLink(inputs);
+  }
+
+  private learnLink(inputs: MoveInputs): void {
+    const { startMs, linkMbps } = inputs;
+    linkPlaces(inputs).forEach((key, place) => {
+      const isCluster = place === CLUSTER_PLACE;
+      const filled = isCluster ? this.rings.get(key)?.median() : this.last.get(key);
+      this.linkErrors.learn(linkPool(inputs, place), key, filled ?? NaN, linkMbps);
+      if (isCluster) this.ring(key).add(linkMbps);
+      else this.measure(key, startMs, linkMbps);
+    });
+  }
+
+  /**
+   * Standard deviation (log scale) by which the link that `fill` names has lately been off where it was measured after all; 0
+   * where nothing is known.
+   */
+  linkDeviation(inputs: MoveInputs): number {
+    const keys = linkPlaces(inputs);
+    const place = keys.findIndex((key, k) => k === CLUSTER_PLACE || this.last.has(key));
+    return Math.sqrt(this.linkErrors.variance(linkPool(inputs, place), keys[place]!));
   }
 
   learnSample(cluster: string, sample: InstanceSample): void {
@@ -217,8 +236,10 @@ export class KnownInputs {
     measured: [string, Measurement[]][];
     rings: SavedValues;
     beside: ReturnType<MovesBeside['save']>;
+    linkErrors: ReturnType<FilledErrors['save']>;
   } {
     return {
+      linkErrors: this.linkErrors.save(),
       beside: this.beside.save(),
       last: [...this.last],
       measured: [...this.measured].map(([key, recent]) => [
@@ -233,6 +254,7 @@ export class KnownInputs {
     this.besideFor.cluster = undefined;
     this.asked.forget();
     this.beside.restore(saved.beside);
+    this.linkErrors.restore(saved.linkErrors);
     for (const [key, value] of saved.last) this.last.set(key, value);
     for (const [key, recent] of saved.measured)
       this.measured.set(
@@ -253,6 +275,17 @@ function medianOf(recent: readonly Measurement[]): number {
 
 const linkKey = (inputs: MoveInputs, source: string, target: string): string =>
   `${inputs.cluster}${SEPARATOR}link_mbps${SEPARATOR}${source}${SEPARATOR}${target}`;
+
+/** From the particular to the whole: the pair, all that leaves its source, the cluster. */
+const linkPlaces = (inputs: MoveInputs): string[] => [
+  linkKey(inputs, inputs.sourceNode, inputs.targetNode),
+  linkKey(inputs, inputs.sourceNode, ''),
+  inputs.cluster + SEPARATOR + 'link_mbps',
+];
+const CLUSTER_PLACE = 2;
+/** All links of a cluster that are filled in from the same place. */
+const linkPool = ({ cluster }: MoveInputs, place: number): string =>
+  `${cluster}${SEPARATOR}link_mbps${SEPARATOR}${place}`;
 
 const besideKey = (inputs: MoveInputs): string => inputs.cluster + SEPARATOR + inputs.operation;
 const othersOf = (inputs: MoveInputs): number => (inputs.concurrentMoves > 0 ? inputs.concurrentMoves : 0);

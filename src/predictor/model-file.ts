@@ -96,6 +96,8 @@ export const modelFileSchema = z.object({
           sums: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),
         })
         .default({ spans: [], sums: [] }),
+      /** Since models that say how far off a link that is filled in may be. */
+      linkErrors: z.array(z.tuple([z.string(), z.tuple([finite, finite])])).default([]),
     }),
     outcomes: z.array(z.tuple([z.string(), finite, finite])),
   }),

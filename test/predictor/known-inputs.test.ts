@@ -97,6 +97,23 @@ describe('inputs known from history', () => {
     expect(filled(known)).toMatchObject({ memoryMib: 2048, linkMbps: 1000 });
   });
 
+  it('say how far off a link that was filled in has been, of the pair, of its like in the cluster, of nothing else', () => {
+    const known = new KnownInputs();
+    const deviation = (fields: Partial<MoveRecord> = {}): number =>
+      known.linkDeviation(inputsOfRecord(move(1000, fields)));
+    expect(deviation()).toBe(0);
+    for (let k = 0; k < 20; k++) learn(known, move(k, { link_mbps: 1000 }));
+    expect(deviation()).toBe(0);
+    for (let k = 20; k < 60; k++) learn(known, move(k, { link_mbps: k % 2 === 0 ? 1000 : 4000 }));
+    // Off by ln 4 whenever the other comes: half of the time.
+    expect(deviation()).toBeCloseTo(Math.log(4) * Math.SQRT1_2, 0);
+    expect(deviation({ target_node: 'never' })).toBeGreaterThan(0.5);
+    expect(deviation({ source_node: 'never' })).toBeGreaterThan(0.5);
+    expect(deviation({ cluster: 'other' })).toBe(0);
+    learn(known, move(60, { cluster: 'other', link_mbps: 100 }));
+    expect(deviation({ cluster: 'other' })).toBe(0);
+  });
+
   it('answer the same whatever was asked before: what is remembered of the last question is forgotten with each news', () => {
     const name = fc.constantFrom('vm', 'db');
     const node = fc.constantFrom('a', 'b', 'c');
@@ -129,7 +146,8 @@ describe('inputs known from history', () => {
 
   it('go on from what was saved, and from what a program saved that knew the last value alone', () => {
     const known = new KnownInputs();
-    for (const [k, rate] of [3, 2, 94].entries()) learn(known, move(k, { dirty_rate_mib_s: rate }));
+    for (const [k, rate] of [3, 2, 94].entries())
+      learn(known, move(k, { dirty_rate_mib_s: rate, link_mbps: 10 * rate }));
     const restored = new KnownInputs();
     restored.restore(JSON.parse(JSON.stringify(known.save())) as ReturnType<KnownInputs['save']>);
     for (const one of [known, restored]) learn(one, move(5, { dirty_rate_mib_s: 90 }));

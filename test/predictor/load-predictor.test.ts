@@ -124,6 +124,21 @@ describe('a loaded predictor', () => {
     expect(filled.duration_seconds.p50).toBeCloseTo(predictor.predict(asked, nowMs).duration_seconds.p50, 9);
   });
 
+  it('is less sure of a move whose link it had to fill in, where links were not what they had been', () => {
+    const width = (linkOf: (i: number) => number, link_mbps?: number): number => {
+      const history = inventedMoves(200, (i) => ({
+        link_mbps: linkOf(i),
+        duration_seconds: 3 + (8.4 * 4096) / linkOf(i),
+      }));
+      const predictor = loadPredictor(fitModel(history, { name: 'm', seed: 1 }));
+      const { p10, p90 } = predictor.predict({ ...asked, link_mbps }, nowMs).duration_seconds;
+      return Math.log(p90 / p10);
+    };
+    const changing = (i: number): number => [100, 300, 1000][((i * 7) % 11) % 3]!;
+    expect(width(changing)).toBeGreaterThan(width(changing, 300) + 1);
+    expect(width(() => 300)).toBe(width(() => 300, 300));
+  });
+
   it('names the most specific history that a prediction stands on', () => {
     const predictor = loadPredictor(model);
     const basis = (changes: Partial<MoveRequest>) => predictor.predict({ ...asked, ...changes }, nowMs).basis;

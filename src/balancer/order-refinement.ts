@@ -72,14 +72,15 @@ export class OrderPlayer {
     return makespan;
   }
 
-  /** What a sequence is worth; undefined where a move breaks a hard rule when its turn comes. O(moves × log moves). */
+  /** What a sequence is worth; undefined where a move breaks a hard rule when its turn comes, or cannot be made from where its instance is. O(moves × log moves). */
   play(sequence: readonly number[]): OrderWorth | undefined {
     const makespan = this.time(sequence);
     const { ends } = this;
     const scores = this.#scores;
     // Moves that share a node end as they follow each other there: the checks are those of the sequence.
     const byEnd = [...sequence].sort((a, b) => ends[a]! - ends[b]!);
-    const board = new ScoreBoard(this.#start.copy());
+    const placement = this.#start.copy();
+    const board = new ScoreBoard(placement);
     const trial = new MoveTrial(board, { ignoreSoftErrors: this.#ignoreSoftErrors });
     const scoreBefore = board.score;
     let moment = 0;
@@ -88,7 +89,10 @@ export class OrderPlayer {
       const c = byEnd[t]!;
       above += (ends[c]! - moment) * board.score;
       moment = ends[c]!;
-      const { instance, kind, target } = this.#timed[c]!.move;
+      const { instance, kind, target, fromPrimary, fromSecondary } = this.#timed[c]!.move;
+      // Of an instance that moves twice, each move begins where the one before it has ended.
+      if (placement.primary[instance] !== fromPrimary || placement.secondary[instance] !== fromSecondary)
+        return undefined;
       trial.begin(instance);
       if (!trial.allows(kind, target)) return undefined;
       trial.measure();
@@ -172,7 +176,6 @@ export function refineOrder(
     const c = Math.floor(random() * timed.length);
     const others = onNode.get(nodes[c]![Math.floor(random() * nodes[c]!.length)]!)!;
     const d = others[Math.floor(random() * others.length)]!;
-    if (timed[c]!.move.instance === timed[d]!.move.instance) return undefined;
     const at = sequence.indexOf(d);
     const next = sequence.filter((move) => move !== c);
     next.splice(at, 0, c);

@@ -89,8 +89,9 @@ describe('an order that is made better', () => {
         const trial = new MoveTrial(new ScoreBoard(start.copy()));
         for (const c of sequence) {
           trial.begin(timed[c]!.move.instance);
-          expect(trial.allows(timed[c]!.move.kind, timed[c]!.move.target)).toBe(true);
-          trial.commit();
+          const { kind, target } = timed[c]!.move;
+          expect(trial.allows(kind, target)).toBe(true);
+          expect(trial.commit()).toEqual(timed[c]!.move);
         }
         const given = slowWorth(start, timed);
         const found = slowWorth(

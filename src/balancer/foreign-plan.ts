@@ -86,7 +86,10 @@ function solutionPlacements(text: string, names: NodeAndInstanceNames): Placemen
   return placements.length === 0 ? undefined : placements;
 }
 
-/** Commands of one job, or in a row for one instance, are one move: the placement that they end in. */
+/**
+ * Commands of one job, or in a row for one instance, are one move as long as there is such a move, with one new mirror
+ * and not two migrations next to each other: the placement that they end in.
+ */
 function commandPlacements(
   text: string,
   model: GroupModel,
@@ -97,6 +100,7 @@ function commandPlacements(
   const secondary = model.secondary.slice();
   let current = -1;
   let copied = false;
+  let copiesLast = false;
   const close = (): void => {
     if (current >= 0)
       placements.push({ instance: current, primary: primary[current]!, secondary: secondary[current]! });
@@ -115,12 +119,19 @@ function commandPlacements(
     );
     const target = flag < 0 ? -1 : names.node(words[flag + 1]!);
     const replaces = verb === 'replace-disks';
-    if (current >= 0 && (current !== instance || (replaces && copied))) close();
+    if (current >= 0 && (current !== instance || (replaces ? copied : !copiesLast))) close();
     current = instance;
     copied ||= replaces;
+    copiesLast = replaces;
     if (replaces) secondary[instance] = target;
     else if (target >= 0) primary[instance] = target;
-    else [primary[instance], secondary[instance]] = [secondary[instance]!, primary[instance]!];
+    else if (secondary[instance]! >= 0)
+      [primary[instance], secondary[instance]] = [secondary[instance]!, primary[instance]!];
+    else
+      throw new UserError(
+        'input-invalid',
+        `${names.file}: ${verb} of ${words.at(-1)!} names no node (-n), and the instance has no second one`,
+      );
   }
   close();
   return placements.length === 0 ? undefined : placements;
@@ -130,10 +141,10 @@ function commandPlacements(
 class NodeAndInstanceNames {
   readonly #nodes = new Map<string, number>();
   readonly #instances = new Map<string, number>();
-  readonly #file: string;
+  readonly file: string;
 
   constructor(model: GroupModel, file: string) {
-    this.#file = file;
+    this.file = file;
     const all = [...model.cluster.nodes, ...model.cluster.instances].map(({ name }) => name);
     const suffix = commonSuffix(all);
     const short = (name: string): string =>
@@ -153,7 +164,7 @@ class NodeAndInstanceNames {
   #unknown(kind: string, name: string): never {
     throw new UserError(
       'input-invalid',
-      `${this.#file}: names ${kind} ${name}, which the cluster's group does not have; is the plan for this cluster?`,
+      `${this.file}: names ${kind} ${name}, which the cluster's group does not have; is the plan for this cluster?`,
     );
   }
 }

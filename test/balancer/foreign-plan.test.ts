@@ -41,12 +41,25 @@ describe('a plan made by someone else', () => {
     expect(parseForeignPlan(text, start, 'plan.sh')).toEqual(moves);
   });
 
+  it('is read as two moves where two migrations of an instance follow each other', () => {
+    const { instance, fromPrimary, fromSecondary } = moves.find(({ fromSecondary: s }) => s >= 0)!;
+    const migrate = `gnt-instance migrate -f ${start.instances[instance]!.name}\n`;
+    const read = parseForeignPlan(migrate.repeat(2), start, 'plan.sh');
+    expect(read.map((move) => [move.instance, move.fromPrimary, move.toPrimary])).toEqual([
+      [instance, fromPrimary, fromSecondary],
+      [instance, fromSecondary, fromPrimary],
+    ]);
+  });
+
   it('is read from a plan of our own', async () => {
     const { document } = await buildPlan(start, moves, new ConstantMoveCosts({}));
     expect(parseForeignPlan(JSON.stringify(document), start, 'plan.json')).toEqual(moves);
   });
 
+  const alone = start.instances[start.secondary.indexOf(-1)]!.name;
+
   it.each([
+    ['a migration to nowhere', `gnt-instance migrate -f ${alone}`, 'names no node'],
     ['nothing of a plan', 'hello\n', 'holds no plan'],
     ['an instance that is not there', 'gnt-instance migrate -f nosuch', 'names instance nosuch'],
     ['broken JSON', '{"moves": [', 'is not JSON'],

@@ -29,3 +29,12 @@ export function jobsetsOf(moves: readonly Move[]): number[][] {
   if (current.length > 0) sets.unshift(current);
   return sets;
 }
+
+/** For each of `count` moves, those that it waits for where sets run one after another: the whole set before its own. */
+export function setBefore(jobsets: readonly (readonly number[])[], count: number): number[][] {
+  const before = Array.from({ length: count }, (): number[] => []);
+  jobsets.forEach((set, s) => {
+    for (const m of set) before[m] = s === 0 ? [] : [...jobsets[s - 1]!];
+  });
+  return before;
+}

@@ -1,7 +1,7 @@
 import type { Plan } from '../domain/plan.js';
 import { earlyReleases } from './early-release.js';
 import type { GroupModel } from './group-model.js';
-import { jobsetsOf } from './jobsets.js';
+import { jobsetsOf, setBefore } from './jobsets.js';
 import { inOrder } from './list-schedule.js';
 import type { MoveCosts } from './move-costs.js';
 import { MoveTrial } from './move-trial.js';
@@ -34,6 +34,9 @@ export interface PlanBuilderOptions {
 const DRAWS = 1000;
 const MOST_DRAWN_MOVES = 400_000;
 
+const drawsFor = (moves: readonly Move[]): number =>
+  Math.max(100, Math.min(DRAWS, Math.floor(MOST_DRAWN_MOVES / Math.max(1, moves.length))));
+
 const roundTo = (value: number, digits: number): number => Number(value.toFixed(digits));
 const seconds = (value: number): number => roundTo(value, 3);
 
@@ -63,10 +66,9 @@ export async function buildPlan(
       before = movesEndedBefore(moves, order.starts, order.ends);
     }
   }
-  const draws = Math.max(100, Math.min(DRAWS, Math.floor(MOST_DRAWN_MOVES / Math.max(1, moves.length))));
   const errors = await costs.pastErrors?.();
   const simulated = simulateSchedule(before, times, {
-    draws,
+    draws: drawsFor(moves),
     errors,
     random: seededRandom(seed),
     releases,
@@ -132,4 +134,22 @@ export async function buildPlan(
     ...(said.length === 0 ? {} : { warnings: said }),
   };
   return { document, moves, before, times, simulated };
+}
+
+/**
+ * How long the moves take as hbal runs them: job set after job set, each as long as its slowest move. Drawn as the times
+ * of a plan are, so that the two can be compared. Seconds.
+ */
+export async function jobsetDuration(
+  model: GroupModel,
+  moves: readonly Move[],
+  costs: MoveCosts,
+  seed = 1,
+): Promise<Plan['duration_seconds']> {
+  const { doneP50, doneP90 } = simulateSchedule(
+    setBefore(jobsetsOf(moves), moves.length),
+    await askStepTimes(model, moves, costs),
+    { draws: drawsFor(moves), errors: await costs.pastErrors?.(), random: seededRandom(seed) },
+  );
+  return { p50: seconds(doneP50), p90: seconds(doneP90) };
 }

@@ -4,6 +4,7 @@ import { firstIssue } from '../domain/fields.js';
 import type { Plan } from '../domain/plan.js';
 import { costsFileSchema, ratesOf, type CostsFile } from './constant-move-costs.js';
 import { MIRROR_SETUP_SECONDS } from './early-release.js';
+import { setBefore } from './jobsets.js';
 import { normalFrom, seededRandom } from './random.js';
 
 /**
@@ -79,7 +80,8 @@ export type PlayMode = 'schedule' | 'jobsets';
 /** Plays the whole plan. O(steps × steps under way at once). */
 export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode): PlayedPlan {
   const world = new TrueDurations(truth);
-  const waits = mode === 'schedule' ? plan.moves.map(({ after }) => after) : setWaits(plan);
+  const waits =
+    mode === 'schedule' ? plan.moves.map(({ after }) => after) : setBefore(plan.jobsets, plan.moves.length);
   const played: PlayedMove[] = plan.moves.map(({ index }) => ({
     index,
     status: 'not started',
@@ -197,15 +199,6 @@ class OfflineNodes {
     for (const { until } of this.#holders.values()) if (until > now && until < next) next = until;
     return next;
   }
-}
-
-/** Each move waits for every move of the set before its own. */
-function setWaits(plan: Plan): number[][] {
-  const waits: number[][] = plan.moves.map(() => []);
-  plan.jobsets.forEach((set, s) => {
-    for (const m of set) waits[m] = s === 0 ? [] : [...plan.jobsets[s - 1]!];
-  });
-  return waits;
 }
 
 /** A node takes part in one move at a time; moves of one instance follow each other. */

@@ -8,7 +8,8 @@ import { openStore } from '../store/open-store.js';
 import type { SpoolEvent } from '../store/spooled-store.js';
 import { wallClock } from '../ganeti/clock.js';
 import type { Context } from './context.js';
-import { rapiOptions, type ExecutionOptions } from './execution-options.js';
+import { rapiOptions, type ClusterOptions } from './cluster-options.js';
+import type { ExecutionOptions } from './execution-options.js';
 import { ChartOnTerminal, eventText } from './execution-text.js';
 import { besideStore } from './store-files.js';
 
@@ -17,7 +18,7 @@ export async function executePlan(
   source: string,
   plan: Plan,
   settings: ExecutionSettings,
-  options: ExecutionOptions,
+  options: ExecutionOptions & ClusterOptions,
   context: Context,
 ): Promise<void> {
   const clock = context.clock ?? wallClock;

@@ -1,6 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { blindSearch, type SearchResult } from '../balancer/blind-search.js';
-import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
+import type { Cluster } from '../balancer/cluster.js';
 import { ganttSvg, ganttText } from '../balancer/gantt.js';
 import { GroupModel, type GroupModelOptions } from '../balancer/group-model.js';
 import {
@@ -25,29 +25,28 @@ import { MovePrices } from '../balancer/move-prices.js';
 import { buildPlan, type BuiltPlan } from '../balancer/plan-builder.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
 import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
-import { parseUtilisation } from '../balancer/utilisation.js';
 import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
 import type { ExecutionSettings } from '../execution/execution-settings.js';
 import { verdictOn } from '../watch/worth.js';
-import { rapiOptions, refuseExecution, type ExecutionOptions } from './execution-options.js';
+import { refuseExecution, type ExecutionOptions } from './execution-options.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
+import { modelSettings, rapiOptions, withClusterOptions, type ClusterOptions } from './cluster-options.js';
 import { withCommonOptions, type Context } from './context.js';
 import { LearningCosts } from './learning-costs.js';
+import { integer, list, number, positive, share } from './option-values.js';
 import { StepPredictions } from './step-predictions.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
-import { readTextFile } from './file-input.js';
 
 /** Columns of time in the chart that `-v` prints. */
 const GANTT_COLUMNS = 72;
 
-interface Options extends ExecutionOptions {
+interface Options extends ExecutionOptions, ClusterOptions {
   blind?: boolean;
   textData?: string;
   master?: string;
-  staticKvmNodeMemory: number;
   costs?: string;
   model?: string;
   service?: string;
@@ -64,20 +63,12 @@ interface Options extends ExecutionOptions {
   minScore: number;
   minGain: number;
   minGainLimit: number;
-  offline: string[];
-  dynuFile?: string;
-  ignoreDynu?: boolean;
   diskMoves: boolean;
   instanceMoves: boolean;
   evacMode?: boolean;
   restrictedMigration?: boolean;
   selectInstances?: string[];
   excludeInstances?: string[];
-  maxCpu?: number;
-  minDisk?: number;
-  group?: string;
-  ignoreSoftErrors?: boolean;
-  exclusionTags?: string[];
   printCommands?: string;
   printNodes?: string;
   printInstances?: boolean;
@@ -106,12 +97,6 @@ export function balanceCommand(context: Context): Command {
     .option('--blind', "hbal's own search: time plays no part, output and exit codes as hbal's")
     .option('-t, --text-data <file>', 'the cluster, in place of the argument, as in hbal')
     .option('-m, --master <url>', "the cluster from Ganeti's remote API, as in hbal")
-    .option(
-      '--static-kvm-node-memory <mib>',
-      "a KVM host's own memory; 0 takes what it reports",
-      integer,
-      STATIC_KVM_NODE_MEMORY,
-    )
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
@@ -129,7 +114,6 @@ export function balanceCommand(context: Context): Command {
     )
     .option('--svg <file>', 'draw the schedule as an SVG picture')
     .option('--seed <n>', 'of the search, and of the simulation that gives p50 and p90', integer, 1)
-    .option('-G, --group <group>', 'node group, by name or uuid')
     .option('-l, --max-length <n>', 'stop after so many moves', integer, defaultSearchOptions.maxLength)
     .option(
       '-e, --min-score <x>',
@@ -139,19 +123,12 @@ export function balanceCommand(context: Context): Command {
     )
     .option('-g, --min-gain <x>', 'least gain of a move', number, defaultSearchOptions.minGain)
     .option('--min-gain-limit <x>', 'score below which -g counts', number, defaultSearchOptions.minGainLimit)
-    .option('-O, --offline <node>', 'treat the node as offline (repeatable)', collect, [])
-    .option('-U, --dynu-file <file>', 'dynamic utilisation: lines of name cpu mem disk net')
-    .option('--ignore-dynu', 'count no utilisation at all')
     .option('--no-disk-moves', 'only moves that copy no disks')
     .option('--no-instance-moves', 'only new secondaries')
     .option('-E, --evac-mode', 'only instances on offline nodes')
     .option('--restricted-migration', 'migrate only off offline nodes, but for plain failovers')
     .option('--select-instances <names>', 'move only these (comma list)', list)
     .option('--exclude-instances <names>', 'never move these (comma list)', list)
-    .option('--max-cpu <ratio>', 'virtual to physical CPUs at most', number)
-    .option('--min-disk <share>', 'share of disk to keep free', number)
-    .option('--ignore-soft-errors', 'ignore limits that are policy, not physics')
-    .option('--exclusion-tags <tags>', 'prefixes of exclusion tags (comma list)', list)
     .option('-C, --print-commands [file]', 'print the Ganeti commands, or write them as a script (-CFILE)')
     .option('-p, --print-nodes [fields]', 'print the nodes before and after (-pFIELDS, -p+FIELDS)')
     .option('--print-instances', 'print the instances before and after')
@@ -165,10 +142,8 @@ export function balanceCommand(context: Context): Command {
     )
     .option('--audit <file>', 'with --execute: the audit log (default: beside the store)')
     .option('--cluster <name>', 'with --execute: name of the cluster in records, as in collect --cluster')
-    .option('--credentials <file>', 'remote API: file with user:password in its first line')
-    .option('--ca <file>', "remote API: PEM of the certificate's authority, or of that very certificate")
-    .option('--pin-sha256 <hex>', "remote API: fingerprint of the server's certificate")
     .option('-v, --verbose', 'say more (repeatable)', (_value, before: number) => before + 1, 0);
+  withClusterOptions(command);
   withCommonOptions(command, context, {
     store: true,
     models: true,
@@ -462,25 +437,6 @@ function timeLimits(options: Options, nowMs: number): Pick<TimedSettings, 'maxSe
   };
 }
 
-async function modelSettings(
-  cluster: Cluster,
-  options: Options,
-): Promise<Omit<ConstructorParameters<typeof GroupModel>[1], 'group'>> {
-  const { dynuFile } = options;
-  return {
-    offline: fullNames(
-      options.offline,
-      cluster.nodes.map(({ name }) => name),
-      'node',
-    ),
-    ...(dynuFile === undefined ? {} : { loads: parseUtilisation(await readTextFile(dynuFile), dynuFile) }),
-    ignoreLoads: options.ignoreDynu === true,
-    ...(options.maxCpu === undefined ? {} : { maxCpuRatio: options.maxCpu }),
-    ...(options.minDisk === undefined ? {} : { minDiskRatio: options.minDisk }),
-    exclusionTags: options.exclusionTags ?? [],
-  };
-}
-
 function searchOptions(cluster: Cluster, options: Options): SearchOptions {
   const all = cluster.instances.map(({ name }) => name);
   return {
@@ -566,24 +522,6 @@ async function printCommands(
     );
 }
 
-function number(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.');
-  return value;
-}
-
-function positive(text: string): number {
-  const value = number(text);
-  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('It must be a number above 0.');
-  return value;
-}
-
-function integer(text: string): number {
-  const value = number(text);
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
-  return value;
-}
-
 /** More at once than any network card shares well. */
 const MOST_PARALLEL_MOVES = 100;
 
@@ -620,12 +558,3 @@ export function secondsUntil(text: string, nowMs: number): number {
     );
   return (untilMs - nowMs) / 1000;
 }
-
-function share(text: string): number {
-  const value = number(text);
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('It must lie between 0 and 1.');
-  return value;
-}
-
-const list = (text: string): string[] => text.split(',').filter((word) => word !== '');
-const collect = (value: string, before: string[]): string[] => [...before, value];

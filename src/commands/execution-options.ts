@@ -1,30 +1,20 @@
 import { UserError } from '../domain/errors.js';
-import type { RapiClientOptions } from '../ganeti/rapi-client.js';
 import { isRapiAddress } from './cluster-input.js';
 import type { CommonOptions, Context } from './context.js';
 
-/** Options of `balance` that say how the remote API is asked, and whether the plan is carried out. */
+/** Options of `balance` that say whether and how the plan is carried out. */
 export interface ExecutionOptions extends CommonOptions {
   execute?: boolean;
   yes?: boolean;
   minPlanGain?: number;
   audit?: string;
   cluster?: string;
-  ca?: string;
-  pinSha256?: string;
-  credentials?: string;
 }
-
-export const rapiOptions = ({ ca, pinSha256, credentials }: ExecutionOptions): RapiClientOptions => ({
-  caFile: ca,
-  pinSha256,
-  credentialsFile: credentials,
-});
 
 /** Refuses what cannot be carried out, before anything is computed. */
 export function refuseExecution(
   source: string,
-  options: ExecutionOptions & { blind?: boolean; pareto?: boolean },
+  options: ExecutionOptions & { blind?: boolean; pareto?: boolean; credentials?: string },
   context: Context,
 ): void {
   if (options.execute !== true) {

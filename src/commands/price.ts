@@ -1,43 +1,42 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { parseForeignPlan } from '../balancer/foreign-plan.js';
 import { GroupModel } from '../balancer/group-model.js';
-import { jobsetsOf } from '../balancer/jobsets.js';
-import type { MoveCosts } from '../balancer/move-costs.js';
 import { MovePrices } from '../balancer/move-prices.js';
-import type { Move } from '../balancer/moves.js';
-import { buildPlan } from '../balancer/plan-builder.js';
-import { playJobsets } from '../balancer/schedule.js';
+import { buildPlan, jobsetDuration } from '../balancer/plan-builder.js';
 import { defaultSearchOptions } from '../balancer/search-options.js';
-import { askStepTimes, moveSeconds } from '../balancer/step-times.js';
 import { reorderMoves } from '../balancer/timed-search.js';
 import { chooseGroup, readCluster, refuseTwoSources } from './cluster-input.js';
+import { modelSettings, rapiOptions, withClusterOptions, type ClusterOptions } from './cluster-options.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { moveCostsOf } from './cost-source.js';
 import { durationText, planText } from './plan-text.js';
 import { readTextFile } from './file-input.js';
+import { integer } from './option-values.js';
 
-interface Options extends CommonOptions {
+interface Options extends CommonOptions, ClusterOptions {
   costs?: string;
   model?: string;
   service?: string;
-  group?: string;
   seed: number;
   keepOrder?: boolean;
 }
 
 export function priceCommand(context: Context): Command {
   const command = new Command('price')
-    .argument('<cluster>', 'a Ganeti htools text file')
+    .argument('<cluster>', 'a Ganeti htools text file, or a RAPI URL')
     .argument('<plan>', "hbal's printed solution, its -C commands, or a plan in JSON")
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
-    .option('-G, --group <group>', 'node group, by name or uuid')
     .option('--keep-order', 'price the moves in the order given, rather than in a better one')
-    .option('--seed <n>', 'of the simulation that gives p50 and p90', wholeNumber, 1);
+    .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1);
+  withClusterOptions(command);
   withCommonOptions(command, context, {
     models: true,
-    examples: ['hbal -t cluster.data -C > plan.txt; movecast price cluster.data plan.txt'],
+    examples: [
+      'hbal -t cluster.data -C > plan.txt; movecast price cluster.data plan.txt',
+      'hbal -t cluster.data -O node3 -C > plan.txt; movecast price cluster.data plan.txt -O node3',
+    ],
   });
   return command.action((cluster: string, plan: string, options: Options) =>
     run(cluster, plan, options, context),
@@ -50,35 +49,32 @@ async function run(clusterFile: string, planFile: string, options: Options, cont
     '--service': options.service,
     '--model': options.model,
   });
-  const { cluster, remarks } = await readCluster(clusterFile, 'later-wins');
-  const model = new GroupModel(cluster, { group: chooseGroup(cluster, options.group) });
+  const { cluster, remarks } = await readCluster(
+    clusterFile,
+    'later-wins',
+    options.staticKvmNodeMemory,
+    rapiOptions(options),
+  );
+  const settings = await modelSettings(cluster, options);
+  const model = new GroupModel(cluster, { ...settings, group: chooseGroup(cluster, options.group) });
   const given = parseForeignPlan(await readTextFile(planFile), model, planFile);
   const costs = await moveCostsOf(options, context);
   const prices = await MovePrices.ask(model, costs, 0.5);
-  const moves = options.keepOrder === true ? given : reorderMoves(model, given, prices, defaultSearchOptions);
-  const { document } = await buildPlan(model, moves, costs, { seed: options.seed });
-  const asGiven = await jobsetSeconds(model, given, costs);
+  const ignoreSoftErrors = options.ignoreSoftErrors === true;
+  const search = { ...defaultSearchOptions, ignoreSoftErrors };
+  const moves = options.keepOrder === true ? given : reorderMoves(model, given, prices, search);
+  const { document } = await buildPlan(model, moves, costs, { seed: options.seed, ignoreSoftErrors });
+  const asGiven = await jobsetDuration(model, given, costs, options.seed);
   for (const line of [...remarks, ...(document.warnings ?? [])])
     if (options.quiet !== true) context.stderr.write(`movecast: ${line}\n`);
   if (options.json === true) {
-    context.stdout.write(`${JSON.stringify({ ...document, jobsets_seconds: asGiven })}\n`);
+    context.stdout.write(
+      `${JSON.stringify({ ...document, jobsets_seconds: asGiven.p50, jobsets_p90_seconds: asGiven.p90 })}\n`,
+    );
     return;
   }
   context.stdout.write(planText(document));
   context.stdout.write(
-    `As given, job set after job set, the moves would take ${durationText(asGiven)} (p50).\n`,
+    `As given, job set after job set, done in ${durationText(asGiven.p50)} (nine times of ten in ${durationText(asGiven.p90)}).\n`,
   );
-}
-
-/** What the moves take as hbal runs them: set after set, each as long as its slowest move. p50, seconds. */
-async function jobsetSeconds(model: GroupModel, moves: readonly Move[], costs: MoveCosts): Promise<number> {
-  const times = await askStepTimes(model, moves, costs);
-  return playJobsets(jobsetsOf(moves), moveSeconds(times, times.p50));
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isSafeInteger(value))
-    throw new InvalidArgumentError('It must be a whole number.');
-  return value;
 }

@@ -261,6 +261,9 @@ describe('movecast balance, asked to write where it reads,', () => {
   });
 });
 
+/** A plan as `price --json` prints it. */
+type PricedPlan = Plan & { jobsets_seconds: number; jobsets_p90_seconds: number };
+
 describe('movecast price and simulate', () => {
   it.each([['-1'], ['0'], ['Infinity']])('balance takes no effort of %s', async (effort) => {
     const { code, err } = await run('balance', cluster, '--costs', costs, '--effort', effort);
@@ -287,10 +290,11 @@ describe('movecast price and simulate', () => {
     const { out: solution } = await run('balance', cluster, '--blind', '-C');
     const printed = file('hbal.txt', solution);
     const person = await run('price', cluster, printed, '--costs', costs);
-    expect(person.out).toContain('As given, job set after job set');
+    expect(person.out).toMatch(/As given, job set after job set, done in .+ \(nine times of ten in .+\)/);
     const { out } = await run('price', cluster, printed, '--costs', costs, '--json');
-    const plan = JSON.parse(out) as Plan & { jobsets_seconds: number };
+    const plan = JSON.parse(out) as PricedPlan;
     expect(planSchema.safeParse(plan).success).toBe(true);
+    expect(plan.jobsets_p90_seconds).toBeGreaterThan(plan.jobsets_seconds);
     const planFile = file('plan.json', out);
     const truth = file('truth.json', '{"disk_replication": {"fixed_seconds": 5, "mib_per_second": 600}}');
     const played = await run('simulate', planFile, '--truth', truth, '--cluster', cluster, '--json');
@@ -301,6 +305,43 @@ describe('movecast price and simulate', () => {
     };
     expect(duration).toBeGreaterThan(0);
     expect(within_p90).toBe(true);
+  });
+
+  it('price job sets as later than the same moves in the same order without sets', async () => {
+    const { out: solution } = await run('balance', cluster, '--blind', '-C');
+    const printed = file('hbal-sets.txt', solution);
+    const { out } = await run('price', cluster, printed, '--costs', costs, '--json', '--keep-order');
+    const plan = JSON.parse(out) as PricedPlan;
+    expect(plan.jobsets_seconds).toBeGreaterThanOrEqual(plan.duration_seconds.p50);
+    expect(plan.jobsets_p90_seconds).toBeGreaterThanOrEqual(plan.duration_seconds.p90);
+  });
+
+  it.each([
+    ['an offline node', ['-O', 'node-001.example.com']],
+    ['no utilisation', ['--ignore-dynu']],
+    ['a utilisation file', ['-U', 'UTILISATION']],
+    ['other limits', ['--max-cpu', '2', '--min-disk', '0.2', '--exclusion-tags', 'service']],
+    ['soft errors ignored', ['--max-cpu', '0.5', '--ignore-soft-errors']],
+  ])('price a plan made with %s on that cluster', async (_case, given) => {
+    const loads = file('loads', 'inst-0001.example.com 9 1 1 1\n');
+    const options = given.map((word) => (word === 'UTILISATION' ? loads : word));
+    const blind = await run('balance', cluster, '--blind', '-C', ...options);
+    const scores = /improved from (\S+) to (\S+)/.exec(blind.out)!;
+    const printed = file('hbal-options.txt', blind.out);
+    const { code, out } = await run(
+      'price',
+      cluster,
+      printed,
+      '--costs',
+      costs,
+      '--json',
+      '--keep-order',
+      ...options,
+    );
+    expect(code).toBe(0);
+    const plan = JSON.parse(out) as PricedPlan;
+    expect([plan.score_before.toFixed(8), plan.score_after.toFixed(8)]).toEqual(scores.slice(1));
+    expect(plan.warnings).toBeUndefined();
   });
 
   it('refuse a plan for another cluster', async () => {

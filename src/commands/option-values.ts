@@ -1,0 +1,33 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Values of options as commander hands them over: text → value, or a sentence that says what it must be. */
+
+export function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || Number.isNaN(value)) throw new InvalidArgumentError('It must be a number.');
+  return value;
+}
+
+export function positive(text: string): number {
+  const value = number(text);
+  if (!(value > 0 && value < Infinity)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+export function integer(text: string): number {
+  const value = number(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');
+  return value;
+}
+
+export function share(text: string): number {
+  const value = number(text);
+  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('It must lie between 0 and 1.');
+  return value;
+}
+
+/** Words parted by commas. */
+export const list = (text: string): string[] => text.split(',').filter((word) => word !== '');
+
+/** Of an option that may be given several times. */
+export const collect = (value: string, before: string[]): string[] => [...before, value];

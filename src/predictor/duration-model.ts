@@ -46,13 +46,20 @@ const NOISE_PRIOR_WEIGHT = 8;
 /** The noise of a group is that of about its last 1/(1 − this) moves. */
 const NOISE_KEPT = 0.99;
 const LEAST_NOISE_VARIANCE = 1e-6;
-/** Moves completed and broken off before any was seen: 97 in 100 complete. */
+/**
+ * Moves completed and broken off before any was seen: 97 in 100 complete. A group's outcomes stand against as many of the
+ * group above it.
+ */
 const PRIOR_COMPLETED = 9.7;
 const PRIOR_BROKEN = 0.3;
+/**
+ * The same of moves whose pre-copy physics expects not to converge. Nothing but its manager ends such a move, and physics may
+ * be wrong about the guest: undecided, and soon outvoted by how such moves of the cluster have ended.
+ */
+const PRIOR_DIVERGING_COMPLETED = 2;
+const PRIOR_DIVERGING_BROKEN = 2;
 /** Nothing is more certain than this. */
 const MOST_SURE = 0.995;
-/** A group's outcomes stand against this many of the group above it. */
-const OUTCOME_PRIOR = 10;
 /** Outcomes are forgotten a little with each new one. */
 const OUTCOME_KEPT = 0.998;
 /** log T is kept in the range of a duration between a millisecond and the longest move that a record may have. */
@@ -119,6 +126,8 @@ export interface DurationEstimate {
   mostTransferredMib: number;
   /** Median and 90 % quantile. */
   downtimeMs: [number, number];
+  /** Where physics expects pre-copy not to converge: what each round leaves would take so long to send; else 0. */
+  divergingSeconds: number;
 }
 
 export const newEstimate = (): DurationEstimate => ({
@@ -131,6 +140,7 @@ export const newEstimate = (): DurationEstimate => ({
   transferredMib: 0,
   mostTransferredMib: 0,
   downtimeMs: [0, 0],
+  divergingSeconds: 0,
 });
 
 export interface DurationModelParts {
@@ -288,9 +298,14 @@ export class DurationModel {
       this.effects.count(Level.target, keys[Level.target]!),
     );
     out.clusterCount = this.effects.count(Level.cluster, keys[Level.cluster]!);
-    // Where the time-out is known, it is what breaks moves off; else the past of moves like it says how often.
+    // Where the time-out is known, it is what breaks moves off; else the past of moves like it says how often. However long it
+    // may take, a move that does not converge has to be ended by somebody.
+    const { converged, downtimeSeconds } = this.physics;
     out.completionProbability =
-      inputs.timeoutSeconds > 0 ? min(MOST_SURE, max(1 - MOST_SURE, inTime)) : this.completion(keys);
+      inputs.timeoutSeconds > 0
+        ? min(MOST_SURE, max(1 - MOST_SURE, converged ? inTime : min(inTime, this.completion(keys))))
+        : this.completion(keys);
+    out.divergingSeconds = converged ? 0 : downtimeSeconds;
     this.fillDowntime(inputs, keys, out);
     const sent = this.transfers.quantiles(downtimeGroups(keys), QUANTILE_LEVELS, this.transferQuantiles);
     const spread = TRANSFER_SCALE * max(0, sent[3]! - sent[2]!);
@@ -420,15 +435,18 @@ export class DurationModel {
     return max(LEAST_NOISE_VARIANCE, variance);
   }
 
+  /** After `center`, for whether the move is expected to converge. */
   private completion(keys: readonly string[]): number {
-    let completed = PRIOR_COMPLETED;
-    let broken = PRIOR_BROKEN;
+    const { converged } = this.physics;
+    let completed = converged ? PRIOR_COMPLETED : PRIOR_DIVERGING_COMPLETED;
+    let broken = converged ? PRIOR_BROKEN : PRIOR_DIVERGING_BROKEN;
+    const prior = completed + broken;
     for (const level of outcomeLevels) {
-      const seen = this.outcomes.get(keys[level]!);
+      const seen = this.outcomes.get(outcomeKey(keys[level]!, converged));
       if (seen === undefined) continue;
       const share = completed / (completed + broken);
-      completed = share * OUTCOME_PRIOR + seen.completed;
-      broken = (1 - share) * OUTCOME_PRIOR + seen.broken;
+      completed = share * prior + seen.completed;
+      broken = (1 - share) * prior + seen.broken;
     }
     return completed / (completed + broken);
   }
@@ -440,8 +458,8 @@ export class DurationModel {
     this.known.fill(inputs);
     const keys = moveKeys(inputs);
     const completed = isCompleted(record);
-    this.learnOutcome(keys, completed);
     const center = this.center(inputs, keys);
+    this.learnOutcome(keys, completed);
     const truth = log(record.duration_seconds);
     const noise = this.noiseVariance(keys);
     const variance = this.sum.variance + noise;
@@ -498,9 +516,10 @@ export class DurationModel {
     this.known.learnSample(cluster, sample);
   }
 
+  /** After `center`, for whether the move had been expected to converge. */
   private learnOutcome(keys: readonly string[], completed: boolean): void {
     for (const level of outcomeLevels) {
-      const key = keys[level]!;
+      const key = outcomeKey(keys[level]!, this.physics.converged);
       let seen = this.outcomes.get(key);
       if (seen === undefined) this.outcomes.set(key, (seen = { completed: 0, broken: 0 }));
       seen.completed = seen.completed * OUTCOME_KEPT + (completed ? 1 : 0);
@@ -624,6 +643,9 @@ export class DurationModel {
 const recentLevels = [Level.instance, Level.visit, Level.stretch, Level.config] as const;
 const noiseLevels = [Level.cluster, Level.family, Level.config] as const;
 const outcomeLevels = [Level.cluster, Level.family] as const;
+
+/** How moves end that are not expected to converge says nothing of the others. */
+const outcomeKey = (key: string, converged: boolean): string => (converged ? key : `diverging ${key}`);
 
 /** From the whole to the particular: all moves, cluster and operation, how it is moved, sizes. */
 const residualGroups = (keys: readonly string[]): string[] => [

@@ -38,11 +38,14 @@ export interface InFlightEstimate {
   /** Seconds still to come at QUANTILE_LEVELS, rising, above 0. */
   remaining: Float64Array;
   completionProbability: number;
+  /** As of `DurationEstimate`, by what the poll shows; undefined where it tells nothing of bytes. */
+  divergingSeconds: number | undefined;
 }
 
 export const newInFlightEstimate = (): InFlightEstimate => ({
   remaining: new Float64Array(LEVELS),
   completionProbability: 1,
+  divergingSeconds: undefined,
 });
 
 const LEVELS = QUANTILE_LEVELS.length;
@@ -262,10 +265,12 @@ export function estimateInFlight(
   const priorSeconds = remaining[MIDDLE]!;
   let way = elapsed / (elapsed + priorSeconds);
   let divergence = 0;
+  out.divergingSeconds = undefined;
   if (inputs.operation === 'live_migration') {
     const form = formOf(question, priorSeconds);
     if (form !== undefined) {
       ({ way, divergence } = form);
+      out.divergingSeconds = physics.converged ? 0 : physics.downtimeSeconds;
       const middle = log(form.physicsSeconds) + dot(fit.weights, form.features);
       for (let j = 0; j < LEVELS; j++) remaining[j] = exp(middle + errorAt(fit, way, j));
     }

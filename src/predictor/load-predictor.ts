@@ -25,8 +25,8 @@ import { ImportedTreesModel } from './imported-trees.js';
 import { ForecastInputs, widenByForecasts } from './forecast-inputs.js';
 import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
 import { parseModelFile, type ModelFile } from './model-file.js';
-import { inputsOfRequest, type MoveInputs } from './move-inputs.js';
-import { newStream } from './move-physics.js';
+import { Capability, inputsOfRequest, type MoveInputs } from './move-inputs.js';
+import { DEFAULT_DOWNTIME_LIMIT_MS, newStream } from './move-physics.js';
 import { implausibility } from './plausibility.js';
 import type { DurationColumns, Predictor } from './predictor.js';
 
@@ -100,13 +100,19 @@ class LoadedPredictor implements Predictor {
       model: this.model,
       warnings,
     };
-    if (request.progress !== undefined) this.continue(prediction, inputs, request.progress);
+    let diverging = e.divergingSeconds;
+    if (request.progress !== undefined)
+      diverging = this.continue(prediction, inputs, request.progress) ?? diverging;
+    if (diverging > 0) warnings.push(divergingWarning(diverging, inputs));
     return request.request_id === undefined ? prediction : { request_id: request.request_id, ...prediction };
   }
 
-  /** Puts what is expected of a move under way in the place of what was expected before its start. */
-  private continue(prediction: Prediction, inputs: MoveInputs, progress: MoveProgress): void {
-    const { remaining, completionProbability } = this.inFlightOf(inputs, progress);
+  /**
+   * Puts what is expected of a move under way in the place of what was expected before its start. Gives the seconds by
+   * which it does not converge, see `InFlightEstimate`.
+   */
+  private continue(prediction: Prediction, inputs: MoveInputs, progress: MoveProgress): number | undefined {
+    const { remaining, completionProbability, divergingSeconds } = this.inFlightOf(inputs, progress);
     const elapsed = progress.elapsed_seconds;
     const [p05, p10, p50, p90, p95] = remaining as unknown as [number, number, number, number, number];
     const mean = meanOfQuantiles(remaining);
@@ -121,6 +127,7 @@ class LoadedPredictor implements Predictor {
       const mibS = rate !== undefined && rate > 0 ? mbpsToMibPerSecond(rate) : sent / elapsed;
       prediction.transferred_mib = { p50: sent + mibS * p50, p90: sent + mibS * p90 };
     }
+    return divergingSeconds;
   }
 
   /** After `estimate` of the same move: what is still to come of it. */
@@ -247,6 +254,19 @@ export const rangeInputs: readonly (readonly [string, keyof MoveInputs])[] = [
 
 export const basisOf = (e: DurationEstimate): Basis =>
   e.pairCount > 0 ? 'link' : e.nodeCount > 0 ? 'node' : e.clusterCount > 0 ? 'cluster' : 'prior';
+
+/** `seconds`: what each round leaves to be sent would take so long. */
+function divergingWarning(seconds: number, { capabilities, downtimeLimitMs }: MoveInputs): string {
+  const limitMs = downtimeLimitMs >= 0 ? downtimeLimitMs : DEFAULT_DOWNTIME_LIMIT_MS;
+  const leftMs = Math.ceil(1000 * seconds);
+  const help =
+    (capabilities & Capability.autoConverge) === 0 ? 'auto-converge, postcopy-ram' : 'postcopy-ram';
+  return (
+    `physics expects pre-copy not to converge: sending what each round leaves would stop the guest for ${leftMs} ms, ` +
+    `its downtime limit is ${round(limitMs)} ms, so the move goes on until it is broken off; ` +
+    `${help} or a downtime_limit_ms above ${leftMs} would help`
+  );
+}
 
 const round = (value: number): string => String(Math.round(value * 10) / 10);
 

@@ -116,6 +116,84 @@ describe('a loaded predictor', () => {
     expect(loadPredictor(model).predict(asked, nowMs).warnings).toEqual([]);
   });
 
+  describe('of a guest that dirties memory faster than the link carries', () => {
+    const diverging: MoveRequest = {
+      ...asked,
+      instance: 'busy',
+      used_memory_mib: 4000,
+      dirty_rate_mib_s: 2000,
+      link_mbps: 1000,
+      labels: {},
+    };
+    const isWarned = (request: MoveRequest, of: unknown = model): boolean =>
+      loadPredictor(of)
+        .predict(request, nowMs)
+        .warnings.some((warning) => warning.includes('not to converge'));
+    const chance = (request: MoveRequest, of: unknown = model): number =>
+      loadPredictor(of).predict(request, nowMs).completion_probability;
+
+    it('warns, with a downtime limit that would do, and with what is not yet used', () => {
+      expect(isWarned(diverging)).toBe(true);
+      const { warnings } = loadPredictor(model).predict(diverging, nowMs);
+      const warning = warnings.find((w) => w.includes('not to converge'))!;
+      const enough = Number(/downtime_limit_ms above (\d+)/.exec(warning)![1]);
+      expect(isWarned({ ...diverging, downtime_limit_ms: enough })).toBe(false);
+      expect(isWarned({ ...diverging, downtime_limit_ms: enough / 2 })).toBe(true);
+      expect(warning).toContain('auto-converge');
+      for (const capability of ['auto-converge', 'postcopy-ram'])
+        expect(isWarned({ ...diverging, capabilities: [capability] })).toBe(false);
+      expect(isWarned({ ...diverging, operation: 'failover' })).toBe(false);
+    });
+
+    it('is undecided whether it completes, where nothing like it was seen; a late time-out changes nothing', () => {
+      expect(chance(diverging)).toBe(0.5);
+      expect(chance({ ...diverging, labels: { timeout_seconds: 1e7 } })).toBe(0.5);
+      expect(chance({ ...diverging, labels: { timeout_seconds: 20 } })).toBeLessThan(0.1);
+      expect(chance({ ...diverging, capabilities: ['auto-converge'] })).toBeGreaterThan(0.9);
+    });
+
+    it('learns quickly how such moves end in this cluster, and keeps them apart from the others', () => {
+      const after = (status: 'completed' | 'cancelled'): readonly number[] => {
+        const predictor = loadPredictor(model);
+        for (let i = 0; i < 5; i++) {
+          const { link_mbps = 0, used_memory_mib = 0, dirty_rate_mib_s = 0 } = diverging;
+          predictor.learn({
+            ...moves[1]!,
+            id: `busy-${i}`,
+            instance: `busy-${i}`,
+            started_at: new Date(nowMs - 7_200_000 + 1_000_000 * i).toISOString(),
+            duration_seconds: 900,
+            status,
+            link_mbps,
+            used_memory_mib,
+            dirty_rate_mib_s,
+          });
+        }
+        return [diverging, asked].map((request) => predictor.predict(request, nowMs).completion_probability);
+      };
+      const before = chance(asked);
+      const [endedBadly, others] = after('cancelled');
+      const [endedWell, othersToo] = after('completed');
+      expect(endedBadly).toBeLessThan(0.2);
+      expect(endedWell).toBeGreaterThan(0.8);
+      expect(others).toBe(before);
+      expect(othersToo).toBe(before);
+    });
+
+    it('of a running move believes what the poll shows', () => {
+      const progress = {
+        elapsed_seconds: 60,
+        transferred_mib: 5000,
+        remaining_mib: 500,
+        dirty_sync_count: 3,
+        throughput_mbps: 900,
+      };
+      expect(isWarned({ ...diverging, progress: { ...progress, dirty_rate_mib_s: 500 } })).toBe(true);
+      expect(isWarned({ ...diverging, progress: { ...progress, dirty_rate_mib_s: 1 } })).toBe(false);
+      expect(isWarned({ ...diverging, progress: { elapsed_seconds: 60 } })).toBe(true);
+    });
+  });
+
   it('fills in what history knows of the instance, and says so', () => {
     const predictor = loadPredictor(model);
     const { memory_mib: _, ...bare } = asked;

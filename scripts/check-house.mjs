@@ -35,6 +35,7 @@ const mayImport = {
     'training',
   ],
   main: ['domain', 'commands'],
+  library: ['domain', 'predictor', 'training'],
 };
 
 /** Rooms without files, network, clock or chance: a function of their arguments. */

@@ -1,6 +1,6 @@
 // Packs the package, installs it into an empty folder, and uses it there as a stranger would. Needs the npm registry.
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -27,9 +27,39 @@ try {
     'predict answers with the shipped model',
     prediction.duration_seconds.p50 > 0 && prediction.model.version !== '',
   );
+  libraryAnswers(request);
   await serveAnswers();
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/** A program in strict TypeScript that imports what the pages say: it compiles, and runs. */
+function libraryAnswers(request) {
+  const program = `
+import { readFileSync } from 'node:fs';
+import { forestFromAnyFormat, forestToOnnx, LinkForecasts, loadPredictor, predictRow, trainForest } from 'movecast';
+import { MovecastClient } from 'movecast/client';
+
+const predictor = loadPredictor(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')));
+const seconds: number = predictor.predict(${JSON.stringify(request)}, 0).duration_seconds.p50;
+const links = LinkForecasts.fit([{ at: '2026-01-01T00:00:00.000Z', link: 'a>b', throughput_mbps: 100, capacity_mbps: 1000 }]);
+const available: Float64Array | undefined = links.at({ sourceNode: 'a', targetNode: 'b' }, Date.UTC(2026, 0, 1, 1))?.availableMbps;
+const sizes = Float64Array.from({ length: 100 }, (_, i) => i);
+const forest = trainForest({ columns: [sizes], rows: 100 }, sizes.map((size) => (size < 50 ? 0 : 1)), { loss: 'l1' });
+const taken = forestFromAnyFormat(forestToOnnx(forest, { featureNames: ['size'] })).forest;
+const large: number = predictRow(taken, Float64Array.of(80), 0);
+new MovecastClient('http://127.0.0.1:1');
+console.log(JSON.stringify(seconds > 0 && available !== undefined && available[2]! > 0 && large > 0.5));
+`;
+  writeFileSync(join(folder, 'program.mts'), program);
+  const version = readFileSync(join(folder, 'node_modules/movecast/models/default/current'), 'utf8').trim();
+  const model = join(folder, 'node_modules/movecast/models/default', version, 'model.json');
+  const modules = join(root, 'node_modules');
+  const strict = ['--strict', '--noUncheckedIndexedAccess', '--target', 'es2023', '--module', 'nodenext'];
+  const types = ['--typeRoots', join(modules, '@types'), '--types', 'node'];
+  run(process.execPath, [join(modules, 'typescript/bin/tsc'), ...strict, ...types, 'program.mts'], folder);
+  const printed = run(process.execPath, ['program.mjs', model], folder);
+  expect('a program in strict TypeScript compiles against the library and runs', printed.trim() === 'true');
 }
 
 async function serveAnswers() {
@@ -69,7 +99,7 @@ function npm(args, cwd) {
 
 function run(command, args, cwd) {
   const done = spawnSync(command, args, { cwd, encoding: 'utf8' });
-  if (done.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${done.stderr}`);
+  if (done.status !== 0) throw new Error(`${command} ${args.join(' ')}: ${done.stderr}${done.stdout}`);
   return done.stdout;
 }
 

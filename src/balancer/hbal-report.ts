@@ -1,5 +1,4 @@
 import {
-  usesLocalDisk,
   usesMemory,
   type Cluster,
   type DiskTemplate,
@@ -366,13 +365,13 @@ export function inconsistencyLines(cluster: Cluster): string[] {
   for (const instance of cluster.instances) {
     if (instance.forthcoming) continue;
     if (usesMemory(instance)) memory[instance.primary]! -= instance.memory;
-    if (!usesLocalDisk(instance.template)) continue;
+    // Whatever the template: hbal takes the disks of all for the node's own here.
     disk[instance.primary]! -= instance.disk;
     if (instance.secondary >= 0) disk[instance.secondary]! -= instance.disk;
   }
   const lines: string[] = [];
   cluster.nodes.forEach((node, k) => {
-    if (node.offline || (memory[k]! <= NOTABLE_MEMORY && disk[k]! <= NOTABLE_DISK)) return;
+    if (memory[k]! <= NOTABLE_MEMORY && disk[k]! <= NOTABLE_DISK) return;
     lines.unshift(
       `  - node ${node.name} is missing ${memory[k]} MB ram and ${Math.floor(disk[k]! / GIB)} GB disk`,
     );

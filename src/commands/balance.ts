@@ -33,8 +33,15 @@ import { verdictOn } from '../watch/worth.js';
 import { refuseExecution, type ExecutionOptions } from './execution-options.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { chooseGroup, fullNames, isRapiAddress, readCluster, refuseTwoSources } from './cluster-input.js';
-import { modelSettings, rapiOptions, withClusterOptions, type ClusterOptions } from './cluster-options.js';
+import {
+  modelSettings,
+  rapiOptions,
+  refuseSenselessLimits,
+  withClusterOptions,
+  type ClusterOptions,
+} from './cluster-options.js';
 import { withCommonOptions, type Context } from './context.js';
+import { HbalCommand, refuseHbalOptions, withHbalOptions, type HbalOptions } from './hbal-options.js';
 import { LearningCosts } from './learning-costs.js';
 import { integer, list, number, positive, share } from './option-values.js';
 import { StepPredictions } from './step-predictions.js';
@@ -43,7 +50,7 @@ import { paretoText, planText, type ParetoPoint } from './plan-text.js';
 /** Columns of time in the chart that `-v` prints. */
 const GANTT_COLUMNS = 72;
 
-interface Options extends ExecutionOptions, ClusterOptions {
+interface Options extends ExecutionOptions, ClusterOptions, HbalOptions {
   blind?: boolean;
   textData?: string;
   master?: string;
@@ -76,23 +83,8 @@ interface Options extends ExecutionOptions, ClusterOptions {
   verbose: number;
 }
 
-/** Options whose value may be left out and then must not swallow the next word, as in hbal. */
-const LOOSE_OPTIONS: Record<string, string> = {
-  '-C': '--print-commands=',
-  '--print-commands': '--print-commands=',
-  '-p': '--print-nodes=',
-  '--print-nodes': '--print-nodes=',
-  '-q': '--quiet',
-};
-
-class BalanceCommand extends Command {
-  override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
-    return super.parseOptions(argv.map((word) => LOOSE_OPTIONS[word] ?? word));
-  }
-}
-
 export function balanceCommand(context: Context): Command {
-  const command = new BalanceCommand('balance')
+  const command = new HbalCommand('balance')
     .argument('[cluster]', 'a Ganeti htools text file (as hscan and hbal -S write it), or a RAPI URL')
     .option('--blind', "hbal's own search: time plays no part, output and exit codes as hbal's")
     .option('-t, --text-data <file>', 'the cluster, in place of the argument, as in hbal')
@@ -144,6 +136,7 @@ export function balanceCommand(context: Context): Command {
     .option('--cluster <name>', 'with --execute: name of the cluster in records, as in collect --cluster')
     .option('-v, --verbose', 'say more (repeatable)', (_value, before: number) => before + 1, 0);
   withClusterOptions(command);
+  withHbalOptions(command);
   withCommonOptions(command, context, {
     store: true,
     models: true,
@@ -155,7 +148,10 @@ export function balanceCommand(context: Context): Command {
       'movecast balance -m master --credentials rapi.user --ca rapi.pem --execute --max-time 2h',
     ],
   });
-  return command.action((path: string | undefined, options: Options) => run(path, options, context));
+  return command.action((path: string | undefined, options: Options) => {
+    refuseHbalOptions(command, options);
+    return run(path, options, context);
+  });
 }
 
 async function run(path: string | undefined, options: Options, context: Context): Promise<void> {
@@ -164,10 +160,12 @@ async function run(path: string | undefined, options: Options, context: Context)
     '--service': options.service,
     '--model': options.model,
   });
-  refuseTwoSources({ CLUSTER: path, '-t': options.textData, '-m': options.master });
+  const refused = options.blind === true ? 'hbal-refused' : 'usage';
+  refuseTwoSources({ CLUSTER: path, '-t': options.textData, '-m': options.master }, refused);
   const file = path ?? options.textData ?? masterUrl(options.master);
   if (file === undefined)
-    throw new UserError('usage', 'no cluster given; name a Ganeti htools text file, such as hscan writes');
+    throw new UserError(refused, 'no cluster given; name a Ganeti htools text file, such as hscan writes');
+  if (options.blind !== true) refuseSenseless(options);
   if (options.execute === true && options.parallelPerNode > 1)
     throw new UserError(
       'usage',
@@ -188,6 +186,16 @@ async function run(path: string | undefined, options: Options, context: Context)
   }
 }
 
+/** Refuses values that hbal takes without a word, as `--blind` does, though they mean nothing. */
+function refuseSenseless({ maxLength, ...options }: Options): void {
+  refuseSenselessLimits(options);
+  if (maxLength < -1)
+    throw new UserError(
+      'usage',
+      `-l ${maxLength}: give a number of moves, 0 or more; -1 is for as many as gain`,
+    );
+}
+
 /** hbal takes a bare host name as well. */
 const masterUrl = (master: string | undefined): string | undefined =>
   master === undefined || isRapiAddress(master) ? master : `https://${master}`;
@@ -197,6 +205,8 @@ async function balance(file: string, options: Options, context: Context): Promis
   const asHbal = blind && options.json !== true;
   const say = (line = ''): void => void (asHbal && context.stdout.write(`${line}\n`));
   const remark = (line: string): void => void (options.quiet !== true && context.stderr.write(`${line}\n`));
+  const sayAside = (line: string): void => void (asHbal && context.stderr.write(`${line}\n`));
+  const verbosity = verbosityOf(options);
 
   const { cluster, remarks } = await readCluster(
     file,
@@ -207,8 +217,8 @@ async function balance(file: string, options: Options, context: Context): Promis
   const settings = await modelSettings(cluster, options);
   const search = searchOptions(cluster, options);
   for (const line of remarks) remark(`movecast: ${line}`);
-  if (asHbal) for (const line of inconsistencyLines(cluster)) remark(line);
-  if (options.verbose > 0) {
+  if (verbosity > 0) for (const line of inconsistencyLines(cluster)) sayAside(line);
+  if (verbosity > 1) {
     say(`Loaded cluster tags: ${cluster.tags.join(',')}`);
     say(`Loaded cluster ipolicy: ${policyRecord(cluster.policy)}`);
   }
@@ -219,18 +229,17 @@ async function balance(file: string, options: Options, context: Context): Promis
   say(`Loaded ${cluster.nodes.length} nodes, ${cluster.instances.length} instances`);
   if (options.save !== undefined) {
     await writeWhole(`${options.save}.original`, formatHtoolsText(cluster));
-    if (asHbal)
-      remark(`The cluster state before balancing has been written to file '${options.save}.original'`);
+    sayAside(`The cluster state before balancing has been written to file '${options.save}.original'`);
   }
   const group = chooseGroup(cluster, options.group, { emptyAllowed: blind });
   const model = new GroupModel(cluster, { ...settings, group });
   const start = model.copy();
   const names = new ShortNames(model);
-  if (names.suffix !== '' && options.verbose > 0)
+  if (names.suffix !== '' && verbosity > 1)
     say(`Note: Stripping common suffix of '${names.suffix}' from names`);
   say(`Group size ${model.nodeCount} nodes, ${model.instanceCount} instances`);
   say(`Selected node group: ${cluster.groups[group]?.name ?? ''}`);
-  sayChecks(model, say);
+  sayChecks(model, verbosity, say);
 
   // Only then: hbal's own search asks nobody, and starts at once.
   const costs = asHbal ? undefined : await (await import('./cost-source.js')).moveCostsOf(options, context);
@@ -250,8 +259,7 @@ async function balance(file: string, options: Options, context: Context): Promis
       printTable('Final cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
     if (options.save !== undefined) {
       await writeWhole(`${options.save}.balanced`, formatHtoolsText(model.currentGroup()));
-      if (asHbal)
-        remark(`The cluster state after balancing has been written to file '${options.save}.balanced'`);
+      sayAside(`The cluster state after balancing has been written to file '${options.save}.balanced'`);
     }
   }
   let toExecute: { built: BuiltPlan; costs: MoveCosts } | undefined;
@@ -456,9 +464,12 @@ function searchOptions(cluster: Cluster, options: Options): SearchOptions {
   };
 }
 
-function sayChecks(model: GroupModel, say: (line?: string) => void): void {
+/** As hbal counts: 1 unless -v or -q was given. */
+const verbosityOf = ({ verbose, quiet }: Options): number => 1 + verbose - (quiet === true ? 1 : 0);
+
+function sayChecks(model: GroupModel, verbosity: number, say: (line?: string) => void): void {
   const bad = countBad(model);
-  say(`Initial check done: ${bad.nodes} bad nodes, ${bad.instances} bad instances.`);
+  if (verbosity > 0) say(`Initial check done: ${bad.nodes} bad nodes, ${bad.instances} bad instances.`);
   if (bad.nodes > 0)
     say('Cluster is not N+1 happy, continuing but no guarantee that the cluster will end N+1 happy.');
   const violations = countPolicyViolations(model);
@@ -477,7 +488,8 @@ function sayResult(
   say: (line?: string) => void,
 ): void {
   const before = showFixed(result.scoreBefore, 8);
-  const detailed = options.verbose > 1;
+  const verbosity = verbosityOf(options);
+  const detailed = verbosity > 2;
   if (detailed) {
     say(`Initial coefficients: overall ${before}`);
     for (const line of componentLines(result.componentsBefore, start.onlineCount)) say(line);
@@ -496,7 +508,7 @@ function sayResult(
     say(`Final coefficients:   overall ${showFixed(result.scoreAfter, 8)}`);
     for (const line of componentLines(result.componentsAfter, start.onlineCount)) say(line);
   } else say(`Cluster score improved from ${before} to ${showFixed(result.scoreAfter, 8)}`);
-  say(`Solution length=${result.steps.length}`);
+  if (verbosity > 0) say(`Solution length=${result.steps.length}`);
 }
 
 function printTable(title: string, lines: readonly string[], context: Context): void {

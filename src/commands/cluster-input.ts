@@ -1,6 +1,6 @@
 import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
 import { parseHtoolsText, type HtoolsTextOptions, type ParsedCluster } from '../balancer/htools-text.js';
-import { UserError } from '../domain/errors.js';
+import { UserError, type ErrorCode } from '../domain/errors.js';
 import type { RapiClientOptions } from '../ganeti/rapi-client.js';
 import { readTextFile } from './file-input.js';
 
@@ -62,9 +62,9 @@ export function fullNames(short: readonly string[], all: readonly string[], kind
   return full;
 }
 
-/** Refuses two sources of durations at once. */
-export function refuseTwoSources(given: Record<string, string | undefined>): void {
+/** Refuses two sources of one thing at once. */
+export function refuseTwoSources(given: Record<string, string | undefined>, code: ErrorCode = 'usage'): void {
   const named = Object.entries(given).filter(([, value]) => value !== undefined);
   if (named.length > 1)
-    throw new UserError('usage', `${named.map(([flag]) => flag).join(' and ')} exclude each other: give one`);
+    throw new UserError(code, `${named.map(([flag]) => flag).join(' and ')} exclude each other: give one`);
 }

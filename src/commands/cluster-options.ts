@@ -2,10 +2,11 @@ import type { Command } from 'commander';
 import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
 import type { GroupModelOptions } from '../balancer/group-model.js';
 import { parseUtilisation } from '../balancer/utilisation.js';
+import { UserError } from '../domain/errors.js';
 import type { RapiClientOptions } from '../ganeti/rapi-client.js';
 import { fullNames } from './cluster-input.js';
 import { readTextFile } from './file-input.js';
-import { collect, integer, list, number } from './option-values.js';
+import { aboveZero, collect, integer, list, number } from './option-values.js';
 
 /**
  * Options that say how a cluster is read and what counts as allowed on it. A plan that hbal made with some of them is
@@ -33,7 +34,7 @@ export const withClusterOptions = (command: Command): Command =>
     .option('-O, --offline <node>', 'treat the node as offline (repeatable)', collect, [])
     .option('-U, --dynu-file <file>', 'dynamic utilisation: lines of name cpu mem disk net')
     .option('--ignore-dynu', 'count no utilisation at all')
-    .option('--max-cpu <ratio>', 'virtual to physical CPUs at most', number)
+    .option('--max-cpu <ratio>', 'virtual to physical CPUs at most', aboveZero)
     .option('--min-disk <share>', 'share of disk to keep free', number)
     .option('--exclusion-tags <tags>', 'prefixes of exclusion tags (comma list)', list)
     .option('--ignore-soft-errors', 'ignore limits that are policy, not physics')
@@ -52,6 +53,14 @@ export const rapiOptions = ({ ca, pinSha256, credentials }: ClusterOptions): Rap
   pinSha256,
   credentialsFile: credentials,
 });
+
+/** Refuses values that hbal takes without a word though they mean nothing. */
+export function refuseSenselessLimits({ minDisk = 0, staticKvmNodeMemory }: ClusterOptions): void {
+  if (minDisk < 0 || minDisk > 1)
+    throw new UserError('usage', `--min-disk ${minDisk}: it must be a share of a node's disk, from 0 to 1`);
+  if (staticKvmNodeMemory < 0)
+    throw new UserError('usage', `--static-kvm-node-memory ${staticKvmNodeMemory}: it must be 0 MiB or more`);
+}
 
 /** What the options make of a group; which group is chosen apart from them. */
 export async function modelSettings(

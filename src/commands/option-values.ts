@@ -14,6 +14,13 @@ export function positive(text: string): number {
   return value;
 }
 
+/** As `positive`, but for limits, of which there may be none. */
+export function aboveZero(text: string): number {
+  const value = number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
 export function integer(text: string): number {
   const value = number(text);
   if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number.');

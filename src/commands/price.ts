@@ -6,7 +6,13 @@ import { buildPlan, jobsetDuration } from '../balancer/plan-builder.js';
 import { defaultSearchOptions } from '../balancer/search-options.js';
 import { reorderMoves } from '../balancer/timed-search.js';
 import { chooseGroup, readCluster, refuseTwoSources } from './cluster-input.js';
-import { modelSettings, rapiOptions, withClusterOptions, type ClusterOptions } from './cluster-options.js';
+import {
+  modelSettings,
+  rapiOptions,
+  refuseSenselessLimits,
+  withClusterOptions,
+  type ClusterOptions,
+} from './cluster-options.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { moveCostsOf } from './cost-source.js';
 import { durationText, planText } from './plan-text.js';
@@ -49,6 +55,7 @@ async function run(clusterFile: string, planFile: string, options: Options, cont
     '--service': options.service,
     '--model': options.model,
   });
+  refuseSenselessLimits(options);
   const { cluster, remarks } = await readCluster(
     clusterFile,
     'later-wins',

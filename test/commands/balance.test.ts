@@ -129,6 +129,53 @@ describe('movecast balance', () => {
   });
 
   it.each([
+    ['--max-time', '30m'],
+    ['--finish-by', '06:00'],
+    ['--max-gain-cost', '1'],
+    ['--pareto'],
+    ['--quantile', '0.9'],
+    ['--effort', '2'],
+    ['--parallel-per-node', '2'],
+    ['--svg', 'plan.svg'],
+  ])('refuses %s with --blind rather than dropping it', async (...option) => {
+    const { code, out, err } = await run('balance', cluster, '--blind', ...option);
+    expect([code, out, err]).toEqual([2, '', expect.stringMatching(/^movecast: --.+--blind.+\n$/)]);
+  });
+
+  it('draws the schedule of a blind plan that is asked for as JSON', async () => {
+    const svg = join(folder, 'blind.svg');
+    const { code } = await run('balance', cluster, '--blind', '--json', '--costs', costs, '--svg', svg);
+    expect([code, readFileSync(svg, 'utf8').slice(0, 5)]).toEqual([0, '<svg ']);
+  });
+
+  it.each([
+    ['-L'],
+    ['-I', 'spec.json'],
+    ['-X'],
+    ['--first-job-group'],
+    ['--mond=yes'],
+    ['--mond-data', 'mond.json'],
+    ['--mond-xen'],
+    ['--exit-on-missing-mond-data'],
+  ])("refuses hbal's %s with what there is in its place", async (...option) => {
+    const { code, err } = await run('balance', '--blind', '-t', cluster, ...option);
+    expect([code, err]).toEqual([1, expect.stringContaining(option[0]!.replace(/=.*/, ''))]);
+    expect(err).not.toContain('unknown option');
+  });
+
+  it.each([
+    ['--min-disk', '-3'],
+    ['--min-disk', '1.5'],
+    ['-l', '-7'],
+    ['--static-kvm-node-memory', '-1'],
+    ['--max-cpu', '0'],
+    ['--reason', 'because'],
+  ])('takes no %s %s, which would mean nothing', async (...option) => {
+    const { code, err } = await run('balance', cluster, '--costs', costs, ...option);
+    expect([code, err]).toEqual([2, expect.stringContaining(option[0]!)]);
+  });
+
+  it.each([
     ['a node named twice', (text: string) => text.replace('node-002.example.com|', 'node-001.example.com|')],
     ['an instance on no known node', (text: string) => text.replace('|node-001.example.com|', '|node-999|')],
     ['a group without nodes', () => 'g|u|preferred||\n\n\n\ni|1|1|1|running|Y|n||ext||1\n\n'],
@@ -249,7 +296,6 @@ describe('movecast balance, asked to write where it reads,', () => {
   it.each([['--svg'], ['-C']])('refuses for %s and leaves the cluster as it is', async (option) => {
     const { code, err } = await run(
       'balance',
-      '--blind',
       cluster,
       ...(option === '-C' ? [`-C${cluster}`] : [option, cluster]),
     );

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
-import { firstIssue } from '../domain/fields.js';
+import { durationSeconds as seconds, firstIssue, LONGEST_MOVE_SECONDS } from '../domain/fields.js';
 import type { Operation } from '../domain/move-record.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import { pastErrorsSchema, type PastErrors } from '../domain/past-errors.js';
@@ -11,16 +11,17 @@ import type { CostColumns, MoveCosts } from './move-costs.js';
  * of just this step. docs/balancer.md describes the file.
  */
 
-const seconds = z.number().positive();
-
 const rateSchema = z
-  .object({ fixed_seconds: z.number().nonnegative(), mib_per_second: z.number().positive().optional() })
+  .strictObject({
+    fixed_seconds: z.number().nonnegative().max(LONGEST_MOVE_SECONDS),
+    mib_per_second: z.number().positive().optional(),
+  })
   .refine(
     (rate) => rate.fixed_seconds > 0 || rate.mib_per_second !== undefined,
     'needs fixed_seconds above 0 or mib_per_second',
   );
 
-const tableRowSchema = z.object({
+const tableRowSchema = z.strictObject({
   instance: z.string(),
   operation: z.enum(['live_migration', 'failover', 'disk_replication']).optional(),
   source_node: z.string().optional(),
@@ -30,7 +31,7 @@ const tableRowSchema = z.object({
   p90: seconds.optional(),
 });
 
-export const costsFileSchema = z.object({
+export const costsFileSchema = z.strictObject({
   live_migration: rateSchema.optional(),
   failover: rateSchema.optional(),
   disk_replication: rateSchema.optional(),
@@ -68,6 +69,50 @@ export function parseCostsFile(json: unknown, file: string): CostsFile {
   if (parsed.success) return parsed.data;
   const { field, message } = firstIssue(parsed.error);
   throw new UserError('input-invalid', `${file}: ${field === '' ? 'the file' : field} ${message}`, field);
+}
+
+/** Names that a file may speak of. */
+export interface KnownNames {
+  instances: ReadonlySet<string>;
+  nodes: ReadonlySet<string>;
+}
+
+/** Sentences on names in a costs file that the cluster does not have: most likely typing errors, that change nothing. */
+export function unknownNames(
+  { table = [], nic_mib_per_second: cards = {} }: CostsFile,
+  { instances, nodes }: KnownNames,
+  file: string,
+): string[] {
+  const ends = table.flatMap(({ source_node, target_node }) => [source_node, target_node]);
+  return [
+    strangers(
+      `${file}: table`,
+      'instance',
+      table.map(({ instance }) => instance),
+      instances,
+    ),
+    strangers(`${file}: table`, 'node', ends, nodes),
+    strangers(
+      `${file}: nic_mib_per_second`,
+      'node',
+      Object.keys(cards).filter((name) => name !== '*'),
+      nodes,
+    ),
+  ].flat();
+}
+
+/** At most one sentence: the first of `names` that is not `known`, and how many there are besides. */
+export function strangers(
+  where: string,
+  kind: 'instance' | 'node',
+  names: readonly (string | undefined)[],
+  known: ReadonlySet<string>,
+): string[] {
+  const strange = new Set(names.filter((name) => name !== undefined && !known.has(name)));
+  const [first] = strange;
+  if (first === undefined) return [];
+  const others = strange.size === 1 ? '' : ` (and ${strange.size - 1} more)`;
+  return [`${where} names ${kind} ${first}${others}, which is not there`];
 }
 
 /** Rates of a file, plain figures where it gives none. */

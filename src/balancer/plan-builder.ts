@@ -1,3 +1,4 @@
+import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { earlyReleases } from './early-release.js';
 import type { GroupModel } from './group-model.js';
@@ -9,7 +10,7 @@ import { moveCommands, moveLetters, type Move } from './moves.js';
 import { simulateSchedule, type SimulatedTimes } from './plan-simulation.js';
 import { seededRandom } from './random.js';
 import { movesBefore, movesEndedBefore } from './schedule.js';
-import { ScoreBoard } from './score.js';
+import { METRIC_COUNT, METRICS, ScoreBoard } from './score.js';
 import { askStepTimes, moveSeconds, type StepTimes } from './step-times.js';
 
 /** Everything about a plan: the contract's document and the numbers it was made from. */
@@ -50,6 +51,8 @@ export async function buildPlan(
   costs: MoveCosts,
   { ignoreSoftErrors = false, parallelPerNode = 1, seed = 1, warnings = [] }: PlanBuilderOptions = {},
 ): Promise<BuiltPlan> {
+  const board = new ScoreBoard(model.copy());
+  refuseNoScore(board);
   let moves = given;
   let times = await askStepTimes(model, moves, costs, parallelPerNode - 1);
   // With several moves at once on a node every node stays with a move to its end.
@@ -77,10 +80,11 @@ export async function buildPlan(
   const placement = (primary: number, secondary: number): { primary: string; secondary?: string } =>
     secondary < 0 ? { primary: nameOf(primary) } : { primary: nameOf(primary), secondary: nameOf(secondary) };
 
-  const board = new ScoreBoard(model.copy());
   const trial = new MoveTrial(board, { ignoreSoftErrors });
   const scoreBefore = board.score;
   const said: string[] = [...warnings];
+  if (model.nodeCount > 0 && model.onlineCount === 0)
+    said.push('every node of the group is offline: no instance can be moved');
   let mib = 0;
   const planMoves: Plan['moves'] = moves.map((move, m) => {
     const { name, memory, disk } = model.instances[move.instance]!;
@@ -135,6 +139,21 @@ export async function buildPlan(
   };
   return { document, moves, before, times, simulated };
 }
+
+/** Refuses a group whose score is no number, so that no placement is better than another, with the node at fault. */
+function refuseNoScore({ model, score, values }: ScoreBoard): void {
+  if (Number.isFinite(score)) return;
+  const at = values.findIndex((value, v) => !Number.isFinite(value) && model.online[nodeOf(v)] === 1);
+  const node =
+    at < 0 ? '' : `; node ${model.nodes[nodeOf(at)]!.name} gives no ${METRICS[at % METRIC_COUNT]!.name}`;
+  throw new UserError(
+    'input-invalid',
+    `the score is no number${node}: look at its memory, disk, CPUs, spindles and loads`,
+  );
+}
+
+/** The node of one of a board's values. */
+const nodeOf = (value: number): number => Math.floor(value / METRIC_COUNT);
 
 /**
  * How long the moves take as hbal runs them: job set after job set, each as long as its slowest move. Drawn as the times

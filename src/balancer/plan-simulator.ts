@@ -17,7 +17,7 @@ export const truthFileSchema = costsFileSchema.extend({
   /** Sizes of instances, for durations by rate: a plan does not carry them. */
   instances: z
     .array(
-      z.object({
+      z.strictObject({
         instance: z.string(),
         memory_mib: z.number().nonnegative(),
         disk_mib: z.number().nonnegative(),
@@ -25,11 +25,11 @@ export const truthFileSchema = costsFileSchema.extend({
     )
     .optional(),
   /** Every duration is multiplied by exp(sigma × a standard normal number). */
-  deviation: z.object({ sigma: z.number().nonnegative(), seed: z.int() }).optional(),
+  deviation: z.strictObject({ sigma: z.number().nonnegative(), seed: z.int() }).optional(),
   /** Steps that break off when this share of them is done; every step of the instance unless an operation is named. */
   failures: z
     .array(
-      z.object({
+      z.strictObject({
         instance: z.string(),
         operation: z.enum(['live_migration', 'failover', 'disk_replication']).optional(),
         after_share: z.number().min(0).max(1).optional(),

@@ -54,18 +54,21 @@ export async function askStepTimes(
   return { steps, firstStep, p10: columns.p10, p50: columns.p50, p90: columns.p90 };
 }
 
-/** Throws for the first request whose durations are not finite, positive and in order. */
+/** No step of a plan that anyone would carry out takes longer: about 30 years. */
+const MOST_SECONDS = 1e9;
+
+/** Throws for the first request whose durations are not positive, in order and possible. */
 export function refuseBadTimes(requests: readonly MoveRequest[], columns: CostColumns): void {
   for (let r = 0; r < requests.length; r++) {
     const low = columns.p10[r]!;
     const mid = columns.p50[r]!;
     const high = columns.p90[r]!;
-    if (low > 0 && low <= mid && mid <= high && Number.isFinite(high)) continue;
+    if (low > 0 && low <= mid && mid <= high && high <= MOST_SECONDS) continue;
     const { operation, instance, source_node, target_node } = requests[r]!;
     throw new UserError(
       'input-invalid',
       `the costs give ${operation} of ${instance} from ${source_node} to ${target_node} ${low} / ${mid} / ${high} seconds ` +
-        `(p10 / p50 / p90); finite, positive numbers in rising order are needed`,
+        `(p10 / p50 / p90); positive numbers in rising order, of 30 years at most, are needed`,
     );
   }
 }

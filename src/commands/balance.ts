@@ -242,7 +242,9 @@ async function balance(file: string, options: Options, context: Context): Promis
   sayChecks(model, verbosity, say);
 
   // Only then: hbal's own search asks nobody, and starts at once.
-  const costs = asHbal ? undefined : await (await import('./cost-source.js')).moveCostsOf(options, context);
+  const costs = asHbal
+    ? undefined
+    : await (await import('./cost-source.js')).moveCostsOf(options, cluster, context);
   if (options.printInstances === true) printTable('Initial instance map', instanceTable(model), context);
   if (options.printNodes !== undefined)
     printTable('Initial cluster status', [...nodeTable(model, names, options.printNodes), ''], context);

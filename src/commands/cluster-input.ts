@@ -1,4 +1,5 @@
 import { STATIC_KVM_NODE_MEMORY, type Cluster } from '../balancer/cluster.js';
+import type { KnownNames } from '../balancer/constant-move-costs.js';
 import { parseHtoolsText, type HtoolsTextOptions, type ParsedCluster } from '../balancer/htools-text.js';
 import { UserError, type ErrorCode } from '../domain/errors.js';
 import type { RapiClientOptions } from '../ganeti/rapi-client.js';
@@ -20,6 +21,11 @@ export async function readCluster(
   }
   return parseHtoolsText(await readTextFile(source), { file: source, duplicates });
 }
+
+export const namesOf = ({ instances, nodes }: Cluster): KnownNames => ({
+  instances: new Set(instances.map(({ name }) => name)),
+  nodes: new Set(nodes.map(({ name }) => name)),
+});
 
 /** Index of the group that a name or uuid names; without one the only group that has nodes, or a sentence. */
 export function chooseGroup(

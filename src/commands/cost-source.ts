@@ -1,10 +1,12 @@
-import { ConstantMoveCosts, parseCostsFile } from '../balancer/constant-move-costs.js';
+import type { Cluster } from '../balancer/cluster.js';
+import { ConstantMoveCosts, parseCostsFile, unknownNames } from '../balancer/constant-move-costs.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { UserError } from '../domain/errors.js';
 import { loadPredictor } from '../predictor/load-predictor.js';
 import { HttpMoveCosts } from '../service/http-move-costs.js';
 import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
 import { ModelRegistry } from '../store/model-registry.js';
+import { namesOf } from './cluster-input.js';
 import type { Context } from './context.js';
 import { readJsonFile } from './file-input.js';
 
@@ -19,9 +21,15 @@ const PLAIN_FIGURES =
   'no model is registered: durations are plain figures (8 s + RAM at 100 MiB/s, 10 s + disk at 60 MiB/s); train a model or give --costs';
 
 /** Whoever answers for durations: a file of constants, a running service, else a registered model in this process. */
-export async function moveCostsOf(options: CostOptions, context: Context): Promise<MoveCosts> {
-  if (options.costs !== undefined)
-    return new ConstantMoveCosts(parseCostsFile(await readJsonFile(options.costs), options.costs));
+export async function moveCostsOf(
+  options: CostOptions,
+  cluster: Cluster,
+  context: Context,
+): Promise<MoveCosts> {
+  if (options.costs !== undefined) {
+    const file = parseCostsFile(await readJsonFile(options.costs), options.costs);
+    return new ConstantMoveCosts(file, unknownNames(file, namesOf(cluster), options.costs));
+  }
   if (options.service !== undefined)
     return new HttpMoveCosts(serviceUrl(options.service), { token: context.env['MOVECAST_TOKEN'] });
   const registry = new ModelRegistry(options.models);

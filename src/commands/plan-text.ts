@@ -1,7 +1,11 @@
 import type { Plan } from '../domain/plan.js';
 
+/** Seconds beyond which nobody cares how many. */
+const THIRTY_YEARS = 30 * 365.25 * 86_400;
+
 /** Seconds as a person reads them: `42 s`, `7 min 05 s`, `3 h 12 min`. */
 export function durationText(seconds: number): string {
+  if (seconds > THIRTY_YEARS) return 'over 30 years';
   const whole = Math.round(seconds);
   if (whole < 100) return `${whole} s`;
   const minutes = Math.floor(whole / 60);

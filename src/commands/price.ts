@@ -65,7 +65,7 @@ async function run(clusterFile: string, planFile: string, options: Options, cont
   const settings = await modelSettings(cluster, options);
   const model = new GroupModel(cluster, { ...settings, group: chooseGroup(cluster, options.group) });
   const given = parseForeignPlan(await readTextFile(planFile), model, planFile);
-  const costs = await moveCostsOf(options, context);
+  const costs = await moveCostsOf(options, cluster, context);
   const prices = await MovePrices.ask(model, costs, 0.5);
   const ignoreSoftErrors = options.ignoreSoftErrors === true;
   const search = { ...defaultSearchOptions, ignoreSoftErrors };

@@ -1,8 +1,9 @@
 import { Command } from 'commander';
+import { strangers, unknownNames } from '../balancer/constant-move-costs.js';
 import { parseTruthFile, playPlan, type PlayedPlan } from '../balancer/plan-simulator.js';
 import { UserError } from '../domain/errors.js';
 import { planSchema, type Plan } from '../domain/plan.js';
-import { readCluster } from './cluster-input.js';
+import { namesOf, readCluster } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { durationText } from './plan-text.js';
 import { readJsonFile } from './file-input.js';
@@ -40,8 +41,13 @@ async function run(planFile: string, options: Options, context: Context): Promis
       `${planFile}: speaks of a move ${outside}, but its moves are 0 to ${moves.length - 1}; give the plan as it was printed`,
     );
   const truth = parseTruthFile(await readJsonFile(options.truth), options.truth);
+  const warnings: string[] = [];
+  const instances = new Set([...moves, ...(truth.instances ?? [])].map(({ instance }) => instance));
   if (options.cluster !== undefined) {
     const { cluster } = await readCluster(options.cluster, 'later-wins');
+    const known = namesOf(cluster);
+    warnings.push(...unknownNames(truth, known, options.truth));
+    for (const name of known.instances) instances.add(name);
     truth.instances = [
       ...cluster.instances.map(({ name, memory, disk }) => ({
         instance: name,
@@ -51,6 +57,9 @@ async function run(planFile: string, options: Options, context: Context): Promis
       ...(truth.instances ?? []),
     ];
   }
+  const failing = truth.failures?.map(({ instance }) => instance) ?? [];
+  warnings.push(...strangers(`${options.truth}: failures`, 'instance', failing, instances));
+  if (options.quiet !== true) for (const line of warnings) context.stderr.write(`movecast: ${line}\n`);
   const plan = parsed.data;
   const played = playPlan(plan, truth, options.jobsets === true ? 'jobsets' : 'schedule');
   const promised = plan.duration_seconds;

@@ -83,6 +83,8 @@ function issueClause(issue: z.core.$ZodIssue): string {
       return `must be at most ${issue.maximum}`;
     case 'invalid_value':
       return `must be one of ${issue.values.map(String).join(', ')}`;
+    case 'unrecognized_keys':
+      return `has an unknown field ${issue.keys[0]}`;
     default:
       return issue.message.charAt(0).toLowerCase() + issue.message.slice(1);
   }

@@ -337,7 +337,7 @@ describe('the document of a plan', () => {
         return Promise.resolve({ p10: column, p50: column, p90: column });
       },
     };
-    await expect(MovePrices.ask(start, broken, 0.5)).rejects.toThrow('finite, positive numbers');
+    await expect(MovePrices.ask(start, broken, 0.5)).rejects.toThrow('positive numbers in rising order');
   });
 });
 

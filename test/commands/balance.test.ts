@@ -276,10 +276,67 @@ describe('movecast balance', () => {
     expect(overlap).toBe(true);
   });
 
-  it('says that there is nothing to move where all nodes are offline', async () => {
-    const offline = TEXT.replaceAll(/\|N\|uuid-1\|/g, '|Y|uuid-1|');
-    const { code, out } = await run('balance', file('off.data', offline), '--costs', costs);
+  it('says why there is nothing to move where all nodes are offline', async () => {
+    const offline = file('off.data', TEXT.replaceAll(/\|N\|uuid-1\|/g, '|Y|uuid-1|'));
+    const { code, out, err } = await run('balance', offline, '--costs', costs);
     expect([code, out.includes('nothing to move')]).toEqual([0, true]);
+    expect(err).toContain('every node of the group is offline');
+    const json = await run('balance', offline, '--costs', costs, '--json', '--quiet');
+    expect((JSON.parse(json.out) as Plan).warnings).toEqual([
+      expect.stringContaining('every node of the group is offline'),
+    ]);
+  });
+
+  it.each([
+    ['total memory', 1, 'NaN', 'free_mem_cv'],
+    ['spindles', 9, '0', 'spindles_cv'],
+  ])(
+    'refuses a cluster whose %s makes its score no number, with the node',
+    async (_what, field, value, component) => {
+      const text = changed(1, (f) => (f[0] === firstNode ? f.with(field, value) : f));
+      const { code, out, err } = await run('balance', file('nan.data', text), '--costs', costs);
+      expect([code, out]).toEqual([2, '']);
+      expect(err).toContain(`${firstNode} gives no ${component}`);
+    },
+  );
+
+  it.each([
+    ['{"live_migratoin": {"fixed_seconds": 1}}', 'the file has an unknown field live_migratoin'],
+    ['{"failover": {"fixed_seconds": 1, "rate": 3}}', 'failover has an unknown field rate'],
+    ['{"table": [{"instance": "a", "second": 1, "seconds": 2}]}', 'table[0] has an unknown field second'],
+    ['{"table": [{"instance": "a", "seconds": 1e300}]}', 'table[0].seconds must be at most'],
+    ['{"live_migration": {"fixed_seconds": 1, "mib_per_second": 1e-300}}', '30 years at most'],
+  ])('refuses costs of %s', async (text, words) => {
+    const { code, err } = await run('balance', cluster, '--costs', file('bad.json', text));
+    expect([code, err]).toEqual([2, expect.stringContaining(words)]);
+  });
+
+  it('says which names of the costs file match nothing', async () => {
+    const text = {
+      table: [
+        { instance: 'nosuch', seconds: 3 },
+        { instance: 'inst-0001.example.com', target_node: 'nowhere', seconds: 3 },
+        { instance: 'nosuch-either', seconds: 3 },
+      ],
+      nic_mib_per_second: { '*': 100, 'node-1': 10 },
+    };
+    const odd = file('odd.json', JSON.stringify(text));
+    const { code, out } = await run(
+      'balance',
+      cluster,
+      '--costs',
+      odd,
+      '--json',
+      '--effort',
+      '0.01',
+      '--quiet',
+    );
+    expect(code).toBe(0);
+    expect((JSON.parse(out) as Plan).warnings).toEqual([
+      `${odd}: table names instance nosuch (and 1 more), which is not there`,
+      `${odd}: table names node nowhere, which is not there`,
+      `${odd}: nic_mib_per_second names node node-1, which is not there`,
+    ]);
   });
 
   it.each([['-1'], ['"NaN"'], ['1e999'], ['null']])(
@@ -351,6 +408,27 @@ describe('movecast price and simulate', () => {
     };
     expect(duration).toBeGreaterThan(0);
     expect(within_p90).toBe(true);
+  });
+
+  it('simulate says which names of the truth match nothing', async () => {
+    const { out } = await run('balance', cluster, '--costs', costs, '--json', '--effort', '0.01');
+    const truth = { nic_mib_per_second: { nowhere: 1 }, failures: [{ instance: 'nosuch' }] };
+    const truthFile = file('odd-truth.json', JSON.stringify(truth));
+    const { code, err } = await run(
+      'simulate',
+      file('odd-plan.json', out),
+      '--truth',
+      truthFile,
+      '--cluster',
+      cluster,
+    );
+    expect([code, err.trim().split('\n')]).toEqual([
+      0,
+      [
+        `movecast: ${truthFile}: nic_mib_per_second names node nowhere, which is not there`,
+        `movecast: ${truthFile}: failures names instance nosuch, which is not there`,
+      ],
+    ]);
   });
 
   it('price job sets as later than the same moves in the same order without sets', async () => {

@@ -1,7 +1,8 @@
 /** Do intervals hold in every group, or only overall? */
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { accuracyBy } from '../../training/accuracy.js';
-import type { BacktestRow } from '../../training/backtest.js';
+import { backtest, type BacktestRow, type Protocol } from '../../training/backtest.js';
+import { wholeModel } from '../../training/candidates/whole-model.js';
 import { moveGroups } from '../../training/move-groups.js';
 import type { AtMost } from './synthetic-marks.js';
 
@@ -40,4 +41,35 @@ export function coverageMarks(
     }
   }
   atMost(`${title}: worst group, off by (${worst.name})`, worst.points, MOST_POINTS, ' points');
+}
+
+const PROTOCOLS: readonly Protocol[] = ['new-instance', 'new-link', 'new-node', 'new-size', 'cold-start'];
+
+/** Prints the coverage by what predictions stand on, also where instances, links, nodes, sizes and clusters are new. */
+export function basisMarks(
+  title: string,
+  records: readonly MoveRecord[],
+  seed: number,
+  atMost: AtMost,
+): void {
+  console.log(`\n${title}: coverage by what a prediction stands on`);
+  const all = PROTOCOLS.flatMap((protocol) => {
+    const rows = backtest({ records }, [wholeModel], { protocol, seed });
+    for (const [basis, { moves, coverage_80, coverage_90 }] of accuracyBy(rows, (row) => row.basis))
+      console.log(
+        `  ${`${protocol}: ${basis}`.padEnd(56)} ${String(moves).padStart(5)} moves  in 80 ${coverage_80.toFixed(1)}  in 90 ${coverage_90.toFixed(1)}`,
+      );
+    return rows;
+  });
+  let worst = { points: 0, name: 'none' };
+  for (const [name, { moves, coverage_80, coverage_90 }] of accuracyBy(all, (row) => row.basis)) {
+    const points = Math.max(80 - coverage_80, 90 - coverage_90);
+    if (moves >= LEAST_MOVES && points > worst.points) worst = { points, name };
+  }
+  atMost(
+    `${title}, all that is new: worst basis, short by (${worst.name})`,
+    worst.points,
+    MOST_POINTS,
+    ' points',
+  );
 }

@@ -4,7 +4,7 @@ import { accuracyOf, type Accuracy } from '../../training/accuracy.js';
 import { accuracyTable } from '../../training/accuracy-table.js';
 import { backtest, type BacktestRow } from '../../training/backtest.js';
 import { boostedTrees } from '../../training/candidates/boosted-trees.js';
-import { physicsAlone } from '../../training/candidates/physics-alone.js';
+import { candidates } from '../../training/candidates/candidates.js';
 import { medianOfInstance } from '../../training/candidates/rolling-median.js';
 import { wholeModel } from '../../training/candidates/whole-model.js';
 import type { Candidate } from '../../training/forecaster.js';
@@ -35,14 +35,13 @@ export function unseenMarks(seed: number, atMost: AtMost): void {
   const { records, oracles } = syntheticMoves(UNSEEN_MOVES);
   console.log('\nSYNTHETIC moves, simulated apart from the predictor: 1,000 moves, 40 instances, 10 hosts');
   console.log(oracleLines(records, oracles));
-  const shown: readonly Candidate[] = [boostedTrees, physicsAlone, wholeModel];
   for (const [name, protocol, isAsked] of [
     ['unseen instance', 'new-instance', () => true],
     ['unseen node', 'new-node', () => true],
     ['double the memory', 'new-size', (row: BacktestRow) => row.origin.includes(` ${LARGEST_MIB} `)],
   ] as const) {
-    const rows = backtest({ records }, shown, { protocol, seed }).filter(isAsked);
-    const accuracies = accuraciesOf(rows, shown);
+    const rows = backtest({ records }, candidates, { protocol, seed }).filter(isAsked);
+    const accuracies = accuraciesOf(rows, candidates);
     console.log(accuracyTable(`synthetic, ${name}`, accuracies));
     const trees = accuracies.get(boostedTrees.name)!;
     atMost(

@@ -5,6 +5,7 @@ import { linearRegression } from './linear-regression.js';
 import { meanOfPast } from './mean-of-past.js';
 import { physicsAlone } from './physics-alone.js';
 import { quantilesOfFlavour } from './quantiles-of-flavour.js';
+import { treesWithHistory } from './trees-with-history.js';
 import { medianOfFlavour, medianOfInstance, medianOfPair } from './rolling-median.js';
 import { pooledEffects, treesOnPhysics, wholeModel } from './whole-model.js';
 
@@ -18,6 +19,7 @@ export const candidates: readonly Candidate[] = [
   quantilesOfFlavour,
   linearRegression,
   boostedTrees,
+  treesWithHistory,
   physicsAlone,
   treesOnPhysics,
   pooledEffects,

@@ -160,9 +160,10 @@ export class MoveTrial {
 
   /**
    * True when the instance that was taken up may stand on these nodes (`secondary` -1: none), however it gets there:
-   * all checks, none forced. The score can then be asked for, and `settle` puts it there.
+   * all checks, none forced, but those of a node where it stays as it was and that is known to have got nothing new
+   * (`keepsPrimary`, `keepsSecondary`). The score can then be asked for, and `settle` puts it there.
    */
-  allowsPlacement(primary: number, secondary: number): boolean {
+  allowsPlacement(primary: number, secondary: number, keepsPrimary = false, keepsSecondary = false): boolean {
     const { model } = this;
     const p = this.#p;
     const s = this.#s;
@@ -176,11 +177,16 @@ export class MoveTrial {
     if (mirrored) this.#takeWithout(THERE, s);
     const primarySlot = primary === p ? HERE : mirrored && primary === s ? THERE : TARGET;
     if (primarySlot === TARGET) this.#takeWhole(TARGET, primary);
-    if (!this.#addPrimary(rows, primarySlot * ROW, primary, false)) return false;
-    if (!mirrored) return true;
-    const secondarySlot = secondary === p ? HERE : secondary === s ? THERE : TEMPORARY;
-    if (secondarySlot === TEMPORARY) this.#takeWhole(TEMPORARY, secondary);
-    return this.#addSecondary(rows, secondarySlot * ROW, secondary, primary, false, false);
+    this.#checked = !keepsPrimary;
+    let fits = this.#addPrimary(rows, primarySlot * ROW, primary, false);
+    if (fits && mirrored) {
+      const secondarySlot = secondary === p ? HERE : secondary === s ? THERE : TEMPORARY;
+      if (secondarySlot === TEMPORARY) this.#takeWhole(TEMPORARY, secondary);
+      this.#checked = !keepsSecondary;
+      fits = this.#addSecondary(rows, secondarySlot * ROW, secondary, primary, false, false);
+    }
+    this.#checked = true;
+    return fits;
   }
 
   /**

@@ -203,6 +203,8 @@ class Walk {
   /** How many chosen moves touch each node; and the N+1 flags of those that none touches. */
   readonly #touches: Int32Array;
   readonly #loadedFlags: Uint8Array;
+  /** How many chosen moves bring something new to each node: a new instance, or one with another role or other node. */
+  readonly #arrivals: Int32Array;
   #moved = 0;
   #movingSeconds = 0;
   #energy = 0;
@@ -232,6 +234,7 @@ class Walk {
     this.#busy = new BusyNodes(start.nodeCount, settings.timeScale, settings.busyPower);
     this.#best = new Best(start.instanceCount);
     this.#touches = new Int32Array(start.nodeCount);
+    this.#arrivals = new Int32Array(start.nodeCount);
     this.#loadedFlags = Uint8Array.from(this.#touches, (_, k) => start.rows[k * ROW + FAILS_N1]!);
     const neighbours: number[][] = Array.from({ length: start.nodeCount }, () => []);
     for (const i of choices.movable) {
@@ -246,8 +249,12 @@ class Walk {
     const { movable } = this.#choices;
     const { targetScore } = this.#goal;
     if (movable.length === 0) return { states: [[]], scorePenalty: this.#penalty };
-    for (const { instance, kind, target, seconds } of from)
-      this.#makeIfWithin({ i: instance, kind, target, seconds }, undefined, Infinity);
+    let left = from.map(({ instance, kind, target, seconds }) => ({ i: instance, kind, target, seconds }));
+    // One may have to wait until another has made room.
+    for (let before = Infinity; left.length > 0 && left.length < before;) {
+      before = left.length;
+      left = left.filter((change) => !this.#makeIfWithin(change, undefined, Infinity));
+    }
     this.#refresh();
     this.#keepBest();
     const cooling = (coldest / hottest) ** (1 / Math.max(1, proposals));
@@ -479,23 +486,40 @@ class Walk {
     return true;
   }
 
-  /** True if the placement of a change passes the checks: its rows are ready then, and its nodes counted as touched. */
+  /**
+   * True if the placement of a change passes the checks: its rows are ready then, and its nodes counted as touched. A
+   * node that was broken at the start and only loses instances needs no check: whoever stands there may stay.
+   */
   #allows(change: Change): boolean {
     const { i, kind, target } = change;
     const p = this.#start.primary[i]!;
     const s = this.#start.secondary[i]!;
     const still = kind < 0;
+    const primary = still ? p : primaryAfter(kind as MoveKind, p, s, target);
+    const secondary = still ? s : secondaryAfter(kind as MoveKind, p, s, target);
+    this.#countArrivals(i, this.#kinds[i]!, this.#targets[i]!, -1);
+    const keepsPrimary = primary === p && this.#arrivals[p] === 0;
+    const keepsSecondary = still && s >= 0 && this.#arrivals[s] === 0;
     this.#trial.begin(i);
-    if (
-      !this.#trial.allowsPlacement(
-        still ? p : primaryAfter(kind as MoveKind, p, s, target),
-        still ? s : secondaryAfter(kind as MoveKind, p, s, target),
-      )
-    )
+    if (!this.#trial.allowsPlacement(primary, secondary, keepsPrimary, keepsSecondary)) {
+      this.#countArrivals(i, this.#kinds[i]!, this.#targets[i]!, 1);
       return false;
+    }
+    this.#countArrivals(i, this.#kinds[i]!, this.#targets[i]!, 1);
     this.#touch(change, 1);
     this.#trial.keepLoadedFlags(this.#touches, this.#loadedFlags);
     return true;
+  }
+
+  /** Counts what a move brings to its new nodes; -1: takes that back. A primary that stays is nothing new. */
+  #countArrivals(i: number, kind: number, target: number, sign: 1 | -1): void {
+    if (kind < 0) return;
+    const p = this.#start.primary[i]!;
+    const s = this.#start.secondary[i]!;
+    const primary = primaryAfter(kind as MoveKind, p, s, target);
+    const secondary = secondaryAfter(kind as MoveKind, p, s, target);
+    if (primary !== p) this.#arrivals[primary]! += sign;
+    if (secondary >= 0) this.#arrivals[secondary]! += sign;
   }
 
   /** The time that a change adds to each node, staged. Returns what it adds to the seconds of all moves. */
@@ -528,6 +552,8 @@ class Walk {
     if (s >= 0) this.#touches[s]! += more;
     if (before >= 0) this.#touches[before]! -= sign;
     if (target >= 0) this.#touches[target]! += sign;
+    this.#countArrivals(i, this.#kinds[i]!, before, -sign as 1 | -1);
+    this.#countArrivals(i, kind, target, sign);
   }
 
   #record({ i, kind, target, seconds }: Change): void {

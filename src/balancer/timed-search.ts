@@ -74,7 +74,7 @@ const ROUNDS: readonly Round[] = [
 const REPAIR: Round = { hottest: 0.01, coldest: 4e-3, busyPower: 16, part: 0.3 };
 const REPAIRS = 3;
 /** The one run where the score is to be as low as it goes; its temperatures are in units of the energy. */
-const OPEN_ROUNDS: readonly Round[] = [{ hottest: 0.3, coldest: 5e-4, busyPower: 8, part: 1 }];
+const OPEN_ROUNDS: readonly Round[] = [{ hottest: 6, coldest: 0.01, busyPower: 8, part: 1 }];
 /** Energy of missing the whole gain, where one unit is the time to beat: where a search towards a score begins. */
 const SCORE_PENALTY = 60;
 /** The same where the score alone counts, or a time that is given. */
@@ -139,7 +139,7 @@ export function timedSearch(
     from: readonly ChosenMove[],
     fixed?: ReadonlySet<number>,
   ): ChosenMove[][] => {
-    const perNode = target === undefined ? 1 : Math.max(1, start.onlineCount);
+    const perNode = Math.max(1, start.onlineCount);
     const found = search.run(
       {
         targetScore: target ?? -Infinity,

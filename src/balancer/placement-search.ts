@@ -250,7 +250,7 @@ class Walk {
     const { targetScore } = this.#goal;
     if (movable.length === 0) return { states: [[]], scorePenalty: this.#penalty };
     let left = from.map(({ instance, kind, target, seconds }) => ({ i: instance, kind, target, seconds }));
-    // One may have to wait until another has made room.
+    // One may fit only when another has made room.
     for (let before = Infinity; left.length > 0 && left.length < before;) {
       before = left.length;
       left = left.filter((change) => !this.#makeIfWithin(change, undefined, Infinity));
@@ -500,12 +500,9 @@ class Walk {
     this.#countArrivals(i, this.#kinds[i]!, this.#targets[i]!, -1);
     const keepsPrimary = primary === p && this.#arrivals[p] === 0;
     const keepsSecondary = still && s >= 0 && this.#arrivals[s] === 0;
-    this.#trial.begin(i);
-    if (!this.#trial.allowsPlacement(primary, secondary, keepsPrimary, keepsSecondary)) {
-      this.#countArrivals(i, this.#kinds[i]!, this.#targets[i]!, 1);
-      return false;
-    }
     this.#countArrivals(i, this.#kinds[i]!, this.#targets[i]!, 1);
+    this.#trial.begin(i);
+    if (!this.#trial.allowsPlacement(primary, secondary, keepsPrimary, keepsSecondary)) return false;
     this.#touch(change, 1);
     this.#trial.keepLoadedFlags(this.#touches, this.#loadedFlags);
     return true;

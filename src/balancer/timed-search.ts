@@ -73,7 +73,7 @@ const ROUNDS: readonly Round[] = [
 /** A run from the moves that could be ordered, with those that could not left out. */
 const REPAIR: Round = { hottest: 0.01, coldest: 4e-3, busyPower: 16, part: 0.3 };
 const REPAIRS = 3;
-/** The one run where the score is to be as low as it goes; its temperatures are in units of the energy. */
+/** The one run where the score is to be as low as it goes; its temperatures are in units of the energy, to be divided by the nodes. */
 const OPEN_ROUNDS: readonly Round[] = [{ hottest: 6, coldest: 0.01, busyPower: 8, part: 1 }];
 /** Energy of missing the whole gain, where one unit is the time to beat: where a search towards a score begins. */
 const SCORE_PENALTY = 60;

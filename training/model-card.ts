@@ -2,6 +2,9 @@ import { moveTable } from './move-table.js';
 import type { MoveRecord } from '../src/domain/move-record.js';
 import type { ModelFile } from '../src/predictor/model-file.js';
 import type { Accuracy } from './accuracy.js';
+import { CHOICE, SERIES_SCORES } from '../src/predictor/series-choice.js';
+import { seriesClasses } from '../src/predictor/series-class.js';
+import type { SeriesCandidateName } from '../src/predictor/series-forecast.js';
 import { accuracyMarkdown } from './accuracy-table.js';
 import { protocols, type Protocol } from './backtest.js';
 import { dataRemarks } from './data-remarks.js';
@@ -59,10 +62,15 @@ export function modelCard(
     others.length === 0 ? undefined : '## Accuracy, the model itself under other protocols',
     others.length === 0
       ? undefined
+      : 'Between fits the model learns from every move, as in service. Here it is fitted anew whenever history has doubled, which costs a little: the table above and `movecast backtest` do so whenever it has grown by a tenth.',
+    others.length === 0
+      ? undefined
       : accuracyMarkdown(
           'protocol',
           new Map(others.map(([name, a]) => [`${name}: ${protocols[name as Protocol]}`, a])),
         ),
+    '## Forecasts of links',
+    seriesChoice(),
     '## Promotion',
     `${metrics.verdict.promote ? 'Promoted' : 'Not promoted'}: ${metrics.verdict.reason}.`,
     '## Limits',
@@ -70,10 +78,50 @@ export function modelCard(
       '- Where a manager works through parallel moves one by one, the place of a move in its queue can not be known: the interval spans all places.',
       '- A cluster without history is answered by physics with priors and wide intervals (`basis` is `prior`).',
       '- What the guest does after the start (a sudden load) is not known before it.',
+      ...unseenNodes(metrics.protocols['new-node']),
     ].join('\n'),
   ];
   return `${sections
     .filter((section) => section !== undefined)
     .map((section) => section.trimEnd())
     .join('\n\n')}\n`;
+}
+
+/** Where the data has nodes enough to leave some out. */
+const unseenNodes = (accuracy: Accuracy | undefined): string[] =>
+  accuracy === undefined
+    ? []
+    : [
+        `- Nothing in a request tells how fast a node is that was never seen: with nodes left out whole the median error is ${accuracy.median_ape.toFixed(1)} %, and the 90 % interval holds ${accuracy.coverage_90.toFixed(1)} %.`,
+      ];
+
+/** What forecasts links, class by class, and whether a network earned its place there. */
+function seriesChoice(): string {
+  const networked = seriesClasses.filter((name) => CHOICE[name].includes('network'));
+  const rows = seriesClasses.map((name) => {
+    const own = SERIES_SCORES.filter((score) => score.class === name);
+    const loss = (candidate: SeriesCandidateName): string =>
+      own.find((score) => score.candidate === candidate)?.relativeLoss.toFixed(3) ?? '-';
+    const cells = [
+      name,
+      own[0]?.series ?? 0,
+      CHOICE[name],
+      loss(CHOICE[name]),
+      loss('network'),
+      loss('mixture-with-network'),
+    ];
+    return `| ${cells.join(' | ')} |`;
+  });
+  return [
+    `Traffic that a request leaves out is forecast from link samples. A neural network (two dense layers, trained with TensorFlow.js on all series but the one it is scored on) ${
+      networked.length === 0
+        ? 'did not earn its place on any class of series and is not used'
+        : `is used for series that are ${networked.join(' or ')}, and nowhere else`
+    }. Pinball loss as a share of the last value's, on the series shipped with the program (\`npm run backtest:series\`), not on the data above:`,
+    [
+      '| class | series | in service | its loss | network alone | mixture with it |',
+      '| --- | ---: | --- | ---: | ---: | ---: |',
+      ...rows,
+    ].join('\n'),
+  ].join('\n\n');
 }

@@ -1,4 +1,8 @@
-/** `npm run backtest:series`: every candidate on every series, by class, and what is chosen. */
+/**
+ * `npm run backtest:series`: every candidate on every series, by class, and what is chosen. With `-- --write` choice and
+ * scores go into src/predictor/series-choice.ts.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { seriesCandidates, type SeriesCandidateName } from '../src/predictor/series-forecast.js';
 import type { NetworkWeights } from '../src/predictor/series-network.js';
 import { backtestSeries, chosen, scoresByClass, type SeriesScore } from './series-backtest.js';
@@ -7,6 +11,7 @@ import { seriesRows, trainSeriesNetwork, weightsOf } from './series-network-trai
 import { loadTensorFlow } from './series-tensorflow.js';
 
 const SEED = 1;
+const CHOICE_FILE = 'src/predictor/series-choice.ts';
 
 const series = [...readNabSeries('data/nab-aws'), ...readLabSeries('data/qemu-lab/link-samples.csv')];
 const networks = await leaveOneOutNetworks();
@@ -22,6 +27,7 @@ const { choice, reasons } = chosen(classes);
 console.log('\nChosen');
 for (const [name, candidate] of Object.entries(choice))
   console.log(`  ${name.padEnd(9)} ${candidate}: ${reasons[name]}`);
+if (process.argv.includes('--write')) writeChoice();
 
 /** For each group of series the network that was trained on all the others: it is scored on what it has never seen. */
 async function leaveOneOutNetworks(): Promise<Map<string, NetworkWeights>> {
@@ -77,6 +83,25 @@ function printClasses(): void {
       `${(100 * score.covered90).toFixed(1)} %`,
     ]),
   ]);
+}
+
+function writeChoice(): void {
+  const rounded = classes.map((score) => ({
+    ...score,
+    relativeLoss: Number(score.relativeLoss.toFixed(3)),
+    covered80: Number(score.covered80.toFixed(3)),
+    covered90: Number(score.covered90.toFixed(3)),
+  }));
+  const text = readFileSync(CHOICE_FILE, 'utf8');
+  const head = text.slice(0, text.indexOf('export const CHOICE'));
+  writeFileSync(
+    CHOICE_FILE,
+    `${head}export const CHOICE: Readonly<Record<SeriesClass, SeriesCandidateName>> = ${JSON.stringify(choice)};
+
+export const SERIES_SCORES: readonly ClassScore[] = ${JSON.stringify(rounded)};
+`,
+  );
+  console.log(`written to ${CHOICE_FILE}; run npm run format`);
 }
 
 function printTable(rows: readonly string[][]): void {

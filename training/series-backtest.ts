@@ -1,4 +1,5 @@
 import { QUANTILE_LEVELS } from '../src/domain/prediction.js';
+import type { ClassScore } from '../src/predictor/series-choice.js';
 import { seriesClasses, type SeriesClass } from '../src/predictor/series-class.js';
 import {
   SeriesForecast,
@@ -94,16 +95,6 @@ export function backtestSeries(
     covered80: in80 / Math.max(1, count),
     covered90: in90 / Math.max(1, count),
   };
-}
-
-/** Of one class and candidate: the geometric mean over series of its loss as a share of the last value's, and its coverage. */
-export interface ClassScore {
-  class: SeriesClass;
-  candidate: SeriesCandidateName;
-  series: number;
-  relativeLoss: number;
-  covered80: number;
-  covered90: number;
 }
 
 /** Gathers the scores of series by their class. */

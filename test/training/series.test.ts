@@ -1,15 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { CHOICE } from '../../src/predictor/series-choice.js';
+import { CHOICE, SERIES_SCORES, type ClassScore } from '../../src/predictor/series-choice.js';
 import { forwardPass, SERIES_FEATURES } from '../../src/predictor/series-network.js';
-import {
-  backtestSeries,
-  chosen,
-  pinballLoss,
-  scoresByClass,
-  type ClassScore,
-} from '../../training/series-backtest.js';
+import { backtestSeries, chosen, pinballLoss, scoresByClass } from '../../training/series-backtest.js';
 import { readLabSeries, readNabSeries, type NamedSeries } from '../../training/series-data.js';
 import {
   loadLayersModel,
@@ -89,6 +83,15 @@ describe('the backtest of series', () => {
       const served = backtestSeries(series, CHOICE[naive.class]);
       expect(served.pinball).toBeLessThan(Math.min(naive.pinball, seasonal.pinball));
       expect(served.covered90).toBeGreaterThan(0.85);
+    }
+  });
+
+  it('serves what the kept scores choose, and the page prints the same scores', () => {
+    expect(chosen(SERIES_SCORES).choice).toEqual(CHOICE);
+    const page = readFileSync(join('docs', 'forecasts.md'), 'utf8').replace(/ +/g, ' ');
+    for (const { candidate, series, relativeLoss, covered80, covered90, class: of } of SERIES_SCORES) {
+      const shares = [covered80, covered90].map((share) => `${(100 * share).toFixed(1)} %`).join(' ');
+      expect(page).toContain(`\n${of} ${candidate} ${series} ${relativeLoss.toFixed(3)} ${shares}\n`);
     }
   });
 

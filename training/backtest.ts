@@ -41,7 +41,7 @@ export interface BacktestRow {
 
 /** The first origin comes when so many moves have finished. */
 export const FIRST_ORIGIN_MOVES = 100;
-/** A new origin comes whenever the history has grown by this factor since the last. */
+/** See `BacktestOptions.originGrowth`. */
 const ORIGIN_GROWTH = 1.1;
 /** Left-out groups are dealt into so many folds, in the order in which they first appear. */
 const FOLDS = 5;
@@ -58,6 +58,8 @@ export interface BacktestOptions {
   seed: number;
   /** @default FIRST_ORIGIN_MOVES */
   firstOriginMoves?: number;
+  /** A new origin comes whenever the history has grown by this factor since the last. @default ORIGIN_GROWTH */
+  originGrowth?: number;
   onProgress?: (done: number, total: number) => void;
   /** What an earlier run with the same data, seed and program has finished is taken from here, and kept here. */
   pieces?: BacktestPieces | undefined;
@@ -85,6 +87,7 @@ export function* backtestEach(
     protocol,
     seed,
     firstOriginMoves = FIRST_ORIGIN_MOVES,
+    originGrowth = ORIGIN_GROWTH,
     onProgress = () => undefined,
     pieces,
   }: BacktestOptions,
@@ -102,9 +105,10 @@ export function* backtestEach(
       candidate,
       seed,
       firstOriginMoves,
+      originGrowth,
       rows,
       pieces,
-      name: `${protocol} ${candidate.name}`,
+      name: `${protocol} ${originGrowth} ${candidate.name}`,
       step: (share) => onProgress(c + share, candidates.length),
     });
     yield { candidate, rows };
@@ -139,6 +143,7 @@ interface Run {
   candidate: Candidate;
   seed: number;
   firstOriginMoves: number;
+  originGrowth: number;
   rows: BacktestRow[];
   pieces: BacktestPieces | undefined;
   /** What tells its pieces from those of other candidates, protocols and folds. */
@@ -202,7 +207,7 @@ function rolling(
     }
     if (!isAsked(i)) continue;
     if (history.length < run.firstOriginMoves) continue;
-    const nextFit = Math.max(FIRST_ORIGIN_MOVES, fittedAt * ORIGIN_GROWTH);
+    const nextFit = Math.max(FIRST_ORIGIN_MOVES, fittedAt * run.originGrowth);
     if (origin === '' || history.length >= nextFit) {
       endPiece();
       fittedAt = history.length;

@@ -38,11 +38,20 @@ export interface TrainingOptions {
   pieces?: BacktestPieces | undefined;
 }
 
+/** Protocols under which the model itself is judged besides the rolling one. */
+const otherProtocols: readonly Protocol[] = [
+  'new-instance',
+  'new-link',
+  'new-node',
+  'new-size',
+  'cold-start',
+  'shift',
+];
 /**
- * Protocols under which the model itself is judged besides the rolling one: those that cost few fits. `backtest` has
- * the others.
+ * Those that leave groups out go through time once for each fifth of the groups. Fitted anew as often as the rolling one they
+ * would take longer than all the rest of a training; between fits the model learns all the same.
  */
-const otherProtocols: readonly Protocol[] = ['new-size', 'cold-start'];
+const OTHER_ORIGIN_GROWTH = 2;
 
 /** Fits, backtests every candidate, judges against the version in service, and writes the card. */
 export function trainModel(data: BacktestData, options: TrainingOptions): TrainedModel {
@@ -71,6 +80,7 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
       backtest(data, [wholeModel], {
         protocol,
         seed,
+        originGrowth: OTHER_ORIGIN_GROWTH,
         pieces,
         onProgress: (done) => onProgress(1 + k + done, parts),
       }),

@@ -36,6 +36,10 @@ describe('training', () => {
     expect(verdict.promote).toBe(true);
     expect(card).toContain(`default@${file.version}`);
     expect(card).toContain('Promoted: it beats every naive mark');
+    for (const protocol of ['new-instance', 'new-link', 'new-node', 'new-size', 'shift'])
+      expect(card).toContain(`| ${protocol}: `);
+    expect(card).toMatch(/a node is that was never seen: .* median error is \d/);
+    expect(card).toMatch(/network .* is not used/);
   });
 
   it('refuses to promote what was trained on ten moves', () => {

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { median, sampleRankCorrelation } from 'simple-statistics';
-import { isCompleted, moveRecordSchema, type MoveRecord } from '../../src/domain/move-record.js';
+import { finishMs, isCompleted, moveRecordSchema, startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import { Capability, inputsOfRecord } from '../../src/predictor/move-inputs.js';
 import { movePhysics, newPhysicsResult, sentOf } from '../../src/predictor/move-physics.js';
 import { fitPhysicsByCluster } from '../../training/physics-fit.js';
@@ -13,9 +13,12 @@ interface Compared {
   sentMib: number;
 }
 
+/** The fit sees the moves that had finished before this share of all started; the others are judged. */
+const FITTED_SHARE = 0.6;
+
 /**
- * The rounds and the bytes that QEMU counted for real moves, against those of the physics. The constants are fitted to
- * how long these moves took: neither count is shown to the fit.
+ * The rounds and the bytes that QEMU counted for real moves, against those of the physics. The constants are fitted to how
+ * long earlier moves took and to what they sent; rounds are never shown to the fit, and of the moves judged here nothing is.
  */
 describe('pre-copy against the rounds that QEMU recorded', () => {
   let compared: Compared[];
@@ -24,8 +27,11 @@ describe('pre-copy against the rounds that QEMU recorded', () => {
       .trimEnd()
       .split('\n')
       .map((line) => moveRecordSchema.parse(JSON.parse(line)));
-    const { global, clusters } = fitPhysicsByCluster(records);
-    compared = records.flatMap((record) => {
+    records.sort((a, b) => startMs(a) - startMs(b));
+    const splitMs = startMs(records[Math.floor(FITTED_SHARE * records.length)]!);
+    const { global, clusters } = fitPhysicsByCluster(records.filter((record) => finishMs(record) <= splitMs));
+    const later = records.filter((record) => startMs(record) >= splitMs);
+    compared = later.flatMap((record) => {
       const inputs = inputsOfRecord(record);
       const isPrecopy = (inputs.capabilities & Capability.postcopy) === 0;
       const sentMib = sentOf(record, inputs);
@@ -42,7 +48,7 @@ describe('pre-copy against the rounds that QEMU recorded', () => {
   });
 
   it('expects about as many MiB as were sent', () => {
-    expect(compared.length).toBeGreaterThan(300);
+    expect(compared.length).toBeGreaterThan(100);
     const errors = compared.map(({ expectedMib, sentMib }) => Math.log(expectedMib / sentMib));
     expect(Math.abs(median(errors))).toBeLessThan(0.1);
     expect(median(errors.map(Math.abs))).toBeLessThan(0.15);

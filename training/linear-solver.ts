@@ -1,6 +1,7 @@
 /**
  * Solves a square system whose right side is the last column, in place, by Gauss elimination with partial pivoting.
- * A column without a pivot (a singular system) gives 0. O(n³).
+ * A column without a pivot (a singular system) gives 0. O(n³). The mark of multiple linear regression needs it:
+ * `simple-statistics`, which has the quantiles of the other marks, fits lines of one variable only.
  */
 export function solveLinear(matrix: Float64Array[]): Float64Array {
   const n = matrix.length;

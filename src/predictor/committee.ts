@@ -26,12 +26,15 @@ export class Committee {
   private readonly order: number[] = [];
   private readonly weight: number[] = [];
 
+  /** Variance of the answers around the last decision, by their weights: where members disagree, none of them is sure. */
+  spread = 0;
+
   /** For each outermost group the errors of the members before anything was seen (log units). */
   constructor(private readonly priorErrors: Readonly<Record<string, readonly number[]>>) {}
 
   /**
    * Weighted median of `answers` (NaN abstains) with the losses of `groups`, from the whole to the particular; half-way
-   * between two where the weights are even.
+   * between two where the weights are even. NaN where all abstain.
    */
   decide(groups: readonly string[], answers: readonly number[]): number {
     const { order, weight } = this;
@@ -50,7 +53,16 @@ export class Committee {
       }
       order[at] = j;
     }
-    // The weighted median of weighted members, each standing in the middle of its own weight: linear in between.
+    const decision = this.middle(answers, total);
+    let squares = 0;
+    for (const j of order) squares += weight[j]! * (answers[j]! - decision) ** 2;
+    this.spread = total > 0 ? squares / total : 0;
+    return decision;
+  }
+
+  /** The weighted median of weighted members, each standing in the middle of its own weight: linear in between. */
+  private middle(answers: readonly number[], total: number): number {
+    const { order, weight } = this;
     let below = 0;
     let previousAnswer = NaN;
     let previousMiddle = 0;
@@ -96,12 +108,20 @@ export class Committee {
     }
   }
 
+  /** After a shift: who was near before it proves nothing. */
+  forget(groups: readonly string[]): void {
+    for (const group of groups) this.groups.delete(group);
+  }
+
   save(): Saved<[number[], number[]]> {
     return [...this.groups].map(([key, { sums, weights }]) => [key, [[...sums], [...weights]]]);
   }
 
+  /** Of members that are newer than what was saved, nothing was seen. */
   restore(saved: Saved<[number[], number[]]>): void {
+    const [members] = Object.values(this.priorErrors);
+    const padded = (values: readonly number[]): number[] => members!.map((_, j) => values[j] ?? 0);
     for (const [key, [sums, weights]] of saved)
-      this.groups.set(key, { sums: [...sums], weights: [...weights] });
+      this.groups.set(key, { sums: padded(sums), weights: padded(weights) });
   }
 }

@@ -90,24 +90,34 @@ const DOWNTIME_FLOOR_MS = 10;
 const LIMIT_SHARE = 0.8;
 
 /** The members of the committee, in the order of their answers. */
-const MEMBERS = ['effects', 'instance', 'visit', 'stretch', 'config', 'physics', 'trees'] as const;
+const MEMBERS = [
+  'effects',
+  'instance',
+  'visit',
+  'stretch',
+  'config',
+  'physics',
+  'trees',
+  'duration',
+] as const;
 export type Member = (typeof MEMBERS)[number];
+const DURATION = MEMBERS.indexOf('duration');
 /**
  * Whom to trust depends on how much is known of moves like this one: warm when its configuration was seen, cold when it
  * was not, far when nothing near its size was. The losses are what is taken for granted of the members at first: far
  * from all that was seen, physics alone can extrapolate.
  */
 const PRIOR_LOSSES = {
-  warm: [0.1, 0.13, 0.13, 0.13, 0.13, 0.1, 0.1],
-  cold: [0.1, 0.13, 0.13, 0.13, 0.13, 0.1, 0.1],
-  far: [0.15, 0.15, 0.15, 0.15, 0.15, 0.05, 0.3],
+  warm: [0.1, 0.13, 0.13, 0.13, 0.13, 0.1, 0.1, 0.13],
+  cold: [0.1, 0.13, 0.13, 0.13, 0.13, 0.1, 0.1, 0.13],
+  far: [0.15, 0.15, 0.15, 0.15, 0.15, 0.05, 0.3, 0.15],
 };
 /** From so many moves of its configuration on, a move is among its like. */
 const WARM_MOVES = 3;
 /** A size counts as seen from so many moves within the same fourth of an octave on. */
 const SIZE_SEEN_MOVES = 5;
 const SIZES_AN_OCTAVE = 4;
-/** Of an instance and a visit the last 5 moves, of a stretch and a configuration the last 12. */
+/** Of an instance and a visit the last 5 moves; of a stretch, a configuration, and durations as they are, the last 12. */
 const SHORT_WINDOW = 5;
 const LONG_WINDOW = 12;
 
@@ -165,6 +175,8 @@ export class DurationModel {
   private readonly recent = [SHORT_WINDOW, SHORT_WINDOW, LONG_WINDOW, LONG_WINDOW].map(
     (length) => new RecentResiduals(length),
   );
+  /** log seconds, of moves on their own: whatever is wrong with what physics is told, an instance mostly takes as long as it did. */
+  private readonly durations = new RecentResiduals(LONG_WINDOW);
   private readonly committee = new Committee(PRIOR_LOSSES);
   private readonly noise = new Map<string, { variance: number; weight: number }>();
   private readonly residuals = new ResidualQuantiles();
@@ -270,7 +282,7 @@ export class DurationModel {
   estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
     const keys = this.estimateKeys.of(inputs);
     const center = this.center(inputs, keys);
-    const scale = sqrt(this.sum.variance + this.noiseVariance(keys));
+    const scale = this.scaleAround(this.sum.variance + this.noiseVariance(keys));
     const { standard } = this;
     const config = keys[Level.config]!;
     const hasPlaces = this.placesOf(inputs, config) !== undefined;
@@ -355,6 +367,14 @@ export class DurationModel {
     return DOWNTIME_FLOOR_MS + limitMs ** LIMIT_SHARE * max(1, physicsMs) ** (1 - LIMIT_SHARE);
   }
 
+  /**
+   * Standard deviation of log T around the center: `variance` around the effects, and, as in any mixture, that of the
+   * members' answers around what they decided. After a change they disagree long before errors have added up.
+   */
+  private scaleAround(variance: number): number {
+    return sqrt(variance + this.committee.spread);
+  }
+
   /** Quantiles of the error around the center, on the log scale. */
   private standardQuantiles(keys: readonly string[], scale: number, out: Float64Array): void {
     this.residuals.quantiles(residualGroups(keys), QUANTILE_LEVELS, out);
@@ -378,12 +398,13 @@ export class DurationModel {
     // Trees can not extrapolate.
     answers[recent.length + 2] =
       forest === undefined || this.isFar(inputs) ? NaN : predictRow(forest, features, 0);
-    if (this.unheard.length > 0) {
-      for (const member of this.unheard) answers[member] = NaN;
-      // Where nobody who is heard has an answer, physics stands as it is.
-      if (answers.every(Number.isNaN)) return this.physicsLog;
-    }
-    return this.physicsLog + this.committee.decide(this.committeeGroups(inputs, keys), answers);
+    // In parallel, an instance's durations are those of its places among the others.
+    answers[DURATION] =
+      inputs.concurrentMoves > 0 ? NaN : this.durations.median(durationKey(keys, inputs)) - this.physicsLog;
+    for (const member of this.unheard) answers[member] = NaN;
+    const decision = this.committee.decide(this.committeeGroups(inputs, keys), answers);
+    // Where nobody who is heard has an answer, physics stands as it is.
+    return decision === decision ? this.physicsLog + decision : this.physicsLog;
   }
 
   /** Losses are kept by how much is known of moves like this one, and there by cluster and family. */
@@ -451,7 +472,7 @@ export class DurationModel {
     return completed / (completed + broken);
   }
 
-  /** Takes in one finished or broken-off move. O(1) in the length of the history. */
+  /** Takes in one finished or broken-off move. O(1) in the length of the history, but for a shift that is noticed: O(keys). */
   learn(record: MoveRecord): void {
     if (implausibility(record) !== undefined) return;
     const inputs = inputsOfRecord(record);
@@ -468,7 +489,7 @@ export class DurationModel {
       const downtimeMs = record.downtime_ms;
       if (downtimeMs !== undefined && downtimeMs > 0 && inputs.operation === 'live_migration')
         this.downtimes.learn(downtimeGroups(keys), log(downtimeMs / this.expectedDowntimeMs(inputs)));
-      this.learnFinished(inputs, keys, truth - center, scale);
+      this.learnFinished(inputs, keys, truth - center, this.scaleAround(variance));
     }
     if (completed) this.learnVolume(record, inputs, keys);
     // With what was sent now known, what is left is the business of nodes and links: how much there was to send no
@@ -478,13 +499,17 @@ export class DurationModel {
     const places = this.placesOf(inputs, keys[Level.config]!);
     const place = places === undefined ? 0 : QueuePlaces.nearest(places, truth - center);
     let residual = truth - physicsLog - place;
+    const groups = this.committeeGroups(inputs, keys);
+    const config = keys[Level.config]!;
     if (completed) {
+      // What was sent excuses only those who reckon with it.
+      this.answers[DURATION]! += this.physicsLog - physicsLog;
       // The first few moves of a new size are seldom like those that follow: who was near them proves nothing.
-      const groups = this.committeeGroups(inputs, keys);
       if (groups[0] !== 'far') this.committee.learn(groups, this.answers, residual);
-      for (let j = 0; j < this.recent.length; j++) this.recent[j]!.learn(keys[recentLevels[j]!]!, residual);
-      if (inputs.concurrentMoves > 0)
-        this.queue.learn(keys[Level.config]!, keys[Level.instance]!, truth - center);
+      for (let j = 0; j < this.recent.length; j++)
+        this.recent[j]!.learn(keys[recentLevels[j]!]!, config, residual);
+      if (inputs.concurrentMoves > 0) this.queue.learn(config, keys[Level.instance]!, truth - center);
+      else this.durations.learn(durationKey(keys, inputs), config, truth);
     } else {
       // It would have taken longer than it was let: the expected value beyond that point takes its place.
       residual = this.sum.mean + expectedBeyond((residual - this.sum.mean) / scale) * scale;
@@ -505,7 +530,7 @@ export class DurationModel {
     this.speeds.learn(inputs.cluster, keys[Level.target]!, error, this.targetSlope, total);
     if (completed) {
       this.learnNoise(keys, error, variance, noise);
-      this.noticeShift(keys, residual, error / scale);
+      this.noticeShift(keys, groups, residual, error / scale);
     }
     const size = sizeKey(inputs);
     this.sizes.set(size, (this.sizes.get(size) ?? 0) + 1);
@@ -563,14 +588,22 @@ export class DurationModel {
     return this.shifts.alarms + this.levelShifts.alarms;
   }
 
-  /** `residual` against physics, `error` against what was predicted, in deviations. */
-  private noticeShift(keys: readonly string[], residual: number, error: number): void {
+  /** `groups` of the committee, `residual` against physics, `error` against what was predicted, in deviations. */
+  private noticeShift(
+    keys: readonly string[],
+    groups: readonly string[],
+    residual: number,
+    error: number,
+  ): void {
     const config = keys[Level.config]!;
     let noticed = this.levelShifts.learn(config, residual);
     for (const level of shiftLevels) if (this.shifts.learn(keys[level]!, error)) noticed = true;
     if (!noticed) return;
     this.levelShifts.forget(config);
     this.effects.loosen(keys, loosenedLevels, AFTER_SHIFT_VARIANCE);
+    for (const residuals of this.recent) residuals.forget(config);
+    this.durations.forget(config);
+    this.committee.forget(groups);
   }
 
   private learnVolume(record: MoveRecord, inputs: MoveInputs, keys: readonly string[]): void {
@@ -603,6 +636,7 @@ export class DurationModel {
       speeds: this.speeds.save(),
       volumes: this.volumes.save(),
       recent: this.recent.map((residuals) => residuals.save()),
+      durations: this.durations.save(),
       committee: this.committee.save(),
       noise: [...this.noise].map(([key, n]) => [key, n.variance, n.weight]),
       residuals: this.residuals.save(),
@@ -624,6 +658,7 @@ export class DurationModel {
     this.speeds.restore(state.speeds ?? []);
     this.volumes.restore(state.volumes);
     state.recent.forEach((saved, j) => this.recent[j]?.restore(saved));
+    this.durations.restore(state.durations ?? []);
     this.committee.restore(state.committee);
     for (const [key, variance, weight] of state.noise) this.noise.set(key, { variance, weight });
     this.residuals.restore(state.residuals);
@@ -675,6 +710,10 @@ const coverageGroups = (keys: readonly string[]): string[] => [
   keys[Level.cluster]!,
   keys[Level.family]!,
 ];
+
+/** The instance as large as it is now: a duration says nothing of another size. */
+const durationKey = (keys: readonly string[], { memoryMib, diskMib }: MoveInputs): string =>
+  `${keys[Level.instance]!}\u001f${memoryMib}\u001f${diskMib}`;
 
 const volumeKeys = (keys: readonly string[], inputs: MoveInputs): string[] => [
   keys[Level.cluster]!,

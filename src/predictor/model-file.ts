@@ -28,6 +28,8 @@ const level = z.object({
   memoryHours: z.number().positive(),
 });
 const effects = z.array(z.array(z.tuple([z.string(), finite, finite, finite, finite])));
+/** The kind of move since models that forget what was before a shift; older ones have none. */
+const windows = z.array(z.tuple([z.string(), z.array(finite), z.string().optional()]));
 const noise = z.tuple([z.string(), finite, finite]);
 
 /** Everything needed to predict. */
@@ -64,7 +66,9 @@ export const modelFileSchema = z.object({
     effects: effects.length(LEVELS),
     volumes: effects,
     speeds: z.array(z.tuple([z.string(), z.tuple([finite, finite])])).optional(),
-    recent: z.array(z.array(z.tuple([z.string(), z.array(finite)]))),
+    recent: z.array(windows),
+    /** Since models that know how long an instance's last moves took, whatever physics says; older ones do not. */
+    durations: windows.optional(),
     committee: z.array(z.tuple([z.string(), z.tuple([z.array(finite), z.array(finite)])])),
     downtimes: z.array(z.tuple([z.string(), z.array(finite)])),
     /** Since models that give quantiles of the transferred bytes; older ones have none. */

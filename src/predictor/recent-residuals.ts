@@ -1,44 +1,58 @@
-import type { Saved } from './saved.js';
+interface Window {
+  /** In order of time. */
+  values: number[];
+  /** NaN with fewer than two. */
+  median: number;
+  /** The kind of move that the last value is of. */
+  kind: string;
+}
 
-/** The last residuals of each key, of which the median is asked: a rule of thumb that one odd move does not move. */
+/**
+ * The last residuals of each key (or the logarithms of durations themselves), of which the median is asked: a rule of
+ * thumb that one odd move does not move.
+ */
 export class RecentResiduals {
-  private readonly windows = new Map<string, number[]>();
-  private readonly sorted: number[] = [];
+  private readonly windows = new Map<string, Window>();
 
-  /** `length` residuals of each key are kept. */
+  /** `length` values of each key are kept. */
   constructor(private readonly length: number) {}
 
-  learn(key: string, residual: number): void {
+  /** `kind`: the kind of move, which may shift as a whole. O(length · log length), so that asking is a lookup. */
+  learn(key: string, kind: string, value: number): void {
     let window = this.windows.get(key);
-    if (window === undefined) this.windows.set(key, (window = []));
-    window.push(residual);
-    if (window.length > this.length) window.shift();
+    if (window === undefined) this.windows.set(key, (window = { values: [], median: NaN, kind }));
+    window.values.push(value);
+    if (window.values.length > this.length) window.values.shift();
+    window.median = medianOf(window.values);
+    window.kind = kind;
   }
 
-  /** Median of what is kept of a key; NaN with fewer than two. O(length²) on at most a dozen values. */
+  /** Median of what is kept of a key; NaN with fewer than two. */
   median(key: string): number {
-    const window = this.windows.get(key);
-    if (window === undefined || window.length < 2) return NaN;
-    const { sorted } = this;
-    sorted.length = 0;
-    for (const value of window) {
-      let at = sorted.length;
-      sorted.push(value);
-      while (at > 0 && sorted[at - 1]! > value) {
-        sorted[at] = sorted[at - 1]!;
-        at--;
-      }
-      sorted[at] = value;
-    }
-    const middle = sorted.length >> 1;
-    return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+    return this.windows.get(key)?.median ?? NaN;
   }
 
-  save(): Saved<number[]> {
-    return [...this.windows].map(([key, window]) => [key, [...window]]);
+  /** After a shift of a kind of move: what was before says nothing of what comes. O(keys). */
+  forget(kind: string): void {
+    for (const [key, window] of this.windows) if (window.kind === kind) this.windows.delete(key);
   }
 
-  restore(saved: Saved<number[]>): void {
-    for (const [key, window] of saved) this.windows.set(key, [...window]);
+  save(): SavedWindows {
+    return [...this.windows].map(([key, { values, kind }]) => [key, [...values], kind]);
   }
+
+  restore(saved: SavedWindows): void {
+    for (const [key, values, kind = ''] of saved)
+      this.windows.set(key, { values: [...values], median: medianOf(values), kind });
+  }
+}
+
+/** [key, values, kind]; in models made before kinds were kept, a shift leaves what they bring with them as it is. */
+export type SavedWindows = [string, number[], (string | undefined)?][];
+
+function medianOf(values: readonly number[]): number {
+  if (values.length < 2) return NaN;
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

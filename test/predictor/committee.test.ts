@@ -35,6 +35,39 @@ describe('a committee', () => {
     expect(Math.abs(committee.decide(['warm', 'warm b'], [1, 0, 2]))).toBeLessThan(0.15);
   });
 
+  it('says how far its members disagree, those who are trusted more than others', () => {
+    const committee = new Committee(even);
+    committee.decide(groups, [0.3, 0.3, NaN]);
+    expect(committee.spread).toBe(0);
+    committee.decide(groups, [0, 0.2, 0.4]);
+    const before = committee.spread;
+    expect(before).toBeCloseTo(0.08 / 3, 12);
+    for (let i = 0; i < 50; i++) committee.learn(groups, [0.4, 0.01, 0.01], 0);
+    committee.decide(groups, [0.4, 0, 0]);
+    expect(committee.spread).toBeLessThan(0.01);
+    expect(committee.decide(groups, [NaN, NaN, NaN])).toBeNaN();
+    expect(committee.spread).toBe(0);
+  });
+
+  it('begins anew in the groups that it is told to forget', () => {
+    const committee = new Committee(even);
+    for (let i = 0; i < 50; i++) committee.learn(groups, [0.5, 0, 0.5], 0);
+    expect(committee.decide(groups, [-1, 0.3, 0])).toBeGreaterThan(0.2);
+    committee.forget(groups);
+    expect(committee.decide(groups, [-1, 0.3, 0])).toBe(new Committee(even).decide(groups, [-1, 0.3, 0]));
+  });
+
+  it('takes a member that what was saved does not know for one that was never seen', () => {
+    const older = new Committee({ warm: [0.1, 0.1] });
+    for (let i = 0; i < 20; i++) older.learn(groups, [0.1, 0.3], 0.1);
+    const committee = new Committee(even);
+    committee.restore(JSON.parse(JSON.stringify(older.save())));
+    expect(committee.decide(groups, [0, 1, NaN])).toBe(older.decide(groups, [0, 1]));
+    expect(committee.decide(groups, [NaN, NaN, 0.7])).toBe(0.7);
+    committee.learn(groups, [0, 0.2, 0.1], 0.1);
+    expect(committee.decide(groups, [0, 1, 0.5])).toBeGreaterThanOrEqual(0);
+  });
+
   it('is the same after saving and restoring', () => {
     const committee = new Committee(even);
     for (let i = 0; i < 20; i++) committee.learn(groups, [0.1, 0.2, NaN], 0.12 + i / 1000);

@@ -1,0 +1,88 @@
+import { describe, expect, it } from '@jest/globals';
+import type { MoveRecord } from '../../src/domain/move-record.js';
+import { newEstimate, type DurationModel } from '../../src/predictor/duration-model.js';
+import { durationModelOf } from '../../src/predictor/load-predictor.js';
+import { parseModelFile, type ModelFile } from '../../src/predictor/model-file.js';
+import { inputsOfRecord } from '../../src/predictor/move-inputs.js';
+import { fitModel } from '../../training/fit.js';
+import { seededRandom } from '../../training/seeded-random.js';
+import { inventedMoves } from '../training/invented-moves.js';
+
+const clone = (file: ModelFile): ModelFile => parseModelFile(JSON.parse(JSON.stringify(file)));
+
+/** Predicted quantiles of each of the moves, each learnt afterwards. */
+const inService = (model: DurationModel, moves: readonly MoveRecord[]): Float64Array[] =>
+  moves.map((move) => {
+    const inputs = inputsOfRecord(move);
+    model.fillKnown(inputs);
+    const { seconds } = model.estimate(inputs, newEstimate());
+    model.learn(move);
+    return seconds;
+  });
+
+const medianError = (seconds: readonly Float64Array[], moves: readonly MoveRecord[]): number =>
+  moves.map((move, i) => Math.abs(seconds[i]![2]! / move.duration_seconds - 1)).sort((a, b) => a - b)[
+    moves.length >> 1
+  ]!;
+
+const width = (seconds: Float64Array): number => Math.log(seconds[4]! / seconds[0]!);
+
+describe('a model of durations', () => {
+  it('follows a shift soon, unsure as long as it has not settled, and no longer', () => {
+    const moves = inventedMoves(320, () => ({ concurrent_moves: 0 }));
+    const model = durationModelOf(fitModel(moves.slice(0, 250), { name: 'default', seed: 1 }));
+    const slower = moves
+      .slice(250)
+      .map((move) => ({ ...move, duration_seconds: 1.6 * move.duration_seconds }));
+    const alarms = model.shiftAlarms;
+    const seconds = inService(model, slower);
+    expect(model.shiftAlarms).toBeGreaterThan(alarms);
+    expect(medianError(seconds.slice(10, 30), slower.slice(10, 30))).toBeLessThan(0.14);
+    expect(width(seconds[10]!)).toBeGreaterThan(0.5);
+    expect(width(seconds[50]!)).toBeLessThan(0.4);
+  });
+
+  it('goes by how long an instance took before where physics is told what has nothing to do with it', () => {
+    const random = seededRandom(1);
+    const typical = Array.from({ length: 15 }, () => 5 * Math.exp(3 * random()));
+    const moves = inventedMoves(400, (i) => ({
+      source_node: `source${Math.floor(4 * random())}`,
+      target_node: `target${Math.floor(4 * random())}`,
+      used_memory_mib: [2048, 4096, 8192][i % 3]! * (0.1 + 0.8 * random()),
+      dirty_rate_mib_s: 200 * random(),
+      concurrent_moves: 0,
+      duration_seconds: typical[i % 15]! * (0.8 + 0.4 * random()),
+    }));
+    const model = durationModelOf(fitModel(moves.slice(0, 250), { name: 'default', seed: 1 }));
+    const rest = moves.slice(250);
+    // A fifth either way, evenly: half of that is what is left when each instance's own duration is known.
+    expect(medianError(inService(model, rest), rest)).toBeLessThan(0.12);
+  });
+
+  it('goes on after a restore as if it had not been interrupted', () => {
+    const moves = inventedMoves(300);
+    const file = fitModel(moves.slice(0, 200), { name: 'default', seed: 1 });
+    const first = durationModelOf(file);
+    inService(first, moves.slice(200, 250));
+    const second = durationModelOf(clone({ ...file, state: first.save() }));
+    expect(second.save()).toEqual(first.save());
+    expect(inService(second, moves.slice(250))).toEqual(inService(first, moves.slice(250)));
+  });
+
+  it('reads a state of before durations and kinds of move were kept, and learns them from then on', () => {
+    const moves = inventedMoves(300);
+    const older = clone(fitModel(moves.slice(0, 200), { name: 'default', seed: 1 }));
+    delete older.state.durations;
+    older.state.recent = older.state.recent.map((windows) =>
+      windows.map(([key, values]): [string, number[]] => [key, values]),
+    );
+    older.state.committee = older.state.committee.map(([key, [sums, weights]]) => [
+      key,
+      [sums.slice(0, -1), weights.slice(0, -1)],
+    ]);
+    const model = durationModelOf(clone(older));
+    const rest = moves.slice(200);
+    expect(medianError(inService(model, rest), rest)).toBeLessThan(0.15);
+    expect(model.save().durations!.length).toBeGreaterThan(0);
+  });
+});

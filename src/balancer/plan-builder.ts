@@ -11,7 +11,7 @@ import { simulateSchedule, type SimulatedTimes } from './plan-simulation.js';
 import { seededRandom } from './random.js';
 import { movesBefore, movesEndedBefore } from './schedule.js';
 import { METRIC_COUNT, METRICS, ScoreBoard } from './score.js';
-import { askStepTimes, moveSeconds, type StepTimes } from './step-times.js';
+import { askStepTimes, copiedMib, moveSeconds, type StepTimes } from './step-times.js';
 
 /** Everything about a plan: the contract's document and the numbers it was made from. */
 export interface BuiltPlan {
@@ -87,7 +87,7 @@ export async function buildPlan(
     said.push('every node of the group is offline: no instance can be moved');
   let mib = 0;
   const planMoves: Plan['moves'] = moves.map((move, m) => {
-    const { name, memory, disk } = model.instances[move.instance]!;
+    const { name } = model.instances[move.instance]!;
     trial.begin(move.instance);
     if (!trial.insist(move.kind, move.target))
       said.push(`move ${m} (${name}) breaks a hard rule where it stands in the plan`);
@@ -95,8 +95,7 @@ export async function buildPlan(
     const steps = [];
     for (let j = times.firstStep[m]!; j < times.firstStep[m + 1]!; j++) {
       const step = times.steps[j]!;
-      if (step.operation === 'disk_replication') mib += disk;
-      else if (step.operation === 'live_migration') mib += memory;
+      mib += copiedMib(model, move.instance, step);
       steps.push({
         operation: step.operation,
         source_node: nameOf(step.source),

@@ -32,6 +32,13 @@ export function stepRequest(model: GroupModel, instance: number, step: MoveStep,
   };
 }
 
+/** What a step copies over the network: a disk, a memory, or nothing. MiB. */
+export function copiedMib(model: GroupModel, instance: number, { operation }: MoveStep): number {
+  const { memory, disk } = model.instances[instance]!;
+  if (operation === 'failover') return 0;
+  return operation === 'disk_replication' ? disk : memory;
+}
+
 /** Asks for all steps of all moves in one call. A duration that is no positive number is refused with a sentence. */
 export async function askStepTimes(
   model: GroupModel,

@@ -21,11 +21,11 @@ import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { jobsetsOf, nodesOfMove } from '../../src/balancer/jobsets.js';
 import type { MoveCosts } from '../../src/balancer/move-costs.js';
 import { MovePrices } from '../../src/balancer/move-prices.js';
-import type { Move } from '../../src/balancer/moves.js';
+import { moveSteps, type Move } from '../../src/balancer/moves.js';
 import { buildPlan } from '../../src/balancer/plan-builder.js';
 import { movesBefore, playJobsets, playOrder } from '../../src/balancer/schedule.js';
 import { defaultSearchOptions, type SearchOptions } from '../../src/balancer/search-options.js';
-import { askStepTimes, moveSeconds } from '../../src/balancer/step-times.js';
+import { askStepTimes, copiedMib, moveSeconds } from '../../src/balancer/step-times.js';
 import { playMoves, reorderMoves, timedSearch } from '../../src/balancer/timed-search.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
 import { optionsOf, type HbalRun } from '../balancer/hbal-options.js';
@@ -199,6 +199,8 @@ interface Row {
   early: number;
   alone: number;
   bound: number;
+  /** What our moves copy by what hbal's do. */
+  mib: number;
   /** Against a plan made with the true durations; and against these moves in the order found with them. */
   regret: number;
   regretOfOrder: number;
@@ -206,7 +208,7 @@ interface Row {
 }
 
 const columns = (row: readonly string[]): string => {
-  const widths = [26, 15, 24, 11, 9, 14, 13, 13, 5];
+  const widths = [26, 15, 24, 11, 9, 14, 13, 10, 13, 5];
   return row
     .map((cell, c) => (c === 0 || c === 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
     .join(' | ');
@@ -231,6 +233,7 @@ function figuresOf(rows: readonly Row[]): string[] {
     ratio((row) => row.early),
     ratio((row) => row.alone),
     ratio((row) => row.bound),
+    ratio((row) => row.mib),
     `${ratio((row) => row.regret)} / ${ratio((row) => row.regretOfOrder)}`,
   ];
 }
@@ -307,6 +310,14 @@ async function planOf(start: GroupModel, search: SearchOptions) {
   return { hbal, hbalMoves, ownOptions, prices, ours, cpu: cpuSeconds() - cpuBefore };
 }
 
+/** What moves copy over the network, disks and memory. MiB. */
+function mibOf(start: GroupModel, moves: readonly Move[]): number {
+  let mib = 0;
+  for (const move of moves)
+    for (const step of moveSteps(start, move)) mib += copiedMib(start, move.instance, step);
+  return mib;
+}
+
 /** All figures of one run of hbal. */
 async function marksOf({ name, start, search }: Case, errors: readonly MeasuredErrors[]): Promise<Row> {
   const { hbal, hbalMoves, ownOptions, prices, ours, cpu } = await planOf(start, search);
@@ -349,6 +360,7 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
     early: geometricMean(row.early),
     alone: geometricMean(row.alone),
     bound: geometricMean(row.bound),
+    mib: mibOf(start, ours.moves) / mibOf(start, hbalMoves),
     regret,
     regretOfOrder,
     cut: search.maxLength > 0,
@@ -380,6 +392,7 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
       '95 % gain',
       'schedule alone',
       '/ lower bound',
+      'MiB / hbal',
       'regret, order',
       'CPU s',
     ]),

@@ -1,7 +1,13 @@
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { median, sampleRankCorrelation } from 'simple-statistics';
-import { finishMs, isCompleted, moveRecordSchema, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import {
+  finishMs,
+  isCompleted,
+  moveRecordSchema,
+  startMs,
+  type MoveRecord,
+} from '../../src/domain/move-record.js';
 import { Capability, inputsOfRecord } from '../../src/predictor/move-inputs.js';
 import { movePhysics, newPhysicsResult, sentOf } from '../../src/predictor/move-physics.js';
 import { fitPhysicsByCluster } from '../../training/physics-fit.js';

@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { finishMs, startMs, DEFAULT_CLUSTER, type MoveRecord } from '../src/domain/move-record.js';
+import {
+  finishMs,
+  isCompleted,
+  startMs,
+  DEFAULT_CLUSTER,
+  type MoveRecord,
+} from '../src/domain/move-record.js';
 import type { InstanceSample } from '../src/domain/samples.js';
 import { fromIsoTime } from '../src/domain/units.js';
 import { DurationModel, type Member } from '../src/predictor/duration-model.js';
@@ -65,10 +71,10 @@ export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): 
     feed.until(startMs(record));
     if (implausibility(record) === undefined) {
       const residual = model.trainingRow(record, features);
-      if (Number.isFinite(residual)) frame.add(features, residual);
+      if (Number.isFinite(residual)) frame.add(features, residual, isCompleted(record));
       model.learn(record);
     }
-    if (frame.rows >= nextForestAt) {
+    if (frame.completedRows >= nextForestAt) {
       model.setForest(frame.forest(seed));
       nextForestAt *= 2;
     }
@@ -87,7 +93,7 @@ export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): 
       else ranges[field] = [Math.min(range[0], value), Math.max(range[1], value)];
     }
   }
-  const forest = frame.rows < leastTreeMoves ? undefined : frame.forest(seed);
+  const forest = frame.completedRows < leastTreeMoves ? undefined : frame.forest(seed);
   const file: ModelFile = {
     format: MODEL_FORMAT,
     name,

@@ -41,7 +41,7 @@ export function modelCard(
     'Predicts how long a move of a virtual machine takes, with 80 and 90 % intervals, from what is known before it starts. Layers: pre-copy physics with constants fitted to each cluster and calibrated to each way of moving; what an instance is known to send; a committee of pooled effects, recent medians, trees and physics itself, weighed by how near each has lately been; places in the queue of a manager that works through moves one by one; intervals from the quantiles of its own last errors, held to their promise over time.',
     `## Data`,
     [
-      `- ${table.length} moves, ${broken} of them broken off (they count as lower bounds), from ${table[0]?.started_at ?? '-'} to ${table.at(-1)?.started_at ?? '-'}`,
+      `- ${table.length} moves, ${broken} of them broken off (lower bounds to trees and pooled effects; the constants of physics are fitted to completed ones), from ${table[0]?.started_at ?? '-'} to ${table.at(-1)?.started_at ?? '-'}`,
       `- origins: ${origins.join(', ')}`,
       `- hash of the records: \`${file.trained_on.data_hash}\`, seed ${file.trained_on.seed}`,
       `- clusters: ${[...clusters].map(([name, count]) => `${name} (${count})`).join(', ')}`,

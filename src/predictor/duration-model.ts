@@ -240,8 +240,8 @@ export class DurationModel {
   }
 
   /**
-   * What trees learn of a finished move, before it is learnt: its features into `out`, and log(actual ÷ physics); NaN
-   * where the move's place in a queue hides it.
+   * What trees learn of a move that finished or was broken off, before it is learnt: its features into `out`, and
+   * log(actual ÷ physics), of a broken-off one by how long it had lasted; NaN where the move's place in a queue hides it.
    */
   trainingRow(record: MoveRecord, out: Float64Array): number {
     const inputs = inputsOfRecord(record);
@@ -249,7 +249,7 @@ export class DurationModel {
     const keys = moveKeys(inputs);
     this.center(inputs, keys);
     out.set(this.features);
-    if (!isCompleted(record) || this.placesOf(inputs, keys[Level.config]!) !== undefined) return NaN;
+    if (this.placesOf(inputs, keys[Level.config]!) !== undefined) return NaN;
     return log(record.duration_seconds) - this.physicsLog;
   }
 

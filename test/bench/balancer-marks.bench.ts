@@ -225,15 +225,15 @@ function describe({ name, moves, episodes, low, high, deviation }: MeasuredError
   );
 }
 
-/** Geometric means of ratios; plain means of shares. */
-function figuresOf(rows: readonly Row[]): string[] {
-  const ratio = (of: (row: Row) => number): string => geometricMean(rows.map(of)).toFixed(3);
+/** Geometric means of ratios; a plain mean of bytes, of which a plan may copy none. */
+function figuresOf(rows: readonly Row[], digits = 3): string[] {
+  const ratio = (of: (row: Row) => number): string => geometricMean(rows.map(of)).toFixed(digits);
   return [
     ratio((row) => row.time),
     ratio((row) => row.early),
     ratio((row) => row.alone),
     ratio((row) => row.bound),
-    ratio((row) => row.mib),
+    (rows.reduce((sum, { mib }) => sum + mib, 0) / rows.length).toFixed(digits),
     `${ratio((row) => row.regret)} / ${ratio((row) => row.regretOfOrder)}`,
   ];
 }
@@ -416,7 +416,7 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
   }
   const means = (title: string, pick: (row: Row) => boolean): void => {
     const some = rows.filter(pick);
-    if (some.length > 0) print(columns([title, '', '', ...figuresOf(some), '']));
+    if (some.length > 0) print(columns([title, '', '', ...figuresOf(some, 4), '']));
   };
   means('geometric mean', () => true);
   means('mean of whole runs', ({ cut }) => !cut);

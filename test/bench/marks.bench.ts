@@ -1,4 +1,4 @@
-// Every row of the marks table, measured on the shipped data: npm run marks
+// Every row of the marks table, measured on the shipped data: npm run marks [-- osic | lab | synthetic | shift | speed]
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -63,179 +63,201 @@ console.log(`Node ${process.version}, ${cpus()[0]?.model ?? 'unknown processor'}
 
 const osic = read('osic');
 const osicById = new Map(osic.map((record) => [record.id, record]));
-const osicRows = protocol(osic, 'rolling');
-const withOthers = (others: number) => (row: BacktestRow) =>
-  osicById.get(row.id)!.concurrent_moves === others;
-for (const [title, rows] of [
-  ['OSIC, one at a time', osicRows.filter(withOthers(0))],
-  ['OSIC, 2 at a time', osicRows.filter(withOthers(1))],
-  ['OSIC, 4 at a time', osicRows.filter(withOthers(3))],
-  ['OSIC, all', osicRows],
-] as const) {
-  console.log(accuracyTable(title, accuracies(rows)));
-}
-const alone = ours(osicRows.filter(withOthers(0)));
-atMost('OSIC one at a time: MAPE', alone.mape, 4.2);
-atMost('OSIC one at a time: median', alone.median_ape, 2.3);
-atMost('OSIC one at a time: p90', alone.p90_ape, 8);
-const two = ours(osicRows.filter(withOthers(1)));
-const four = ours(osicRows.filter(withOthers(3)));
-atMost('OSIC 2 at a time: MAPE', two.mape, 24);
-atMost('OSIC 4 at a time: MAPE', four.mape, 42);
-mark('OSIC 2 at a time: the 90 % interval holds', two.coverage_90, 88, 92, ' %');
-mark('OSIC 4 at a time: the 90 % interval holds', four.coverage_90, 88, 92, ' %');
-for (const others of [1, 3]) {
-  const parallel = accuracies(osicRows.filter(withOthers(others)));
-  const [best] = [...parallel]
-    .filter(([name]) => name !== wholeModel.name)
-    .sort(([, a], [, b]) => a.pinball - b.pinball);
-  console.log(
-    `pinball loss, OSIC ${others + 1} at a time: ${[...parallel].map(([name, { pinball }]) => `${name} ${pinball.toFixed(2)}`).join(', ')} %`,
-  );
-  atMost(
-    `OSIC ${others + 1} at a time: pinball loss (best other: ${best![0]})`,
-    parallel.get(wholeModel.name)!.pinball,
-    Number(best![1].pinball.toFixed(2)),
-  );
-}
-for (const others of [1, 3]) {
-  const hosts = new Map<string, { actual: number; predicted: number }>();
-  for (const row of osicRows.filter((r) => r.candidate === wholeModel.name && withOthers(others)(r))) {
-    const host = row.id.slice(0, row.id.lastIndexOf(':'));
-    const sum = hosts.get(host) ?? { actual: 0, predicted: 0 };
-    sum.actual += row.actual_seconds;
-    sum.predicted += row.duration_seconds.mean;
-    hosts.set(host, sum);
-  }
-  const errors = [...hosts.values()]
-    .map(({ actual, predicted }) => 100 * Math.abs(predicted / actual - 1))
-    .sort((a, b) => a - b);
-  const within = (100 * errors.filter((error) => error <= 3).length) / errors.length;
-  console.log(
-    `the sum for a whole host, OSIC ${others + 1} at a time: ${errors.length} hosts, p90 of the error ${errors[Math.floor(0.9 * errors.length)]!.toFixed(1)} %, worst ${errors.at(-1)!.toFixed(1)} %, within 3 % ${within.toFixed(0)} %`,
-  );
-  atMost(`OSIC ${others + 1} at a time: the sum for a whole host, median error`, median(errors), 3);
-}
-atMost('OSIC, all of it: MAPE', ours(osicRows).mape, 13);
-mark('OSIC: the 80 % interval holds', ours(osicRows).coverage_80, 78.5, 81.5, ' %');
-mark('OSIC: the 90 % interval holds', ours(osicRows).coverage_90, 88.5, 91.5, ' %');
-coverageMarks(
-  'OSIC',
-  osic,
-  osicRows.filter((row) => row.candidate === wholeModel.name),
-  atMost,
-);
-
-basisMarks('OSIC', osic, SEED, atMost);
-
-console.log('\nOSIC, a flavour never seen: the median of the predictions against that of the durations');
-const sizeRows = protocol(osic, 'new-size');
-const sizeOf = (row: BacktestRow): string => {
-  const { cluster, capabilities = [], concurrent_moves } = osicById.get(row.id)!;
-  return `${row.origin}, ${cluster}${capabilities.length > 0 ? ' tunnelled' : ''}, ${concurrent_moves! + 1} at a time`;
+const parts = {
+  osic: osicMarks,
+  lab: labMarks,
+  synthetic: syntheticMarks,
+  shift: shiftMarks,
+  speed: speedMarks,
 };
-const sizes = [...new Set(sizeRows.map(sizeOf))];
-// A line needs two other sizes moved in the same way: osic-a not tunnelled, osic-b tunnelled.
-const isJudged = (size: string): boolean => /osic-a, 1 |osic-b tunnelled/.test(size);
-const sizeErrors = (candidate: string): Map<string, number> =>
-  new Map(
-    sizes.map((size) => {
-      const rows = sizeRows.filter((row) => row.candidate === candidate && sizeOf(row) === size);
-      const predicted = median(rows.map((r) => r.duration_seconds.p50));
-      return [size, 100 * Math.abs(predicted / median(rows.map((r) => r.actual_seconds)) - 1)];
-    }),
-  );
-for (const [size, error] of sizeErrors(wholeModel.name))
-  console.log(
-    `  ${size.padEnd(52)} ${error.toFixed(1).padStart(5)} %${isJudged(size) ? '' : '  (fewer than two other sizes)'}`,
-  );
-const judged = (candidate: string): { mean: number; worst: number } => {
-  const errors = [...sizeErrors(candidate)].filter(([size]) => isJudged(size)).map(([, error]) => error);
-  return { mean: errors.reduce((sum, e) => sum + e, 0) / errors.length, worst: Math.max(...errors) };
-};
-console.log('  mean and worst of those that are judged:');
-for (const { name } of candidates) {
-  const { mean, worst } = judged(name);
-  console.log(`  ${name.padEnd(52)} ${mean.toFixed(1).padStart(5)} % ${worst.toFixed(1).padStart(5)} %`);
-}
-atMost('new size: mean error', judged(wholeModel.name).mean, 4);
-atMost('new size: worst error', judged(wholeModel.name).worst, 5.4);
-
-const lab = read('qemu-lab');
-const labById = new Map(lab.map((record) => [record.id, record]));
-const labRows = protocol(lab, 'rolling');
-console.log(`\n${accuracyTable('QEMU lab', accuracies(labRows))}`);
-const single = ours(labRows.filter((row) => labById.get(row.id)!.cluster === 'lab-s101-single'));
-atMost('QEMU lab: MAPE', ours(labRows).mape, 26);
-atMost('QEMU lab: median', ours(labRows).median_ape, 17);
-atMost('QEMU lab, campaign s101 single: median', single.median_ape, 8);
-mark('QEMU lab: the 80 % interval holds', ours(labRows).coverage_80, 78.5, 81.5, ' %');
-mark('QEMU lab: the 90 % interval holds', ours(labRows).coverage_90, 88.5, 91.5, ' %');
-coverageMarks(
-  'QEMU lab',
-  lab,
-  labRows.filter((row) => row.candidate === wholeModel.name),
-  atMost,
-);
-basisMarks('QEMU lab', lab, SEED, atMost);
-
-unseenMarks(SEED, atMost);
-precopyMarks(SEED, atMost);
-
-console.log('\nA bandwidth that drops by 20 % (measured moves of OSIC, durations altered)');
-let falseAlarms = 0;
-let quietMoves = 0;
-for (const cluster of ['osic-a', 'osic-b', 'osic-c']) {
-  const reaction = shiftReaction(
-    osic.filter((record) => record.concurrent_moves === 0),
-    cluster,
-  );
-  atMost(`shift, ${cluster}: noticed after`, reaction.noticedAfter ?? Infinity, 30, ' moves');
-  atMost(`shift, ${cluster}: recovered after`, reaction.recoveredAfter ?? Infinity, 60, ' moves');
-  falseAlarms += reaction.falseAlarms;
-  quietMoves += reaction.moves;
-}
-atMost('false alarms in 1,000 moves', (1000 * falseAlarms) / quietMoves, 1, '');
-
-console.log('\nSpeed, CPU time of one core');
-const many = Array.from({ length: 10_000 }, (_, i) => ({ ...osic[i % osic.length]!, id: `copy${i}` }));
-fitModel(osic, { name: 'warm', seed: SEED });
-let file = fitModel(osic, { name: 'warm', seed: SEED });
-atMost(
-  'fitting 10,000 rows',
-  cpuMs(() => (file = fitModel(many, { name: 'speed', seed: SEED }))) / 1000,
-  5,
-  ' s',
-);
-const child = spawnSync(process.execPath, ['scripts/run.mjs', 'test/bench/fitting.bench.ts'], {
-  encoding: 'utf8',
-});
-const fitting = JSON.parse(child.stdout) as { cpu_seconds: number; peak_mib: number };
-atMost('fitting 100,000 rows', fitting.cpu_seconds, 60, ' s');
-atMost('fitting 100,000 rows: peak memory of its process', fitting.peak_mib, 512, ' MiB');
-const predictor = loadPredictor(JSON.parse(JSON.stringify(file)));
-const asked = osic
-  .slice(0, 2000)
-  .map(({ cluster, instance, source_node, target_node, operation, memory_mib, disk_mib }) => ({
-    cluster,
-    instance,
-    source_node,
-    target_node,
-    operation,
-    ...(memory_mib === undefined ? {} : { memory_mib }),
-    ...(disk_mib === undefined ? {} : { disk_mib }),
-  }));
-const nowMs = Date.parse('2026-01-01T00:00:00Z');
-const singles: number[] = [];
-for (let i = 0; i < 7; i++)
-  singles.push(
-    (1000 * cpuMs(() => asked.forEach((request) => predictor.predict(request, nowMs)))) / asked.length,
-  );
-atMost('one prediction with intervals', median(singles), 30, ' us');
-const nodes = Array.from({ length: 20 }, (_, i) => `compute${i}`);
-const pairs: number[] = [];
-for (let i = 0; i < 7; i++)
-  pairs.push(cpuMs(() => predictor.moveCosts(asked.slice(0, 500), nodes, 0.5, nowMs)));
-atMost('10,000 pairs', median(pairs), 60, ' ms');
-
+const chosen = process.argv.slice(2);
+const unknown = chosen.find((name) => !Object.hasOwn(parts, name));
+if (unknown !== undefined)
+  throw new Error(`there is no part ${unknown}; there are ${Object.keys(parts).join(', ')}`);
+for (const [name, marks] of Object.entries(parts)) if (chosen.length === 0 || chosen.includes(name)) marks();
 console.log(missed === 0 ? '\nevery mark is reached' : `\n${missed} marks are missed`);
+
+function osicMarks(): void {
+  const osicRows = protocol(osic, 'rolling');
+  const withOthers = (others: number) => (row: BacktestRow) =>
+    osicById.get(row.id)!.concurrent_moves === others;
+  for (const [title, rows] of [
+    ['OSIC, one at a time', osicRows.filter(withOthers(0))],
+    ['OSIC, 2 at a time', osicRows.filter(withOthers(1))],
+    ['OSIC, 4 at a time', osicRows.filter(withOthers(3))],
+    ['OSIC, all', osicRows],
+  ] as const) {
+    console.log(accuracyTable(title, accuracies(rows)));
+  }
+  const alone = ours(osicRows.filter(withOthers(0)));
+  atMost('OSIC one at a time: MAPE', alone.mape, 4.2);
+  atMost('OSIC one at a time: median', alone.median_ape, 2.3);
+  atMost('OSIC one at a time: p90', alone.p90_ape, 8);
+  const two = ours(osicRows.filter(withOthers(1)));
+  const four = ours(osicRows.filter(withOthers(3)));
+  atMost('OSIC 2 at a time: MAPE', two.mape, 24);
+  atMost('OSIC 4 at a time: MAPE', four.mape, 42);
+  mark('OSIC 2 at a time: the 90 % interval holds', two.coverage_90, 88, 92, ' %');
+  mark('OSIC 4 at a time: the 90 % interval holds', four.coverage_90, 88, 92, ' %');
+  for (const others of [1, 3]) {
+    const parallel = accuracies(osicRows.filter(withOthers(others)));
+    const [best] = [...parallel]
+      .filter(([name]) => name !== wholeModel.name)
+      .sort(([, a], [, b]) => a.pinball - b.pinball);
+    console.log(
+      `pinball loss, OSIC ${others + 1} at a time: ${[...parallel].map(([name, { pinball }]) => `${name} ${pinball.toFixed(2)}`).join(', ')} %`,
+    );
+    atMost(
+      `OSIC ${others + 1} at a time: pinball loss (best other: ${best![0]})`,
+      parallel.get(wholeModel.name)!.pinball,
+      Number(best![1].pinball.toFixed(2)),
+    );
+  }
+  for (const others of [1, 3]) {
+    const hosts = new Map<string, { actual: number; predicted: number }>();
+    for (const row of osicRows.filter((r) => r.candidate === wholeModel.name && withOthers(others)(r))) {
+      const host = row.id.slice(0, row.id.lastIndexOf(':'));
+      const sum = hosts.get(host) ?? { actual: 0, predicted: 0 };
+      sum.actual += row.actual_seconds;
+      sum.predicted += row.duration_seconds.mean;
+      hosts.set(host, sum);
+    }
+    const errors = [...hosts.values()]
+      .map(({ actual, predicted }) => 100 * Math.abs(predicted / actual - 1))
+      .sort((a, b) => a - b);
+    const within = (100 * errors.filter((error) => error <= 3).length) / errors.length;
+    console.log(
+      `the sum for a whole host, OSIC ${others + 1} at a time: ${errors.length} hosts, p90 of the error ${errors[Math.floor(0.9 * errors.length)]!.toFixed(1)} %, worst ${errors.at(-1)!.toFixed(1)} %, within 3 % ${within.toFixed(0)} %`,
+    );
+    atMost(`OSIC ${others + 1} at a time: the sum for a whole host, median error`, median(errors), 3);
+  }
+  atMost('OSIC, all of it: MAPE', ours(osicRows).mape, 13);
+  mark('OSIC: the 80 % interval holds', ours(osicRows).coverage_80, 78.5, 81.5, ' %');
+  mark('OSIC: the 90 % interval holds', ours(osicRows).coverage_90, 88.5, 91.5, ' %');
+  coverageMarks(
+    'OSIC',
+    osic,
+    osicRows.filter((row) => row.candidate === wholeModel.name),
+    atMost,
+  );
+
+  basisMarks('OSIC', osic, SEED, atMost);
+
+  console.log('\nOSIC, a flavour never seen: the median of the predictions against that of the durations');
+  const sizeRows = protocol(osic, 'new-size');
+  const sizeOf = (row: BacktestRow): string => {
+    const { cluster, capabilities = [], concurrent_moves } = osicById.get(row.id)!;
+    return `${row.origin}, ${cluster}${capabilities.length > 0 ? ' tunnelled' : ''}, ${concurrent_moves! + 1} at a time`;
+  };
+  const sizes = [...new Set(sizeRows.map(sizeOf))];
+  // A line needs two other sizes moved in the same way: osic-a not tunnelled, osic-b tunnelled.
+  const isJudged = (size: string): boolean => /osic-a, 1 |osic-b tunnelled/.test(size);
+  const sizeErrors = (candidate: string): Map<string, number> =>
+    new Map(
+      sizes.map((size) => {
+        const rows = sizeRows.filter((row) => row.candidate === candidate && sizeOf(row) === size);
+        const predicted = median(rows.map((r) => r.duration_seconds.p50));
+        return [size, 100 * Math.abs(predicted / median(rows.map((r) => r.actual_seconds)) - 1)];
+      }),
+    );
+  for (const [size, error] of sizeErrors(wholeModel.name))
+    console.log(
+      `  ${size.padEnd(52)} ${error.toFixed(1).padStart(5)} %${isJudged(size) ? '' : '  (fewer than two other sizes)'}`,
+    );
+  const judged = (candidate: string): { mean: number; worst: number } => {
+    const errors = [...sizeErrors(candidate)].filter(([size]) => isJudged(size)).map(([, error]) => error);
+    return { mean: errors.reduce((sum, e) => sum + e, 0) / errors.length, worst: Math.max(...errors) };
+  };
+  console.log('  mean and worst of those that are judged:');
+  for (const { name } of candidates) {
+    const { mean, worst } = judged(name);
+    console.log(`  ${name.padEnd(52)} ${mean.toFixed(1).padStart(5)} % ${worst.toFixed(1).padStart(5)} %`);
+  }
+  atMost('new size: mean error', judged(wholeModel.name).mean, 4);
+  atMost('new size: worst error', judged(wholeModel.name).worst, 5.4);
+}
+
+function labMarks(): void {
+  const lab = read('qemu-lab');
+  const labById = new Map(lab.map((record) => [record.id, record]));
+  const labRows = protocol(lab, 'rolling');
+  console.log(`\n${accuracyTable('QEMU lab', accuracies(labRows))}`);
+  const single = ours(labRows.filter((row) => labById.get(row.id)!.cluster === 'lab-s101-single'));
+  atMost('QEMU lab: MAPE', ours(labRows).mape, 26);
+  atMost('QEMU lab: median', ours(labRows).median_ape, 17);
+  atMost('QEMU lab, campaign s101 single: median', single.median_ape, 8);
+  mark('QEMU lab: the 80 % interval holds', ours(labRows).coverage_80, 78.5, 81.5, ' %');
+  mark('QEMU lab: the 90 % interval holds', ours(labRows).coverage_90, 88.5, 91.5, ' %');
+  coverageMarks(
+    'QEMU lab',
+    lab,
+    labRows.filter((row) => row.candidate === wholeModel.name),
+    atMost,
+  );
+  basisMarks('QEMU lab', lab, SEED, atMost);
+}
+
+function syntheticMarks(): void {
+  unseenMarks(SEED, atMost);
+  precopyMarks(SEED, atMost);
+}
+
+function shiftMarks(): void {
+  console.log('\nA bandwidth that drops by 20 % (measured moves of OSIC, durations altered)');
+  let falseAlarms = 0;
+  let quietMoves = 0;
+  for (const cluster of ['osic-a', 'osic-b', 'osic-c']) {
+    const reaction = shiftReaction(
+      osic.filter((record) => record.concurrent_moves === 0),
+      cluster,
+    );
+    atMost(`shift, ${cluster}: noticed after`, reaction.noticedAfter ?? Infinity, 30, ' moves');
+    atMost(`shift, ${cluster}: recovered after`, reaction.recoveredAfter ?? Infinity, 60, ' moves');
+    falseAlarms += reaction.falseAlarms;
+    quietMoves += reaction.moves;
+  }
+  atMost('false alarms in 1,000 moves', (1000 * falseAlarms) / quietMoves, 1, '');
+}
+
+function speedMarks(): void {
+  console.log('\nSpeed, CPU time of one core');
+  const many = Array.from({ length: 10_000 }, (_, i) => ({ ...osic[i % osic.length]!, id: `copy${i}` }));
+  fitModel(osic, { name: 'warm', seed: SEED });
+  let file = fitModel(osic, { name: 'warm', seed: SEED });
+  atMost(
+    'fitting 10,000 rows',
+    cpuMs(() => (file = fitModel(many, { name: 'speed', seed: SEED }))) / 1000,
+    5,
+    ' s',
+  );
+  const child = spawnSync(process.execPath, ['scripts/run.mjs', 'test/bench/fitting.bench.ts'], {
+    encoding: 'utf8',
+  });
+  const fitting = JSON.parse(child.stdout) as { cpu_seconds: number; peak_mib: number };
+  atMost('fitting 100,000 rows', fitting.cpu_seconds, 60, ' s');
+  atMost('fitting 100,000 rows: peak memory of its process', fitting.peak_mib, 512, ' MiB');
+  const predictor = loadPredictor(JSON.parse(JSON.stringify(file)));
+  const asked = osic
+    .slice(0, 2000)
+    .map(({ cluster, instance, source_node, target_node, operation, memory_mib, disk_mib }) => ({
+      cluster,
+      instance,
+      source_node,
+      target_node,
+      operation,
+      ...(memory_mib === undefined ? {} : { memory_mib }),
+      ...(disk_mib === undefined ? {} : { disk_mib }),
+    }));
+  const nowMs = Date.parse('2026-01-01T00:00:00Z');
+  const singles: number[] = [];
+  for (let i = 0; i < 7; i++)
+    singles.push(
+      (1000 * cpuMs(() => asked.forEach((request) => predictor.predict(request, nowMs)))) / asked.length,
+    );
+  atMost('one prediction with intervals', median(singles), 30, ' us');
+  const nodes = Array.from({ length: 20 }, (_, i) => `compute${i}`);
+  const pairs: number[] = [];
+  for (let i = 0; i < 7; i++)
+    pairs.push(cpuMs(() => predictor.moveCosts(asked.slice(0, 500), nodes, 0.5, nowMs)));
+  atMost('10,000 pairs', median(pairs), 60, ' ms');
+}

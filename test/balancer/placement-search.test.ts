@@ -154,7 +154,9 @@ slow|16384|1000|1|running|Y|a||ext||1
               const now = (field: number): number => model.rows[k * ROW + field]!;
               for (const field of [U_MEM, F_DSK, F_MEM_FORTH])
                 expect(now(field)).toBeGreaterThan(Math.min(0, before(field)) - 1e-9);
-              expect(now(FAILS_N1)).toBeLessThanOrEqual(before(FAILS_N1));
+              // hbal's loader lets a node pass whose room is just what is reserved; once touched, it fails.
+              const failed = before(FAILS_N1) === 1 || before(U_MEM) <= before(R_MEM);
+              expect(now(FAILS_N1) === 1 && !failed).toBe(false);
             }
             if (state.length > 0) moved += 1;
           }

@@ -10,6 +10,7 @@ import {
   F_DSK,
   FAILS_N1,
   LOCAL_DISK,
+  R_MEM,
   U_MEM,
   USES_MEMORY,
 } from '../../src/balancer/group-model.js';
@@ -204,14 +205,15 @@ describe('a timed plan', () => {
               // What was whole stays whole; what was broken at the start gets no worse than it was.
               expect(now(U_MEM)).toBeGreaterThan(Math.min(0, before(U_MEM)) - 1e-9);
               expect(now(F_DSK)).toBeGreaterThan(Math.min(0, before(F_DSK)) - 1e-9);
-              const wasWhole = before(FAILS_N1) === 0 && before(U_MEM) > 0;
+              // hbal's loader lets a node pass whose room is just what is reserved; once touched, it fails.
+              const wasWhole = before(FAILS_N1) === 0 && before(U_MEM) > before(R_MEM);
               expect(wasWhole && !forced.has(k) && now(FAILS_N1) === 1).toBe(false);
             }
           }
           expect(board.score).toBeCloseTo(scoreAfter, 7);
         },
       ),
-      { numRuns: 20 },
+      { numRuns: 20, examples: [[3225, 0.5, true]] },
     );
   });
 

@@ -115,7 +115,7 @@ jest.setTimeout(240_000); // a machine that builds something else meanwhile take
 
   it('is read over its remote API with the score, and balanced with the words, of the real hbal', async () => {
     const theirs = cluster.onMaster('hbal', '-m', cluster.address);
-    const ours = await balance('--blind');
+    const ours = await movecast('balance', cluster.address, '--blind');
     expect(ours.stderr).toBe('');
     expect(ours.stdout).toBe(theirs);
   });

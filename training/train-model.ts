@@ -29,6 +29,8 @@ export interface TrainedModel {
 export interface TrainingOptions {
   name: string;
   seed: number;
+  /** Those under which the model itself is judged besides the rolling one. @default all but `rolling` */
+  protocols?: readonly Protocol[];
   /** The version in service under this name. */
   champion?: ModelFile | undefined;
   /** So many older moves were there but are not in the data: the card says so. */
@@ -38,7 +40,6 @@ export interface TrainingOptions {
   pieces?: BacktestPieces | undefined;
 }
 
-/** Protocols under which the model itself is judged besides the rolling one. */
 const otherProtocols: readonly Protocol[] = [
   'new-instance',
   'new-link',
@@ -56,8 +57,9 @@ const OTHER_ORIGIN_GROWTH = 2;
 /** Fits, backtests every candidate, judges against the version in service, and writes the card. */
 export function trainModel(data: BacktestData, options: TrainingOptions): TrainedModel {
   const { name, seed, champion, leftOut = 0, pieces, onProgress = () => undefined } = options;
+  const { protocols: judgedUnder = otherProtocols } = options;
   // The rolling backtest, the other protocols, the judgement, the fit itself.
-  const parts = 3 + otherProtocols.length;
+  const parts = 3 + judgedUnder.length;
   const groups = moveGroups(data.records);
   const intervalsOf = (members: readonly BacktestRow[]): AccuracyIntervals | undefined =>
     accuracyIntervals(members, groups.instance, seed);
@@ -75,7 +77,7 @@ export function trainModel(data: BacktestData, options: TrainingOptions): Traine
   }
   const rowsOf = (candidate: string): BacktestRow[] => columns.get(candidate)?.rows() ?? [];
   const protocols: Partial<Record<Protocol, Accuracy>> = {};
-  otherProtocols.forEach((protocol, k) => {
+  judgedUnder.forEach((protocol, k) => {
     const accuracy = accuracyOf(
       backtest(data, [wholeModel], {
         protocol,

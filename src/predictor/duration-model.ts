@@ -177,6 +177,8 @@ export class DurationModel {
   );
   /** log seconds, of moves on their own: whatever is wrong with what physics is told, an instance mostly takes as long as it did. */
   private readonly durations = new RecentResiduals(LONG_WINDOW);
+  /** The key that durations were last asked by. */
+  private asked = { instance: '', memoryMib: NaN, diskMib: NaN, key: '' };
   private readonly committee = new Committee(PRIOR_LOSSES);
   private readonly noise = new Map<string, { variance: number; weight: number }>();
   private readonly residuals = new ResidualQuantiles();
@@ -399,12 +401,25 @@ export class DurationModel {
     answers[recent.length + 2] =
       forest === undefined || this.isFar(inputs) ? NaN : predictRow(forest, features, 0);
     // In parallel, an instance's durations are those of its places among the others.
-    answers[DURATION] =
-      inputs.concurrentMoves > 0 ? NaN : this.durations.median(durationKey(keys, inputs)) - this.physicsLog;
+    answers[DURATION] = inputs.concurrentMoves > 0 ? NaN : this.lastDurations(keys, inputs) - this.physicsLog;
     for (const member of this.unheard) answers[member] = NaN;
     const decision = this.committee.decide(this.committeeGroups(inputs, keys), answers);
     // Where nobody who is heard has an answer, physics stands as it is.
     return decision === decision ? this.physicsLog + decision : this.physicsLog;
+  }
+
+  /** log seconds; one instance is asked about for many targets in a row. */
+  private lastDurations(keys: readonly string[], inputs: MoveInputs): number {
+    const { asked } = this;
+    const instance = keys[Level.instance]!;
+    const { memoryMib, diskMib } = inputs;
+    if (
+      asked.instance !== instance ||
+      !Object.is(asked.memoryMib, memoryMib) ||
+      !Object.is(asked.diskMib, diskMib)
+    )
+      this.asked = { instance, memoryMib, diskMib, key: durationKey(keys, inputs) };
+    return this.durations.median(this.asked.key);
   }
 
   /** Losses are kept by how much is known of moves like this one, and there by cluster and family. */

@@ -94,6 +94,8 @@ export class KnownInputs {
   private readonly rings = new Map<string, ValueRing>();
   private readonly beside = new MovesBeside();
   private readonly linkErrors = new FilledErrors();
+  /** Clusters of which a link has ever been another than what would have been filled in: seldom any, and asked for each pair. */
+  private readonly changingLinks = new Set<string>();
   /** The last answer of `beside`: thousands of pairs that are asked for at once share it, and making its key takes longest. */
   private readonly besideFor = {
     cluster: undefined as string | undefined,
@@ -138,6 +140,7 @@ export class KnownInputs {
       const isCluster = place === CLUSTER_PLACE;
       const filled = isCluster ? this.rings.get(key)?.median() : this.last.get(key);
       this.linkErrors.learn(linkPool(inputs, place), key, filled ?? NaN, linkMbps);
+      if (filled !== undefined && filled !== linkMbps) this.changingLinks.add(inputs.cluster);
       if (isCluster) this.ring(key).add(linkMbps);
       else this.measure(key, startMs, linkMbps);
     });
@@ -148,6 +151,7 @@ export class KnownInputs {
    * where nothing is known.
    */
   linkDeviation(inputs: MoveInputs): number {
+    if (!this.changingLinks.has(inputs.cluster)) return 0;
     const keys = linkPlaces(inputs);
     const place = keys.findIndex((key, k) => k === CLUSTER_PLACE || this.last.has(key));
     return Math.sqrt(this.linkErrors.variance(linkPool(inputs, place), keys[place]!));
@@ -255,6 +259,8 @@ export class KnownInputs {
     this.asked.forget();
     this.beside.restore(saved.beside);
     this.linkErrors.restore(saved.linkErrors);
+    for (const [key, [sum]] of saved.linkErrors)
+      if (sum > 0) this.changingLinks.add(key.slice(0, key.indexOf(SEPARATOR)));
     for (const [key, value] of saved.last) this.last.set(key, value);
     for (const [key, recent] of saved.measured)
       this.measured.set(

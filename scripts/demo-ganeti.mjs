@@ -3,7 +3,7 @@
 // again; and the cluster's score before and after by Ganeti's own hbal. Needs root and the packages that
 // test/integration/ganeti-cluster.sh names; takes a minute or two. Ends with 1 when the cluster is not better for it.
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -71,6 +71,12 @@ try {
   movecast('collect', 'ganeti-rapi', MASTER, ...access('reader'));
   movecast('collect', 'records', 'data/osic/records.jsonl', 'data/qemu-lab/records.jsonl', '--quiet');
   movecast('train', '--quiet');
+
+  title('What the plan of hbal itself will take');
+  console.log(`$ hbal -m ${MASTER} -C > hbal.txt`);
+  const { stdout: plan } = spawnSync(ON_MASTER, ['hbal', '-m', MASTER, '-C'], { encoding: 'utf8' });
+  writeFileSync(join(folder, 'hbal.txt'), plan);
+  movecast('price', MASTER, 'hbal.txt', '--ca', '/srv/rapi-ca.pem');
 
   title('A plan, carried out');
   movecast('balance', MASTER, '--execute', '--yes', ...access('balancer'));

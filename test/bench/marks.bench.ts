@@ -132,16 +132,7 @@ function osicMarks(): void {
     atMost(`OSIC ${others + 1} at a time: the sum for a whole host, median error`, median(errors), 3);
   }
   atMost('OSIC, all of it: MAPE', ours(osicRows).mape, 13);
-  mark('OSIC: the 80 % interval holds', ours(osicRows).coverage_80, 78.5, 81.5, ' %');
-  mark('OSIC: the 90 % interval holds', ours(osicRows).coverage_90, 88.5, 91.5, ' %');
-  coverageMarks(
-    'OSIC',
-    osic,
-    osicRows.filter((row) => row.candidate === wholeModel.name),
-    atMost,
-  );
-
-  basisMarks('OSIC', osic, SEED, atMost);
+  intervalMarks('OSIC', osic, osicRows);
 
   console.log('\nOSIC, a flavour never seen: the median of the predictions against that of the durations');
   const sizeRows = protocol(osic, 'new-size');
@@ -177,6 +168,16 @@ function osicMarks(): void {
   atMost('new size: worst error', judged(wholeModel.name).worst, 5.4);
 }
 
+/** Whether intervals hold: over all, in every group, and where something is new. */
+function intervalMarks(title: string, records: readonly MoveRecord[], rows: readonly BacktestRow[]): void {
+  const own = rows.filter((row) => row.candidate === wholeModel.name);
+  const { coverage_80, coverage_90 } = ours(own);
+  mark(`${title}: the 80 % interval holds`, coverage_80, 78.5, 81.5, ' %');
+  mark(`${title}: the 90 % interval holds`, coverage_90, 88.5, 91.5, ' %');
+  coverageMarks(title, records, own, atMost);
+  basisMarks(title, records, SEED, atMost);
+}
+
 function labMarks(): void {
   const lab = read('qemu-lab');
   const labById = new Map(lab.map((record) => [record.id, record]));
@@ -186,15 +187,7 @@ function labMarks(): void {
   atMost('QEMU lab: MAPE', ours(labRows).mape, 26);
   atMost('QEMU lab: median', ours(labRows).median_ape, 17);
   atMost('QEMU lab, campaign s101 single: median', single.median_ape, 8);
-  mark('QEMU lab: the 80 % interval holds', ours(labRows).coverage_80, 78.5, 81.5, ' %');
-  mark('QEMU lab: the 90 % interval holds', ours(labRows).coverage_90, 88.5, 91.5, ' %');
-  coverageMarks(
-    'QEMU lab',
-    lab,
-    labRows.filter((row) => row.candidate === wholeModel.name),
-    atMost,
-  );
-  basisMarks('QEMU lab', lab, SEED, atMost);
+  intervalMarks('QEMU lab', lab, labRows);
 }
 
 function syntheticMarks(): void {

@@ -133,47 +133,116 @@ class NormalDeviations implements Deviations {
 }
 
 /**
- * Errors of past moves. One play takes place in one hour of the past: every node that moves leave lives through what one
- * host lived through in it, and each step errs as a move of that host did. Bias, tails, and what moves of one host and
- * one time have in common are thereby those of the past; nothing is fitted. (A block bootstrap: Davison and Hinkley,
- * Bootstrap Methods and their Application, 1997, chapter 8.)
+ * Errors of past moves: every node that moves leave lives through what one host lived through in one hour, and each step
+ * errs as a move of that host did. Bias, tails, and what moves of one host and hour have in common are thereby those of
+ * the past. (A block bootstrap: Davison and Hinkley, Bootstrap Methods and their Application, 1997, chapter 8.) Whether
+ * hosts of one hour err together is looked up in the past as well (`sharedByHour`).
+ *
+ * The past is but a sample of what can happen. Each play therefore draws a past of its own out of it, hosts' hours and
+ * in them moves, with replacement; and as an hour to come is as likely to be worse than all `n` known ones as any of
+ * those is to be the worst, it is the worst of them in one case of `n + 1`.
  */
 class PastDeviations implements Deviations {
   readonly mostFactor: number;
   readonly #random: Random;
   readonly #hours: PastErrors['hours'];
+  /** Hosts' hours, of all hours. */
+  readonly #hosts: PastErrors['hours'][number];
   /** Of each move of the past, the number of its hour: one with many moves is what a plan is likely to meet. */
   readonly #hourOfMove: Int32Array;
-  #hour: PastErrors['hours'][number] = [];
-  readonly #hosts = new Map<number, readonly number[]>();
+  readonly #sharedByHour: number;
+  readonly #worst: readonly number[];
+  /** What this play draws from, of each of its moves the host's hour, and what that became in this play. */
+  #pool: PastErrors['hours'][number] = [];
+  #hostOfMove: Int32Array;
+  readonly #drawn = new Map<number, readonly number[]>();
+  readonly #errorsOfNode = new Map<number, readonly number[]>();
 
   constructor({ hours, most_factor }: PastErrors, random: Random) {
     this.mostFactor = most_factor;
     this.#random = random;
     this.#hours = hours;
-    this.#hourOfMove = Int32Array.from(hours.flatMap((hosts, h) => hosts.flat().map(() => h)));
+    this.#hosts = hours.flat();
+    this.#hourOfMove = numberOfMove(hours.map((hosts) => hosts.flat()));
+    this.#hostOfMove = numberOfMove(this.#hosts);
+    this.#sharedByHour = sharedByHour(hours);
+    // Of a host with few moves in an hour little is known: its mean is pulled towards 0 by as many as most have.
+    const usual = this.#hourOfMove.length / this.#hosts.length;
+    const lateness = (errors: readonly number[]): number => sum(errors) / (errors.length + usual);
+    this.#worst = this.#hosts.reduce((worst, errors) =>
+      lateness(errors) > lateness(worst) ? errors : worst,
+    );
   }
 
   begin(): void {
-    this.#hosts.clear();
-    this.#hour = this.#hours[this.#oneOf(this.#hourOfMove)]!;
+    this.#errorsOfNode.clear();
+    this.#drawn.clear();
+    const together = this.#random() < this.#sharedByHour;
+    const pool = together ? this.#hours[this.#oneOf(this.#hourOfMove)]! : this.#hosts;
+    if (pool !== this.#pool) {
+      this.#pool = pool;
+      this.#hostOfMove = numberOfMove(pool);
+    }
   }
 
   next(source: number): number {
-    let errors = this.#hosts.get(source);
-    if (errors === undefined) this.#hosts.set(source, (errors = this.#drawHost()));
+    let errors = this.#errorsOfNode.get(source);
+    if (errors === undefined) this.#errorsOfNode.set(source, (errors = this.#drawHost()));
     return this.#oneOf(errors);
   }
 
-  /** A host of the hour, in proportion to its moves. */
+  /** A host's hour of this play's past, in proportion to its moves. */
   #drawHost(): readonly number[] {
-    let left = Math.floor(this.#random() * this.#hour.reduce((moves, errors) => moves + errors.length, 0));
-    return this.#hour.find((errors) => (left -= errors.length) < 0)!;
+    const host = this.#oneOf(this.#hostOfMove);
+    let errors = this.#drawn.get(host);
+    if (errors === undefined) {
+      const worst = this.#random() * (this.#hosts.length + 1) < 1;
+      const like = worst ? this.#worst : this.#pool[this.#oneOf(this.#hostOfMove)]!;
+      errors = like.map(() => this.#oneOf(like));
+      this.#drawn.set(host, errors);
+    }
+    return errors;
   }
 
   #oneOf(values: ArrayLike<number>): number {
     return values[Math.floor(this.#random() * values.length)]!;
   }
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Of each move the number of the group that it stands in. */
+const numberOfMove = (groups: readonly (readonly number[])[]): Int32Array =>
+  Int32Array.from(groups.flatMap((errors, g) => errors.map(() => g)));
+
+/** A correlation this small tells nothing: where there is no larger one, half of it counts as common. */
+const NO_CORRELATION = 0.05;
+
+/**
+ * How much of what moves of one host and hour have in common is common to all hosts of the hour, 0 to 1: the correlation
+ * of signs (above or below the median error) of pairs on two hosts over that of pairs on one. Where no hour has two
+ * hosts nothing is known of it, and all of it counts as common.
+ */
+export function sharedByHour(hours: PastErrors['hours']): number {
+  const sorted = Float64Array.from(hours.flat(2)).sort();
+  const median = sorted[sorted.length >> 1]!;
+  let [one, onePairs, two, twoPairs] = [0, 0, 0, 0];
+  for (const hosts of hours) {
+    let [hour, moves] = [0, 0];
+    for (const errors of hosts) {
+      const host = sum(errors.map((error) => Math.sign(error - median)));
+      one += host ** 2 - sum(errors.map((error) => Math.abs(Math.sign(error - median))));
+      onePairs += errors.length * (errors.length - 1);
+      two += 2 * hour * host;
+      twoPairs += 2 * moves * errors.length;
+      hour += host;
+      moves += errors.length;
+    }
+  }
+  if (twoPairs === 0) return 1;
+  const ofOne = Math.max(0, onePairs === 0 ? 0 : one / onePairs);
+  const ofTwo = two / twoPairs;
+  return Math.max(0, Math.min(1, (ofTwo + NO_CORRELATION) / (ofOne + 2 * NO_CORRELATION)));
 }
 
 /** Quantile by linear interpolation between order statistics (type 7); sorts `values` in place. */

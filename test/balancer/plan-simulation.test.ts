@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { quantile, secondsAt, simulateSchedule } from '../../src/balancer/plan-simulation.js';
+import { quantile, secondsAt, sharedByHour, simulateSchedule } from '../../src/balancer/plan-simulation.js';
 import { seededRandom } from '../../src/balancer/random.js';
 import type { StepTimes } from '../../src/balancer/step-times.js';
 import type { PastErrors } from '../../src/domain/past-errors.js';
@@ -33,10 +33,19 @@ const play = (
 const chain = (count: number): number[][] =>
   Array.from({ length: count }, (_, m): number[] => (m === 0 ? [] : [m - 1]));
 
-/** The slow, obvious twin for one step: every error of the past is as likely as any other. */
-const expected = ({ p10, p50, p90 }: Step, { hours, most_factor }: PastErrors, level: number): number =>
+/** The slow, obvious twin for one step: each error as often as it is likely. */
+const expected = (
+  { p10, p50, p90 }: Step,
+  likely: readonly { error: number; often: number }[],
+  mostFactor: number,
+  level: number,
+): number =>
   quantile(
-    Float64Array.from(hours.flat(2), (error) => secondsAt(p10, p50, p90, error, most_factor)),
+    Float64Array.from(
+      likely.flatMap(({ error, often }) =>
+        new Array<number>(often).fill(secondsAt(p10, p50, p90, error, mostFactor)),
+      ),
+    ),
     level,
   );
 
@@ -74,21 +83,21 @@ describe('a duration at a standardised error', () => {
 });
 
 describe('a plan played with past errors', () => {
-  it('of one step ends as the past moves would have, each as likely as any other', () => {
+  it('of one step ends as the past moves would have, each as likely as any other, and the worst host once more', () => {
+    const worst = [1, 1.5];
+    const others = [-1, 0, 0.5, 0.2, -0.3, 2, 3, 0.1, -2];
     const errors: PastErrors = {
-      hours: [
-        [
-          [-1, 0, 0.5],
-          [1, 1.5],
-        ],
-        [[0.2]],
-        [[-0.3, 2, 3, 0.1, -2]],
-      ],
+      hours: [[[-1, 0, 0.5], worst], [[0.2]], [[-0.3, 2, 3, 0.1, -2]]],
       most_factor: 100,
     };
     const { doneP50, doneP90 } = play([step(0)], errors, { draws: 40_000 });
-    expect(doneP50).toBe(expected(step(0), errors, 0.5));
-    expect(doneP90).toBe(expected(step(0), errors, 0.9));
+    // Of 11 moves on 4 hosts' hours: 4/5 · 1/11 each, and 1/5 · 1/2 more for the two of the worst host.
+    const likely = [
+      ...others.map((error) => ({ error, often: 8 })),
+      ...worst.map((error) => ({ error, often: 8 + 11 })),
+    ];
+    expect(doneP50).toBe(expected(step(0), likely, 100, 0.5));
+    expect(doneP90).toBe(expected(step(0), likely, 100, 0.9));
   });
 
   it('stays between its fastest and its slowest past, ends in order, and is the same for the same seed', () => {
@@ -121,56 +130,83 @@ describe('a plan played with past errors', () => {
     expect(ends[1]).toBeGreaterThan(1.2 * ends[0]!);
   });
 
-  it('keeps together what one host and one hour had in common', () => {
-    // Every error occurs once in four, whatever hangs together.
-    const apart: PastErrors = { hours: [[[-1, 1, -1, 1]]], most_factor: 100 };
-    const hosts: PastErrors = {
-      hours: [
-        [
-          [-1, -1],
-          [1, 1],
-        ],
-      ],
-      most_factor: 100,
-    };
-    const hours: PastErrors = { hours: [[[-1, -1]], [[1, 1]]], most_factor: 100 };
+  /** So many hours, one in five of them as the second kind. */
+  const hoursOf = (usual: PastErrors['hours'][number], fifth: PastErrors['hours'][number]): PastErrors => ({
+    hours: Array.from({ length: 50 }, (_, h) => (h % 5 === 4 ? fifth : usual)),
+    most_factor: 100,
+  });
+  const early = [-1, -1, -1, -1];
+  const late = [1, 1, 1, 1];
+
+  it('keeps together what one host had in common, and what one hour had if hosts shared it', () => {
+    // Every error occurs once in five, whatever hangs together.
+    const apart = hoursOf([[-1, -1, -1, -1, 1]], [[-1, -1, -1, -1, 1]]);
+    const hosts = hoursOf([early, early, early, early, late], [late, early, early, early, early]);
+    const hours = hoursOf([early, early], [late, late]);
     const onOneHost = Array.from({ length: 16 }, () => step(0));
     const onTwoHosts = Array.from({ length: 16 }, (_, m) => step(m % 2));
-    const width = (steps: readonly Step[], errors: PastErrors): number => {
-      const { doneP50, doneP90 } = play(steps, errors, { before: chain(16) });
-      return doneP90 / doneP50;
-    };
-    // All late together half of the time: p90 is all late.
-    expect(play(onOneHost, hosts, { before: chain(16) }).doneP90).toBe(16 * 200);
-    expect(play(onTwoHosts, hours, { before: chain(16) }).doneP90).toBe(16 * 200);
-    expect(width(onOneHost, apart)).toBeLessThan(1.4);
-    // Two hosts of one hour need not be alike: both are late in one play of four.
-    const bothLate = play(onTwoHosts, hosts, { before: chain(16), draws: 20_000 });
-    expect(bothLate.doneP50).toBe(8 * 200 + 8 * 50);
-    expect(bothLate.doneP90).toBe(16 * 200);
+    const p90 = (steps: readonly Step[], errors: PastErrors): number =>
+      play(steps, errors, { before: chain(16), draws: 20_000 }).doneP90;
+    expect(p90(onOneHost, apart)).toBeLessThan(0.7 * 16 * 200);
+    expect(p90(onOneHost, hosts)).toBe(16 * 200);
+    // All late together in a fifth of the hours; but both of two hosts that share nothing in one of 25 plays.
+    expect(p90(onTwoHosts, hours)).toBe(16 * 200);
+    expect(p90(onTwoHosts, hosts)).toBe(8 * 200 + 8 * 50);
+  });
+
+  it('looks up in the past how much hosts of one hour share; where no hour had two, all of it', () => {
+    expect(sharedByHour(hoursOf([early, early], [late, late]).hours)).toBeGreaterThan(0.8);
+    expect(sharedByHour(hoursOf([early, late], [late, early]).hours)).toBe(0);
+    expect(sharedByHour(hoursOf([early], [late]).hours)).toBe(1);
+    // Neither hosts nor hours have anything in common.
+    expect(
+      sharedByHour(
+        hoursOf(
+          [
+            [-1, 1],
+            [1, -1],
+          ],
+          [
+            [1, -1],
+            [-1, 1],
+          ],
+        ).hours,
+      ),
+    ).toBe(0.5);
+    const half = sharedByHour([
+      [early, early],
+      [late, late],
+      [late, late],
+      [early, late],
+    ]);
+    expect(half).toBeGreaterThan(0);
+    expect(half).toBeLessThan(1);
   });
 
   it('draws hosts and hours in proportion to their moves', () => {
     // 9 of 10 moves were on time: a plan of one host is late in one play of ten.
-    const errors: PastErrors = {
-      hours: [
-        [
-          [0, 0, 0],
-          [0, 0, 0, 0],
-        ],
-        [[0, 0], [1]],
-      ],
-      most_factor: 100,
-    };
-    const draws = 20_000;
-    const { endP50 } = play([step(0)], errors, { draws });
-    expect(endP50[0]).toBe(100);
-    const late = Array.from(
+    const errors = hoursOf([[0, 0, 0, 0, 0], [0, 0, 0, 0], [1]], [[0, 0, 0], [0, 0, 0, 0], [0, 0], [1]]);
+    const draws = 2000;
+    const lates = Array.from(
       { length: draws },
       (_, d) => play([step(0)], errors, { draws: 1, seed: d }).doneP50,
     ).filter((end) => end === 200).length;
-    expect(late / draws).toBeGreaterThan(0.09);
-    expect(late / draws).toBeLessThan(0.11);
+    expect(lates / draws).toBeGreaterThan(0.08);
+    expect(lates / draws).toBeLessThan(0.13);
+  });
+
+  it('promises later where the same errors are known from fewer hours', () => {
+    const hours = [[[-0.5, 0, 0.5, 0]], [[0, 0.2, 2, -1]], [[0.1, -0.2, 0, 1]]];
+    const steps = Array.from({ length: 20 }, () => step(0));
+    const [few, many] = [1, 20].map(
+      (times) =>
+        play(
+          steps,
+          { hours: Array.from({ length: times }, () => hours).flat(), most_factor: 100 },
+          { before: chain(20), draws: 20_000 },
+        ).doneP90,
+    );
+    expect(few).toBeGreaterThan(many!);
   });
 });
 

@@ -23,6 +23,7 @@ import type { MoveCosts } from '../../src/balancer/move-costs.js';
 import { MovePrices } from '../../src/balancer/move-prices.js';
 import { moveSteps, type Move } from '../../src/balancer/moves.js';
 import { buildPlan } from '../../src/balancer/plan-builder.js';
+import { sharedByHour } from '../../src/balancer/plan-simulation.js';
 import { movesBefore, playJobsets, playOrder } from '../../src/balancer/schedule.js';
 import { defaultSearchOptions, type SearchOptions } from '../../src/balancer/search-options.js';
 import { askStepTimes, copiedMib, moveSeconds } from '../../src/balancer/step-times.js';
@@ -204,11 +205,13 @@ interface Row {
   /** Against a plan made with the true durations; and against these moves in the order found with them. */
   regret: number;
   regretOfOrder: number;
+  /** The plan against the one made with the true durations, both played with the predicted ones. */
+  asPredicted: number;
   cut: boolean;
 }
 
 const columns = (row: readonly string[]): string => {
-  const widths = [26, 15, 24, 11, 9, 14, 13, 10, 13, 5];
+  const widths = [26, 15, 24, 11, 9, 14, 13, 10, 15, 12, 5];
   return row
     .map((cell, c) => (c === 0 || c === 2 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!)))
     .join(' | ');
@@ -235,6 +238,7 @@ function figuresOf(rows: readonly Row[], digits = 3): string[] {
     ratio((row) => row.bound),
     (rows.reduce((sum, { mib }) => sum + mib, 0) / rows.length).toFixed(digits),
     `${ratio((row) => row.regret)} / ${ratio((row) => row.regretOfOrder)}`,
+    ratio((row) => row.asPredicted),
   ];
 }
 
@@ -275,7 +279,7 @@ async function promiseMarks(all: readonly Case[]): Promise<void> {
     laterErrors(kind, PROMISE_STRETCHES).forEach(({ truth, past }, k) => {
       print(
         `later half of ${kind.name}, part ${k + 1}: ${truth.moves} moves in ${truth.episodes.length} hours of a host; known before: ` +
-          `${past.hours.flat(2).length} moves in ${past.hours.length} hours`,
+          `${past.hours.flat(2).length} moves in ${past.hours.flat().length} hours of a host, which share ${percent(sharedByHour(past.hours))} % with others of the hour`,
       );
     });
   const line = (cells: readonly string[]): void =>
@@ -351,6 +355,9 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
   const perfect = timedSearch(start, ownOptions, knowing, { seed: 1, reference: hbalMoves });
   const regret = await regretOf(perfect.moves);
   const regretOfOrder = await regretOf(reorderMoves(start, ours.moves, knowing, ownOptions));
+  const plain = new ConstantMoveCosts({});
+  const asPredicted =
+    (await playOurs(start, ours.moves, plain)).last / (await playOurs(start, perfect.moves, plain)).last;
   return {
     name,
     moves: `${hbalMoves.length} / ${ours.moves.length}`,
@@ -363,6 +370,7 @@ async function marksOf({ name, start, search }: Case, errors: readonly MeasuredE
     mib: mibOf(start, ours.moves) / mibOf(start, hbalMoves),
     regret,
     regretOfOrder,
+    asPredicted,
     cut: search.maxLength > 0,
   };
 }
@@ -394,6 +402,7 @@ async function timeMarks(all: readonly Case[]): Promise<void> {
       '/ lower bound',
       'MiB / hbal',
       'regret, order',
+      'as predicted',
       'CPU s',
     ]),
   );

@@ -220,18 +220,24 @@ const NO_CORRELATION = 0.05;
 
 /**
  * How much of what moves of one host and hour have in common is common to all hosts of the hour, 0 to 1: the correlation
- * of signs (above or below the median error) of pairs on two hosts over that of pairs on one. Where no hour has two
- * hosts nothing is known of it, and all of it counts as common.
+ * of pairs on two hosts over that of pairs on one, of the side of the median error that they lie on. Where no hour
+ * has two hosts nothing is known of it, and all of it counts as common.
  */
 export function sharedByHour(hours: PastErrors['hours']): number {
   const sorted = Float64Array.from(hours.flat(2)).sort();
   const median = sorted[sorted.length >> 1]!;
+  const side = (error: number): number => Math.sign(error - median);
+  const sides = hours.flat(2).map(side);
+  const mean = sum(sides) / sides.length;
+  const variance = sum(sides.map((one) => (one - mean) ** 2)) / sides.length;
+  if (variance === 0) return 1;
   let [one, onePairs, two, twoPairs] = [0, 0, 0, 0];
   for (const hosts of hours) {
     let [hour, moves] = [0, 0];
     for (const errors of hosts) {
-      const host = sum(errors.map((error) => Math.sign(error - median)));
-      one += host ** 2 - sum(errors.map((error) => Math.abs(Math.sign(error - median))));
+      const deviations = errors.map((error) => side(error) - mean);
+      const host = sum(deviations);
+      one += host ** 2 - sum(deviations.map((deviation) => deviation ** 2));
       onePairs += errors.length * (errors.length - 1);
       two += 2 * hour * host;
       twoPairs += 2 * moves * errors.length;
@@ -240,8 +246,8 @@ export function sharedByHour(hours: PastErrors['hours']): number {
     }
   }
   if (twoPairs === 0) return 1;
-  const ofOne = Math.max(0, onePairs === 0 ? 0 : one / onePairs);
-  const ofTwo = two / twoPairs;
+  const ofOne = onePairs === 0 ? 0 : Math.max(0, one / onePairs / variance);
+  const ofTwo = two / twoPairs / variance;
   return Math.max(0, Math.min(1, (ofTwo + NO_CORRELATION) / (ofOne + 2 * NO_CORRELATION)));
 }
 

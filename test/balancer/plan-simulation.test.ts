@@ -155,32 +155,22 @@ describe('a plan played with past errors', () => {
   });
 
   it('looks up in the past how much hosts of one hour share; where no hour had two, all of it', () => {
-    expect(sharedByHour(hoursOf([early, early], [late, late]).hours)).toBeGreaterThan(0.8);
+    expect(sharedByHour(hoursOf([early, early], [late, late]).hours)).toBeGreaterThan(0.9);
     expect(sharedByHour(hoursOf([early, late], [late, early]).hours)).toBe(0);
     expect(sharedByHour(hoursOf([early], [late]).hours)).toBe(1);
     // Neither hosts nor hours have anything in common.
-    expect(
-      sharedByHour(
-        hoursOf(
-          [
-            [-1, 1],
-            [1, -1],
-          ],
-          [
-            [1, -1],
-            [-1, 1],
-          ],
-        ).hours,
-      ),
-    ).toBe(0.5);
-    const half = sharedByHour([
+    const mixed = [-1, 1, -1, 1, -1, 1, -1, 1];
+    expect(sharedByHour(hoursOf([mixed, mixed], [mixed, mixed]).hours)).toBeCloseTo(0.5, 12);
+    // In four hours of five.
+    const most = sharedByHour([
       [early, early],
       [late, late],
+      [early, early],
       [late, late],
       [early, late],
     ]);
-    expect(half).toBeGreaterThan(0);
-    expect(half).toBeLessThan(1);
+    expect(most).toBeGreaterThan(0.5);
+    expect(most).toBeLessThan(0.9);
   });
 
   it('draws hosts and hours in proportion to their moves', () => {

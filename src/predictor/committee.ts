@@ -24,7 +24,6 @@ interface Losses {
 export class Committee {
   private readonly groups = new Map<string, Losses>();
   private readonly order: number[] = [];
-  private readonly weight: number[] = [];
 
   /** Variance of the answers around the last decision, by their weights: where members disagree, none of them is sure. */
   spread = 0;
@@ -32,19 +31,24 @@ export class Committee {
   /** For each outermost group the errors of the members before anything was seen (log units). */
   constructor(private readonly priorErrors: Readonly<Record<string, readonly number[]>>) {}
 
+  /** How far each member is trusted by the losses of `groups`, from the whole to the particular, into `out`. */
+  trust(groups: readonly string[], out: Float64Array): Float64Array {
+    // Best where members err each on its own.
+    for (let j = 0; j < out.length; j++) out[j] = 1 / this.loss(groups, j);
+    return out;
+  }
+
   /**
-   * Weighted median of `answers` (NaN abstains) with the losses of `groups`, from the whole to the particular; half-way
-   * between two where the weights are even. NaN where all abstain.
+   * Median of `answers` (NaN abstains) weighted by `trust`; half-way between two where the weights are even. NaN where all
+   * abstain.
    */
-  decide(groups: readonly string[], answers: readonly number[]): number {
-    const { order, weight } = this;
+  decide(trust: Float64Array, answers: readonly number[]): number {
+    const { order } = this;
     order.length = 0;
     let total = 0;
     for (let j = 0; j < answers.length; j++) {
       if (answers[j] !== answers[j]) continue;
-      // Best where members err each on its own.
-      weight[j] = 1 / this.loss(groups, j);
-      total += weight[j]!;
+      total += trust[j]!;
       let at = order.length;
       order.push(j);
       while (at > 0 && answers[order[at - 1]!]! > answers[j]!) {
@@ -53,16 +57,16 @@ export class Committee {
       }
       order[at] = j;
     }
-    const decision = this.middle(answers, total);
+    const decision = this.middle(trust, answers, total);
     let squares = 0;
-    for (const j of order) squares += weight[j]! * (answers[j]! - decision) ** 2;
+    for (const j of order) squares += trust[j]! * (answers[j]! - decision) ** 2;
     this.spread = total > 0 ? squares / total : 0;
     return decision;
   }
 
   /** The weighted median of weighted members, each standing in the middle of its own weight: linear in between. */
-  private middle(answers: readonly number[], total: number): number {
-    const { order, weight } = this;
+  private middle(weight: Float64Array, answers: readonly number[], total: number): number {
+    const { order } = this;
     let below = 0;
     let previousAnswer = NaN;
     let previousMiddle = 0;

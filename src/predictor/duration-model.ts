@@ -153,6 +153,28 @@ export const newEstimate = (): DurationEstimate => ({
   divergingSeconds: 0,
 });
 
+/** What moves have in common that differ in nothing but their target: thousands of them are asked for in a row. */
+interface Shared {
+  /** Of which moves, see `MoveKeys`. */
+  keys: readonly string[] | undefined;
+  startMs: number;
+  /** The effects that do not know the target. */
+  effects: EffectSum;
+  /** What the instance sends, see VOLUME_LEVELS; and as factor. */
+  volumes: EffectSum;
+  volumeFactor: number;
+  noiseVariance: number;
+  /** True when no moves of nearly this size were seen, in any cluster. */
+  isFar: boolean;
+  /** The committee's groups, and its trust in each member. */
+  groups: readonly string[];
+  trust: Float64Array;
+  /** Quantiles of the error around the median, in standard deviations. */
+  shape: Float64Array;
+  /** log seconds of the instance's last moves. */
+  lastDurations: number;
+}
+
 export interface DurationModelParts {
   physics: { global: PhysicsConstants; clusters: Readonly<Record<string, PhysicsConstants>> };
   /** By family and by cluster key. */
@@ -177,8 +199,6 @@ export class DurationModel {
   );
   /** log seconds, of moves on their own: whatever is wrong with what physics is told, an instance mostly takes as long as it did. */
   private readonly durations = new RecentResiduals(LONG_WINDOW);
-  /** The key that durations were last asked by. */
-  private asked = { instance: '', memoryMib: NaN, diskMib: NaN, key: '' };
   private readonly committee = new Committee(PRIOR_LOSSES);
   private readonly noise = new Map<string, { variance: number; weight: number }>();
   private readonly residuals = new ResidualQuantiles();
@@ -203,6 +223,19 @@ export class DurationModel {
   private readonly physics: PrecopyResult = newPhysicsResult();
   private readonly sum: EffectSum = { mean: 0, variance: 0 };
   private readonly volumeSum: EffectSum = { mean: 0, variance: 0 };
+  private readonly shared: Shared = {
+    keys: undefined,
+    startMs: NaN,
+    effects: { mean: 0, variance: 0 },
+    volumes: { mean: 0, variance: 0 },
+    volumeFactor: 1,
+    noiseVariance: PRIOR_NOISE_VARIANCE,
+    isFar: true,
+    groups: [],
+    trust: new Float64Array(MEMBERS.length),
+    shape: new Float64Array(QUANTILE_LEVELS.length),
+    lastDurations: NaN,
+  };
   private readonly answers: number[] = MEMBERS.map(() => NaN);
   /** Members whose answers are dropped. */
   private readonly unheard: readonly number[];
@@ -260,7 +293,7 @@ export class DurationModel {
    * `inputs` after `fillKnown`.
    */
   frameRow(inputs: MoveInputs, out: Float64Array): number {
-    this.center(inputs, moveKeys(inputs));
+    this.center(inputs, this.estimateKeys.of(inputs));
     fillFrameRow(inputs, this.features, this.answers.slice(1, 1 + HISTORY_COLUMNS), out);
     return this.physicsLog;
   }
@@ -282,30 +315,8 @@ export class DurationModel {
 
   /** `inputs` after `fillKnown`. O(1) in the length of the history. */
   estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
-    const keys = this.estimateKeys.of(inputs);
-    const center = this.center(inputs, keys);
-    const scale = this.scaleAround(this.sum.variance + this.noiseVariance(keys));
-    const { standard } = this;
-    const config = keys[Level.config]!;
-    const hasPlaces = this.placesOf(inputs, config) !== undefined;
-    let factor = NaN;
-    if (hasPlaces) factor = this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
-    else this.standardQuantiles(keys, scale, standard);
-    this.coverage.widen(coverageGroups(keys), standard);
-    let inTime = 1;
-    if (inputs.timeoutSeconds > 0) {
-      const limit = log(inputs.timeoutSeconds) - center;
-      inTime = probabilityAt(standard, limit);
-      truncate(standard, limit);
-    }
-    let previous = 0;
-    for (let j = 0; j < QUANTILE_LEVELS.length; j++) {
-      const logSeconds = min(MOST_LOG, max(LEAST_LOG, center + standard[j]!));
-      const seconds = max(previous, exp(logSeconds));
-      out.seconds[j] = seconds;
-      previous = seconds;
-    }
-    out.mean = hasPlaces ? exp(min(MOST_LOG, max(LEAST_LOG, center))) * factor : meanOfQuantiles(out.seconds);
+    const inTime = this.estimateSeconds(inputs, out);
+    const keys = this.estimateKeys.current;
     out.pairCount = this.effects.count(Level.pair, keys[Level.pair]!);
     out.nodeCount = max(
       this.effects.count(Level.source, keys[Level.source]!),
@@ -328,20 +339,48 @@ export class DurationModel {
     return out;
   }
 
+  /** The seconds alone and their mean, into `out`; gives the probability that the move ends before its manager breaks it off. */
+  estimateSeconds(inputs: MoveInputs, out: DurationEstimate): number {
+    const keys = this.estimateKeys.of(inputs);
+    const center = this.center(inputs, keys);
+    const scale = this.scaleAround(this.sum.variance + this.shared.noiseVariance);
+    const { standard } = this;
+    const config = keys[Level.config]!;
+    const hasPlaces = this.placesOf(inputs, config) !== undefined;
+    let factor = NaN;
+    if (hasPlaces) factor = this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
+    else this.standardQuantiles(scale, standard);
+    this.coverage.widen(coverageGroups(keys), standard);
+    let inTime = 1;
+    if (inputs.timeoutSeconds > 0) {
+      const limit = log(inputs.timeoutSeconds) - center;
+      inTime = probabilityAt(standard, limit);
+      truncate(standard, limit);
+    }
+    let previous = 0;
+    for (let j = 0; j < QUANTILE_LEVELS.length; j++) {
+      const logSeconds = min(MOST_LOG, max(LEAST_LOG, center + standard[j]!));
+      const seconds = max(previous, exp(logSeconds));
+      out.seconds[j] = seconds;
+      previous = seconds;
+    }
+    out.mean = hasPlaces ? exp(min(MOST_LOG, max(LEAST_LOG, center))) * factor : meanOfQuantiles(out.seconds);
+    return inTime;
+  }
+
   /** What physics expects a live migration to send, and how fast. `inputs` after `fillKnown`. */
   stream(inputs: MoveInputs, out: PrecopyInputs): PrecopyInputs {
     const keys = moveKeys(inputs);
-    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
     this.setSpeeds(inputs, keys);
-    movePhysics(inputs, this.constantsFor(inputs.cluster), this.physics, exp(this.volumeSum.mean), out);
+    const factor = exp(this.volumesOf(inputs, keys).mean);
+    movePhysics(inputs, this.constantsFor(inputs.cluster), this.physics, factor, out);
     return out;
   }
 
   /** Seconds by physics alone, with what the instance is known to send. `inputs` after `fillKnown`. */
   physicsSeconds(inputs: MoveInputs): number {
     const keys = moveKeys(inputs);
-    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
-    return exp(this.physicsNow(inputs, keys));
+    return exp(this.physicsNow(inputs, keys, exp(this.volumesOf(inputs, keys).mean)));
   }
 
   /** Whether the background of most of a cluster's last moves was known when they were learnt. */
@@ -378,70 +417,86 @@ export class DurationModel {
   }
 
   /** Quantiles of the error around the center, on the log scale. */
-  private standardQuantiles(keys: readonly string[], scale: number, out: Float64Array): void {
-    this.residuals.quantiles(residualGroups(keys), QUANTILE_LEVELS, out);
+  private standardQuantiles(scale: number, out: Float64Array): void {
+    const { shape } = this.shared;
+    for (let j = 0; j < out.length; j++) out[j] = shape[j]! * scale;
+  }
+
+  /** What past moves of the instance sent, over what physics expected (log scale). Valid until the next call. */
+  private volumesOf(inputs: MoveInputs, keys: readonly string[]): EffectSum {
+    return this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
+  }
+
+  /** See `Shared`: the same as before where only the target has changed, and nothing was learnt. */
+  private share(inputs: MoveInputs, keys: readonly string[]): Shared {
+    const { shared } = this;
+    if (shared.keys === keys && shared.startMs === inputs.startMs) return shared;
+    shared.keys = keys;
+    shared.startMs = inputs.startMs;
+    shared.effects.mean = 0;
+    shared.effects.variance = 0;
+    this.effects.add(keys, inputs.startMs, 0, Level.target, shared.effects);
+    const { mean, variance } = this.volumesOf(inputs, keys);
+    shared.volumes.mean = mean;
+    shared.volumes.variance = variance;
+    shared.volumeFactor = exp(mean);
+    shared.noiseVariance = this.noiseVariance(keys);
+    shared.isFar = (this.sizes.get(sizeKey(inputs)) ?? 0) < SIZE_SEEN_MOVES;
+    shared.groups = this.committeeGroups(shared.isFar, keys);
+    this.committee.trust(shared.groups, shared.trust);
+    const { shape } = shared;
+    this.residuals.quantiles(residualGroups(keys), QUANTILE_LEVELS, shape);
     // Where the errors lie is the committee's business: a middle learnt where the scale was small must not be stretched.
-    const middle = out[2]!;
-    for (let j = 0; j < out.length; j++) out[j] = (out[j]! - middle) * scale;
+    const middle = shape[2]!;
+    for (let j = 0; j < shape.length; j++) shape[j]! -= middle;
+    shared.lastDurations = this.durations.median(durationKey(keys, inputs));
+    return shared;
   }
 
   /** log seconds by physics and committee; leaves physics, variance and the members' answers in `this`. */
   private center(inputs: MoveInputs, keys: readonly string[]): number {
-    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
-    this.physicsLog = this.physicsNow(inputs, keys);
-    this.effects.sum(keys, inputs.startMs, this.sum);
+    const shared = this.share(inputs, keys);
+    this.physicsLog = this.physicsNow(inputs, keys, shared.volumeFactor);
+    this.sum.mean = shared.effects.mean;
+    this.sum.variance = shared.effects.variance;
+    this.effects.add(keys, inputs.startMs, Level.target, keys.length, this.sum);
     this.sum.variance += this.speedVariance(inputs, keys);
     const { answers, recent } = this;
     answers[0] = this.sum.mean;
     for (let j = 0; j < recent.length; j++) answers[j + 1] = recent[j]!.median(keys[recentLevels[j]!]!);
     answers[recent.length + 1] = 0;
     const { forest, features } = this;
-    fillMoveFeatures(inputs, this.physics, this.physicsLog, this.volumeSum.mean, this.sum.mean, features);
+    fillMoveFeatures(inputs, this.physics, this.physicsLog, shared.volumes.mean, this.sum.mean, features);
     // Trees can not extrapolate.
-    answers[recent.length + 2] =
-      forest === undefined || this.isFar(inputs) ? NaN : predictRow(forest, features, 0);
+    answers[recent.length + 2] = forest === undefined || shared.isFar ? NaN : predictRow(forest, features, 0);
     // In parallel, an instance's durations are those of its places among the others.
-    answers[DURATION] = inputs.concurrentMoves > 0 ? NaN : this.lastDurations(keys, inputs) - this.physicsLog;
+    answers[DURATION] = inputs.concurrentMoves > 0 ? NaN : shared.lastDurations - this.physicsLog;
     for (const member of this.unheard) answers[member] = NaN;
-    const decision = this.committee.decide(this.committeeGroups(inputs, keys), answers);
+    const decision = this.committee.decide(shared.trust, answers);
     // Where nobody who is heard has an answer, physics stands as it is.
     return decision === decision ? this.physicsLog + decision : this.physicsLog;
   }
 
-  /** log seconds; one instance is asked about for many targets in a row. */
-  private lastDurations(keys: readonly string[], inputs: MoveInputs): number {
-    const { asked } = this;
-    const instance = keys[Level.instance]!;
-    const { memoryMib, diskMib } = inputs;
-    if (
-      asked.instance !== instance ||
-      !Object.is(asked.memoryMib, memoryMib) ||
-      !Object.is(asked.diskMib, diskMib)
-    )
-      this.asked = { instance, memoryMib, diskMib, key: durationKey(keys, inputs) };
-    return this.durations.median(this.asked.key);
-  }
-
   /** Losses are kept by how much is known of moves like this one, and there by cluster and family. */
-  private committeeGroups(inputs: MoveInputs, keys: readonly string[]): string[] {
+  private committeeGroups(isFar: boolean, keys: readonly string[]): string[] {
     const isWarm = this.effects.count(Level.config, keys[Level.config]!) >= WARM_MOVES;
-    const warmth = isWarm ? 'warm' : this.isFar(inputs) ? 'far' : 'cold';
+    const warmth = isWarm ? 'warm' : isFar ? 'far' : 'cold';
     return [warmth, `${warmth} ${keys[Level.cluster]!}`, `${warmth} ${keys[Level.family]!}`];
-  }
-
-  /** True when no moves of nearly this size were seen, in any cluster. */
-  private isFar(inputs: MoveInputs): boolean {
-    return (this.sizes.get(sizeKey(inputs)) ?? 0) < SIZE_SEEN_MOVES;
   }
 
   /**
    * log seconds by physics on the cluster's line, with what the instance is now known to send, or with what the move
    * did send where that is told.
    */
-  private physicsNow(inputs: MoveInputs, keys: readonly string[], sentMib = NaN): number {
+  private physicsNow(
+    inputs: MoveInputs,
+    keys: readonly string[],
+    volumeFactor: number,
+    sentMib = NaN,
+  ): number {
     const constants = this.constantsFor(inputs.cluster);
     this.setSpeeds(inputs, keys);
-    const result = movePhysics(inputs, constants, this.physics, exp(this.volumeSum.mean));
+    const result = movePhysics(inputs, constants, this.physics, volumeFactor);
     const isKnown = abs(log(sentMib / result.transferredMib)) < MOST_VOLUME_ERROR;
     const seconds = isKnown ? secondsWhenSent(result, sentMib) : result.seconds;
     const slope = bandwidthSlope(result, isKnown ? sentMib : result.transferredMib, seconds);
@@ -497,7 +552,7 @@ export class DurationModel {
     const center = this.center(inputs, keys);
     this.learnOutcome(keys, completed);
     const truth = log(record.duration_seconds);
-    const noise = this.noiseVariance(keys);
+    const { noiseVariance: noise, groups } = this.shared;
     const variance = this.sum.variance + noise;
     const scale = sqrt(variance);
     if (completed) {
@@ -509,12 +564,11 @@ export class DurationModel {
     if (completed) this.learnVolume(record, inputs, keys);
     // With what was sent now known, what is left is the business of nodes and links: how much there was to send no
     // longer stands between.
-    this.volumes.sum(volumeKeys(keys, inputs), inputs.startMs, this.volumeSum);
-    const physicsLog = this.physicsNow(inputs, keys, completed ? sentOf(record, inputs) : NaN);
+    const volumeFactor = exp(this.volumesOf(inputs, keys).mean);
+    const physicsLog = this.physicsNow(inputs, keys, volumeFactor, completed ? sentOf(record, inputs) : NaN);
     const places = this.placesOf(inputs, keys[Level.config]!);
     const place = places === undefined ? 0 : QueuePlaces.nearest(places, truth - center);
     let residual = truth - physicsLog - place;
-    const groups = this.committeeGroups(inputs, keys);
     const config = keys[Level.config]!;
     if (completed) {
       // What was sent excuses only those who reckon with it.
@@ -550,6 +604,7 @@ export class DurationModel {
     const size = sizeKey(inputs);
     this.sizes.set(size, (this.sizes.get(size) ?? 0) + 1);
     this.known.learn(inputsOfRecord(record), finishMs(record));
+    this.shared.keys = undefined;
   }
 
   learnInstanceSample(cluster: string, sample: InstanceSample): void {
@@ -573,7 +628,7 @@ export class DurationModel {
     const config = keys[Level.config]!;
     const hasPlaces = this.placesOf(inputs, config) !== undefined;
     if (hasPlaces) this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
-    else this.standardQuantiles(keys, scale, standard);
+    else this.standardQuantiles(scale, standard);
     const groups = coverageGroups(keys);
     this.coverage.widen(groups, standard);
     this.coverage.learn(groups, standard, error);
@@ -627,7 +682,7 @@ export class DurationModel {
     const error = log(sent / this.physics.transferredMib);
     if (!(abs(error) < MOST_VOLUME_ERROR)) return;
     this.transfers.learn(downtimeGroups(keys), error / TRANSFER_SCALE);
-    const scale = sqrt(this.volumeSum.variance + VOLUME_NOISE_VARIANCE);
+    const scale = sqrt(this.shared.volumes.variance + VOLUME_NOISE_VARIANCE);
     const weight = min(1, (CLIP_DEVIATIONS * scale) / abs(error));
     this.volumes.learn(volumeKeys(keys, inputs), finishMs(record), error, VOLUME_NOISE_VARIANCE, weight);
   }
@@ -669,6 +724,7 @@ export class DurationModel {
   }
 
   restore(state: ModelFile['state']): void {
+    this.shared.keys = undefined;
     this.effects.restore(state.effects);
     this.speeds.restore(state.speeds ?? []);
     this.volumes.restore(state.volumes);

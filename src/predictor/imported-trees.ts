@@ -160,6 +160,12 @@ export class ImportedTreesModel extends DurationModel {
 
   override estimate(inputs: MoveInputs, out: DurationEstimate): DurationEstimate {
     super.estimate(inputs, out);
+    if (inputs.operation === 'failover') out.downtimeMs = [1000 * out.seconds[2]!, 1000 * out.seconds[3]!];
+    return out;
+  }
+
+  override estimateSeconds(inputs: MoveInputs, out: DurationEstimate): number {
+    const inTime = super.estimateSeconds(inputs, out);
     const seconds = this.treeSeconds(inputs);
     const quantiles = this.errors.quantiles(inputs);
     for (let j = 0; j < quantiles.length; j++) {
@@ -168,8 +174,7 @@ export class ImportedTreesModel extends DurationModel {
       out.seconds[j] = inputs.timeoutSeconds > 0 ? min(at, inputs.timeoutSeconds) : at;
     }
     out.mean = meanOfQuantiles(out.seconds);
-    if (inputs.operation === 'failover') out.downtimeMs = [1000 * out.seconds[2]!, 1000 * out.seconds[3]!];
-    return out;
+    return inTime;
   }
 
   override learn(record: MoveRecord): void {

@@ -155,11 +155,13 @@ class LoadedPredictor implements Predictor {
     for (let i = 0; i < n; i++) {
       const inputs = inputsOfRequest(requests[i]!, nowMs);
       const forecast = this.forecasts.fillIn(inputs, this.durationModel);
-      const estimate = this.durationModel.estimate(inputs, this.estimate);
+      const { estimate } = this;
+      const { progress } = requests[i]!;
+      if (progress === undefined) this.durationModel.estimateSeconds(inputs, estimate);
+      else this.durationModel.estimate(inputs, estimate);
       widenByForecasts(forecast, this.durationModel, inputs, estimate);
       const { seconds } = estimate;
       let { mean } = estimate;
-      const { progress } = requests[i]!;
       if (progress !== undefined) {
         const { remaining } = this.inFlightOf(inputs, progress);
         for (let j = 0; j < seconds.length; j++) seconds[j] = progress.elapsed_seconds + remaining[j]!;
@@ -194,7 +196,8 @@ class LoadedPredictor implements Predictor {
         }
         const inputs = { ...known, targetNode: target };
         const forecast = this.forecasts.fillIn(inputs, this.durationModel);
-        const estimate = this.durationModel.estimate(inputs, this.estimate);
+        const { estimate } = this;
+        this.durationModel.estimateSeconds(inputs, estimate);
         if (quantile !== 0.5) widenByForecasts(forecast, this.durationModel, inputs, estimate);
         costs[i * nodes + k] = atQuantile(estimate.seconds, quantile);
       }

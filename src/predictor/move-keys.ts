@@ -67,7 +67,12 @@ export class MoveKeys {
   private last: MoveInputs | undefined;
   private keys: string[] = [];
 
-  /** Valid until the next call. */
+  /** What `of` gave last. */
+  get current(): string[] {
+    return this.keys;
+  }
+
+  /** Valid until the next call; the same array as before where only the target has changed. */
   of(inputs: MoveInputs): string[] {
     const { last } = this;
     if (last !== undefined && isSameButTarget(inputs, last)) setTarget(inputs, this.keys);

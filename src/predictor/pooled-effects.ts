@@ -55,9 +55,15 @@ export class PooledEffects {
 
   /** O(levels). `keys` in the order of the levels; `atMs` the start of the move asked for. */
   sum(keys: readonly string[], atMs: number, out: EffectSum): EffectSum {
-    let mean = 0;
-    let variance = 0;
-    for (let i = 0; i < this.levels.length; i++) {
+    out.mean = 0;
+    out.variance = 0;
+    return this.add(keys, atMs, 0, this.levels.length, out);
+  }
+
+  /** Adds the effects of the levels from `first` to before `end` to a sum. O(levels). */
+  add(keys: readonly string[], atMs: number, first: number, end: number, out: EffectSum): EffectSum {
+    let { mean, variance } = out;
+    for (let i = first; i < end; i++) {
       const level = this.levels[i]!;
       const effect = this.effects[i]!.get(keys[i]!);
       if (effect === undefined) {

@@ -4,6 +4,7 @@ import { UserError } from '../../src/domain/errors.js';
 import type { MoveRequest } from '../../src/domain/move-request.js';
 import { predictionSchema } from '../../src/domain/prediction.js';
 import { loadPredictor } from '../../src/predictor/load-predictor.js';
+import type { Predictor } from '../../src/predictor/predictor.js';
 import { MODEL_FORMAT } from '../../src/predictor/model-file.js';
 import { fitModel } from '../../training/fit.js';
 import { inventedMoves } from '../training/invented-moves.js';
@@ -312,6 +313,27 @@ describe('a loaded predictor', () => {
     expect(predictor.predictAll(requests, nowMs)).toEqual(
       requests.map((request) => predictor.predict(request, nowMs)),
     );
+  });
+
+  it('keeps nothing of what it was asked before a move was learnt', () => {
+    const { target_node: _, ...instance } = asked;
+    const targets = ['n1', 'n2', 'unseen'];
+    const costs = (of: Predictor): Float32Array => of.moveCosts([instance], targets, 0.9, nowMs);
+    const predictor = loadPredictor(model);
+    const fresh = loadPredictor(model);
+    const later = moves.slice(0, 20).map((move, i) => ({
+      ...move,
+      instance: 'vm1',
+      id: `later${i}`,
+      started_at: new Date(nowMs + i * 600_000).toISOString(),
+    }));
+    for (const move of later) {
+      costs(predictor);
+      predictor.learn(move);
+      fresh.learn(move);
+    }
+    expect(costs(predictor)).toEqual(costs(fresh));
+    expect(costs(predictor)).not.toEqual(costs(loadPredictor(model)));
   });
 
   it.each<[string, unknown]>([

@@ -6,6 +6,8 @@ import { trainModel } from '../../training/train-model.js';
 import { inventedMoves } from './invented-moves.js';
 
 const options = { name: 'default', seed: 7 };
+/** Other protocols than the rolling one take no part in the judgement, and cost most of a training. */
+const judgedOnly = { ...options, protocols: [] };
 const asked = { instance: 'vm1', source_node: 'n0', target_node: 'n1', memory_mib: 4096, cluster: 'c' };
 const nowMs = Date.UTC(2026, 0, 3);
 
@@ -43,29 +45,30 @@ describe('training', () => {
   });
 
   it('refuses to promote what was trained on ten moves', () => {
-    const { verdict, card } = trainModel({ records: inventedMoves(10) }, options);
+    const { verdict, card } = trainModel({ records: inventedMoves(10) }, judgedOnly);
     expect(verdict.promote).toBe(false);
     expect(card).toContain('Not promoted: 10 finished moves say too little');
   });
 
   it('refuses to promote a model of poisoned records over the one in service', () => {
-    const good = inventedMoves(200);
+    const good = inventedMoves(150);
     const champion = fitModel(good, options);
-    const poison = inventedMoves(1000, (i) => ({
+    const poison = inventedMoves(150, (i) => ({
       id: `poison${i}`,
       started_at: new Date(Date.UTC(2026, 0, 5) + i * 1000).toISOString(),
       duration_seconds: 10 ** (((i * 7919) % 90) / 10 - 2),
     }));
-    const { verdict, file } = trainModel({ records: [...good, ...poison] }, { ...options, champion });
+    const { verdict, file } = trainModel({ records: [...good, ...poison] }, { ...judgedOnly, champion });
     expect(verdict.promote).toBe(false);
+    expect(verdict.reason).toMatch(/of 300 moves cannot be true/);
     expectSane(file);
   });
 
   it('compares with the version in service on moves that are new to it, and promotes what is not worse', () => {
-    const moves = inventedMoves(400);
-    const champion = fitModel(moves.slice(0, 150), options);
-    const { verdict } = trainModel({ records: moves }, { ...options, champion });
-    expect(verdict.compared?.moves).toBeGreaterThan(200);
+    const moves = inventedMoves(250);
+    const champion = fitModel(moves.slice(0, 100), options);
+    const { verdict } = trainModel({ records: moves }, { ...judgedOnly, champion });
+    expect(verdict.compared?.moves).toBeGreaterThan(120);
     expect(verdict.promote).toBe(true);
   });
 });

@@ -16,7 +16,9 @@ import { inventedMoves } from './invented-moves.js';
 
 const records = inventedMoves(260);
 const few = candidates.filter(({ name }) => ['median-of-pair', 'physics', 'movecast'].includes(name));
-const rolling = backtest({ records }, few, { protocol: 'rolling', seed: 1 });
+const rowsOf = (protocol: Protocol, of = records): BacktestRow[] =>
+  backtest({ records: of }, few, { protocol, seed: 1, originGrowth: 1.25 });
+const rolling = rowsOf('rolling');
 const judged = (rows: readonly BacktestRow[]): Pick<BacktestReport, 'rowsOf' | 'accuracies'> => ({
   rowsOf: (name) => rows.filter((row) => row.candidate === name),
   accuracies: accuracyBy(
@@ -27,7 +29,7 @@ const judged = (rows: readonly BacktestRow[]): Pick<BacktestReport, 'rowsOf' | '
 });
 const reportOf = (protocol: Protocol): string =>
   backtestReport({
-    ...judged(backtest({ records }, few, { protocol, seed: 1 })),
+    ...judged(protocol === 'rolling' ? rolling : rowsOf(protocol)),
     records,
     protocol,
     seed: 1,
@@ -53,7 +55,7 @@ describe('the report of a backtest', () => {
     const evil = '<img src=x onerror=alert(1)>"&';
     const named = records.map((record) => ({ ...record, cluster: evil, source_node: evil }));
     const html = backtestReport({
-      ...judged(backtest({ records: named }, few, { protocol: 'rolling', seed: 1 })),
+      ...judged(rowsOf('rolling', named)),
       records: named,
       protocol: 'rolling',
       seed: 1,

@@ -52,13 +52,14 @@ const shared = join('..', 'shared', 'peers', 'hbal');
     const { files } = JSON.parse(read(join(shared, 'golden-ganeti.json'))) as {
       files: { data: string; runs: HbalRun[] }[];
     };
-    it.each(files.map(({ data, runs }) => [data, runs] as const))(
-      '%s: every run the same to the last digit',
-      (data, runs) => {
-        const text = read(join(shared, 'ganeti-data', data));
-        for (const run of runs.filter(({ outcome }) => outcome !== 'error')) expectAsHbal(text, run);
-      },
-    );
+    const answered = files.flatMap(({ data, runs }) => {
+      const ended = runs.filter(({ outcome }) => outcome !== 'error');
+      return ended.length === 0 ? [] : [[data, ended] as const];
+    });
+    it.each(answered)('%s: every run the same to the last digit', (data, runs) => {
+      const text = read(join(shared, 'ganeti-data', data));
+      for (const run of runs) expectAsHbal(text, run);
+    });
     /** hbal crashes where an instance is split over two groups; ours leaves it where it is. */
     const OURS_GOES_ON = ['hbal-split-insts.data, with a group'];
     const refused = files.flatMap(({ data, runs }) =>

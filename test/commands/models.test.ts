@@ -32,6 +32,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'models-'));
   const lines = inventedMoves(300).map((record) => `${JSON.stringify(record)}\n`);
   writeFileSync(at('moves.jsonl'), lines.slice(0, 200).join(''));
+  writeFileSync(at('few.jsonl'), lines.slice(0, 130).join(''));
   writeFileSync(at('all.jsonl'), lines.join(''));
   for (const name of ['frame.parquet', 'frame.csv'])
     await run('export-frame', '--records', at('moves.jsonl'), '--out', at(name), '--quiet');
@@ -182,7 +183,7 @@ describe('movecast models import FILE', () => {
 
 describe('movecast models export', () => {
   it('writes the trees of a model as ONNX, whose columns are those of a frame', async () => {
-    const train = ['--records', at('moves.jsonl'), '--models', at('own'), '--quiet'];
+    const train = ['--records', at('few.jsonl'), '--models', at('own'), '--quiet'];
     expect((await run('train', ...train)).code).toBe(0);
     const exported = await run(
       'models',

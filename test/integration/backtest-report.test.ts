@@ -19,7 +19,7 @@ import { requireOrSkip } from './real-servers.js';
     report = join(folder, 'backtest.html');
     writeFileSync(
       records,
-      inventedMoves(400, (i) => ({ operation: i % 4 === 0 ? 'failover' : 'live_migration' }))
+      inventedMoves(250, (i) => ({ operation: i % 4 === 0 ? 'failover' : 'live_migration' }))
         .map((record) => `${JSON.stringify(record)}\n`)
         .join(''),
     );

@@ -140,7 +140,7 @@ describe('the training frame', () => {
 
   it('ends with the model that train would register', () => {
     const records = moves.slice(0, 120);
-    const { file } = trainModel({ records }, { name: 'default', seed: SEED });
+    const { file } = trainModel({ records }, { name: 'default', seed: SEED, protocols: [] });
     expect(trainingDataset({ records }, { seed: SEED }).model.version).toBe(file.version);
   });
 

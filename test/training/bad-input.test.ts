@@ -184,7 +184,7 @@ describe('training on bad input', () => {
     expect(remarksOf(trainModel({ records }, options))).toBe('');
   });
 
-  describe('poison, as many absurd records as real ones,', () => {
+  describe('poison, a thousand absurd records among 300 real ones,', () => {
     const real = readFileSync('data/osic/records.jsonl', 'utf8')
       .split('\n', 300)
       .map((line) => {
@@ -192,7 +192,7 @@ describe('training on bad input', () => {
         if (!parsed.ok) throw new Error(parsed.reason);
         return parsed.value;
       });
-    const data = { records: [...real, ...absurdMoves(300, real)] };
+    const data = { records: [...real, ...absurdMoves(1000, real)] };
     const pieces = memoryPieces();
     it.each([
       ['a first model', false],
@@ -205,7 +205,7 @@ describe('training on bad input', () => {
         expectSane(trained.file);
         expect(trained.verdict).toMatchObject({
           promote: false,
-          reason: expect.stringMatching(/of 600 moves cannot be true/),
+          reason: expect.stringMatching(/of 1300 moves cannot be true/),
         });
         expect(trained.card).toContain(`Not promoted: ${trained.verdict.reason}`);
         expect(remarksOf(trained)).toMatch(

@@ -72,14 +72,20 @@ const MOST_LOG = log(100 * 86_400);
  */
 const VOLUME_LEVELS: readonly EffectLevel[] = [
   { priorVariance: 0.02, driftVariance: 1e-4, memoryHours: 1e6 }, // cluster
-  { priorVariance: 0.06, driftVariance: 2e-3, memoryHours: 1e6 }, // instance
+  { priorVariance: 0.02, driftVariance: 2e-3, memoryHours: 1e6 }, // instance
 ];
+const CLUSTER_VOLUME = 0;
 const VOLUME_NOISE_VARIANCE = 0.01;
 /** A record that says the move sent this many times more or less than expected says something else. */
 const MOST_VOLUME_ERROR = log(8);
 
 /** Errors of expected bytes (log scale) are kept in units of this: what stands for one standard deviation before any was seen. */
 const TRANSFER_SCALE = 0.15;
+
+/** How far from its median a standard normal lies at QUANTILE_LEVELS. */
+const NORMAL = [1.6449, 1.2816, 0, 1.2816, 1.6449] as const;
+/** As Math.hypot, which costs ten times as much. */
+const hypotenuse = (a: number, b: number): number => sqrt(a * a + b * b);
 
 /** After a shift was noticed: 15 % either way would be no surprise. */
 const AFTER_SHIFT_VARIANCE = 0.02;
@@ -163,6 +169,8 @@ interface Shared {
   /** What the instance sends, see VOLUME_LEVELS; and as factor. */
   volumes: EffectSum;
   volumeFactor: number;
+  /** How unsure that is; 0 where no record of the cluster tells: then it is a matter of the effects. */
+  volumeVariance: number;
   noiseVariance: number;
   /** True when no moves of nearly this size were seen, in any cluster. */
   isFar: boolean;
@@ -229,6 +237,7 @@ export class DurationModel {
     effects: { mean: 0, variance: 0 },
     volumes: { mean: 0, variance: 0 },
     volumeFactor: 1,
+    volumeVariance: 0,
     noiseVariance: PRIOR_NOISE_VARIANCE,
     isFar: true,
     groups: [],
@@ -243,6 +252,8 @@ export class DurationModel {
   /** d log T by the logarithm of the speeds of source and target. */
   private sourceSlope = 0;
   private targetSlope = 0;
+  /** What `speedVariance` holds of nodes that never moved anything. */
+  private newNodeVariance = 0;
   private readonly features = new Float64Array(moveFeatures.length);
   private forest: Forest | undefined;
   private readonly standard = new Float64Array(QUANTILE_LEVELS.length);
@@ -258,11 +269,20 @@ export class DurationModel {
 
   /** Variance of log T that comes from not knowing how fast the nodes are. */
   private speedVariance(inputs: MoveInputs, keys: readonly string[]): number {
-    const { speeds, sourceSlope, targetSlope } = this;
-    return (
-      sourceSlope * sourceSlope * speeds.variance(inputs.cluster, keys[Level.source]!) +
-      targetSlope * targetSlope * speeds.variance(inputs.cluster, keys[Level.target]!)
-    );
+    const { sourceSlope, targetSlope, speeds } = this;
+    const ofSource = sourceSlope * sourceSlope * speeds.variance(inputs.cluster, keys[Level.source]!);
+    const ofTarget = targetSlope * targetSlope * speeds.variance(inputs.cluster, keys[Level.target]!);
+    this.newNodeVariance =
+      (speeds.has(keys[Level.source]!) ? 0 : ofSource) + (speeds.has(keys[Level.target]!) ? 0 : ofTarget);
+    return ofSource + ofTarget;
+  }
+
+  /** Variance of log T that comes from not knowing how much the instance sends. After `center`. */
+  private volumeVariance({ operation }: MoveInputs): number {
+    if (operation !== 'live_migration') return 0;
+    const { transferredMib, seconds } = this.physics;
+    const slope = min(1, -bandwidthSlope(this.physics, transferredMib, seconds));
+    return slope * slope * this.shared.volumeVariance;
   }
 
   private constantsFor(cluster: string): PhysicsConstants {
@@ -343,7 +363,9 @@ export class DurationModel {
   estimateSeconds(inputs: MoveInputs, out: DurationEstimate): number {
     const keys = this.estimateKeys.of(inputs);
     const center = this.center(inputs, keys);
-    const scale = this.scaleAround(this.sum.variance + this.shared.noiseVariance);
+    const scale = this.scaleAround(
+      this.sum.variance + this.shared.noiseVariance + this.volumeVariance(inputs),
+    );
     const { standard } = this;
     const config = keys[Level.config]!;
     const hasPlaces = this.placesOf(inputs, config) !== undefined;
@@ -416,10 +438,22 @@ export class DurationModel {
     return sqrt(variance + this.committee.spread);
   }
 
-  /** Quantiles of the error around the center, on the log scale. */
+  /**
+   * Quantiles of the error around the center, on the log scale: what past errors were in units of their scale. Where they
+   * were smaller than it, how fast a node is that was never seen is no surer for that.
+   */
   private standardQuantiles(scale: number, out: Float64Array): void {
     const { shape } = this.shared;
-    for (let j = 0; j < out.length; j++) out[j] = shape[j]! * scale;
+    if (this.newNodeVariance === 0) {
+      for (let j = 0; j < out.length; j++) out[j] = shape[j]! * scale;
+      return;
+    }
+    const own = sqrt(max(0, scale * scale - this.newNodeVariance));
+    const ofNewNodes = sqrt(this.newNodeVariance);
+    for (let j = 0; j < out.length; j++) {
+      const size = hypotenuse(shape[j]! * own, max(abs(shape[j]!), NORMAL[j]!) * ofNewNodes);
+      out[j] = shape[j]! < 0 ? -size : size;
+    }
   }
 
   /** What past moves of the instance sent, over what physics expected (log scale). Valid until the next call. */
@@ -440,6 +474,7 @@ export class DurationModel {
     shared.volumes.mean = mean;
     shared.volumes.variance = variance;
     shared.volumeFactor = exp(mean);
+    shared.volumeVariance = this.volumes.count(CLUSTER_VOLUME, keys[Level.cluster]!) > 0 ? variance : 0;
     shared.noiseVariance = this.noiseVariance(keys);
     shared.isFar = (this.sizes.get(sizeKey(inputs)) ?? 0) < SIZE_SEEN_MOVES;
     shared.groups = this.committeeGroups(shared.isFar, keys);
@@ -559,7 +594,12 @@ export class DurationModel {
       const downtimeMs = record.downtime_ms;
       if (downtimeMs !== undefined && downtimeMs > 0 && inputs.operation === 'live_migration')
         this.downtimes.learn(downtimeGroups(keys), log(downtimeMs / this.expectedDowntimeMs(inputs)));
-      this.learnFinished(inputs, keys, truth - center, this.scaleAround(variance));
+      this.learnFinished(
+        inputs,
+        keys,
+        truth - center,
+        this.scaleAround(variance + this.volumeVariance(inputs)),
+      );
     }
     if (completed) this.learnVolume(record, inputs, keys);
     // With what was sent now known, what is left is the business of nodes and links: how much there was to send no

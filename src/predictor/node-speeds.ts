@@ -30,6 +30,11 @@ export class NodeSpeeds {
 
   constructor(private readonly spread: SpeedSpread = NO_SPREAD) {}
 
+  /** False of a node that never moved anything. */
+  has(node: string): boolean {
+    return this.speeds.has(node);
+  }
+
   mean(node: string): number {
     return this.speeds.get(node)?.mean ?? 0;
   }

@@ -59,6 +59,44 @@ describe('a model of durations', () => {
     expect(medianError(inService(model, rest), rest)).toBeLessThan(0.12);
   });
 
+  it('is unsure how much an instance sends that was never moved, where records tell what was sent', () => {
+    const random = seededRandom(2);
+    const moves = inventedMoves(400, (i) => {
+      const memoryMib = [4096, 16_384, 65_536][i % 3]!;
+      const sentMib = 0.7 * memoryMib * (0.8 + 0.4 * random());
+      return {
+        concurrent_moves: 0,
+        memory_mib: memoryMib,
+        transferred_mib: sentMib,
+        duration_seconds: sentMib / 250,
+      };
+    });
+    const model = durationModelOf(fitModel(moves, { name: 'default', seed: 1 }));
+    const widthOf = (instance: string): number =>
+      width(model.estimate(inputsOfRecord({ ...moves[399]!, instance }), newEstimate()).seconds);
+    expect(widthOf('unseen') / widthOf(moves[399]!.instance)).toBeGreaterThan(1.2);
+  });
+
+  it('is unsure how fast a node is that was never seen, however well it knows the others', () => {
+    const speeds = [0.7, 0.85, 1, 1.15, 1.3];
+    const moves = inventedMoves(400, (i) => ({
+      concurrent_moves: 0,
+      instance: `vm${i % 24}`,
+      source_node: `n${i % 5}`,
+      target_node: `n${(i + 1 + (i % 4)) % 5}`,
+      memory_mib: 8192,
+      link_mbps: 25_000,
+      duration_seconds: 80 / Math.min(speeds[i % 5]!, speeds[(i + 1 + (i % 4)) % 5]!),
+    }));
+    const model = durationModelOf(fitModel(moves, { name: 'default', seed: 1 }));
+    const widthTo = (target_node: string): number =>
+      width(
+        model.estimate(inputsOfRecord({ ...moves[399]!, source_node: 'n4', target_node }), newEstimate())
+          .seconds,
+      );
+    expect(widthTo('unseen')).toBeGreaterThan(0.04 + widthTo('n2'));
+  });
+
   it('goes on after a restore as if it had not been interrupted', () => {
     const moves = inventedMoves(300);
     const file = fitModel(moves.slice(0, 200), { name: 'default', seed: 1 });

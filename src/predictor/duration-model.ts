@@ -713,7 +713,8 @@ export class DurationModel {
     this.effects.loosen(keys, loosenedLevels, AFTER_SHIFT_VARIANCE);
     for (const residuals of this.recent) residuals.forget(config);
     this.durations.forget(config);
-    this.committee.forget(groups);
+    // The outermost group is what all clusters share.
+    this.committee.forget(groups.slice(1));
   }
 
   private learnVolume(record: MoveRecord, inputs: MoveInputs, keys: readonly string[]): void {

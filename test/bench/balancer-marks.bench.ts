@@ -245,15 +245,16 @@ function figuresOf(rows: readonly Row[], digits = 3): string[] {
 /** Of each kind of errors, by what a plan knows of them: mean shares of truths in which the promise held, in percent. */
 const keptFigures = (rows: readonly Kept[][]): string[] =>
   knowledge.map((what) =>
-    rows[0]!
-      .map((_, e) => percent(rows.reduce((sum, row) => sum + row[e]![what], 0) / rows.length))
-      .join(' / '),
+    rows[0]!.map((_, e) => percent(meanKept(rows.map((row) => row[e]!))[what])).join(' / '),
   );
 
-/** How often the promised p90 held, with the later half of the errors as truth. */
-async function promiseKept(start: GroupModel, moves: readonly Move[], errors: MeasuredErrors): Promise<Kept> {
-  const kept = { nothing: 0, past: 0, own: 0 };
-  const each = 1 / (PROMISE_STRETCHES * PROMISE_TRUTHS);
+/** How often the promised p90 held, with the later half of the errors as truth; a row for each stretch of them. */
+async function promiseKept(
+  start: GroupModel,
+  moves: readonly Move[],
+  errors: MeasuredErrors,
+): Promise<Kept[]> {
+  const stretches: Kept[] = [];
   for (const { truth, past, own } of laterErrors(errors, PROMISE_STRETCHES)) {
     const promised: Kept = { nothing: 0, past: 0, own: 0 };
     for (const [what, known] of [
@@ -264,13 +265,20 @@ async function promiseKept(start: GroupModel, moves: readonly Move[], errors: Me
       const { document } = await buildPlan(start, moves, new PredictedDurations(truth, known));
       promised[what] = document.duration_seconds.p90;
     }
+    const kept: Kept = { nothing: 0, past: 0, own: 0 };
     for (let t = 1; t <= PROMISE_TRUTHS; t++) {
       const { last } = await playOurs(start, moves, new TrueDurations(truth, 1000 + t));
-      for (const what of knowledge) if (last <= promised[what]) kept[what] += each;
+      for (const what of knowledge) if (last <= promised[what]) kept[what] += 1 / PROMISE_TRUTHS;
     }
+    stretches.push(kept);
   }
-  return kept;
+  return stretches;
 }
+
+const meanKept = (all: readonly Kept[]): Kept => {
+  const mean = (what: keyof Kept): number => all.reduce((sum, kept) => sum + kept[what], 0) / all.length;
+  return { nothing: mean('nothing'), past: mean('past'), own: mean('own') };
+};
 
 /** How often the promise of the plans that the marks of time are about holds. */
 async function promiseMarks(all: readonly Case[]): Promise<void> {
@@ -286,10 +294,15 @@ async function promiseMarks(all: readonly Case[]): Promise<void> {
     print(cells.map((cell, c) => (c === 0 ? cell.padEnd(26) : cell.padStart(13))).join(' | '));
   line(['cluster and options', 'p90 kept, %', 'past known', 'own known']);
   const rows: { kept: Kept[]; cut: boolean }[] = [];
+  const stretches: Kept[][][] = errors.map(() => []);
   for (const { name, start, search } of all) {
     const { ours } = await planOf(start, search);
     const kept: Kept[] = [];
-    for (const kind of errors) kept.push(await promiseKept(start, ours.moves, kind));
+    for (const [e, kind] of errors.entries()) {
+      const ofKind = await promiseKept(start, ours.moves, kind);
+      stretches[e]!.push(ofKind);
+      kept.push(meanKept(ofKind));
+    }
     rows.push({ kept, cut: search.maxLength > 0 });
     line([name, ...keptFigures([kept])]);
   }
@@ -301,6 +314,12 @@ async function promiseMarks(all: readonly Case[]): Promise<void> {
     'mean of whole runs',
     rows.filter(({ cut }) => !cut),
   );
+  for (const [e, kind] of errors.entries()) {
+    const parts = Array.from({ length: PROMISE_STRETCHES }, (_, k) =>
+      percent(meanKept(stretches[e]!.map((ofRun) => ofRun[k]!)).past),
+    );
+    print(`${kind.name}, past known, part by part: ${parts.join(' / ')}`);
+  }
 }
 
 /** hbal's moves, and our plan with plain durations and the CPU seconds that it took. */

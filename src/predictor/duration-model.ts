@@ -23,6 +23,7 @@ import {
 } from './move-physics.js';
 import { NodeSpeeds, type SpeedSpread } from './node-speeds.js';
 import { expectedBeyond } from './normal-distribution.js';
+import { NORMAL_QUANTILES } from './normal-quantiles.js';
 import { calibrated, type Calibration } from './physics-calibration.js';
 import { implausibility } from './plausibility.js';
 import { PooledEffects, type EffectLevel, type EffectSum } from './pooled-effects.js';
@@ -82,8 +83,6 @@ const MOST_VOLUME_ERROR = log(8);
 /** Errors of expected bytes (log scale) are kept in units of this: what stands for one standard deviation before any was seen. */
 const TRANSFER_SCALE = 0.15;
 
-/** How far from its median a standard normal lies at QUANTILE_LEVELS. */
-const NORMAL = [1.6449, 1.2816, 0, 1.2816, 1.6449] as const;
 /** As Math.hypot, which costs ten times as much. */
 const hypotenuse = (a: number, b: number): number => sqrt(a * a + b * b);
 
@@ -451,7 +450,7 @@ export class DurationModel {
     const own = sqrt(max(0, scale * scale - this.newNodeVariance));
     const ofNewNodes = sqrt(this.newNodeVariance);
     for (let j = 0; j < out.length; j++) {
-      const size = hypotenuse(shape[j]! * own, max(abs(shape[j]!), NORMAL[j]!) * ofNewNodes);
+      const size = hypotenuse(shape[j]! * own, max(abs(shape[j]!), abs(NORMAL_QUANTILES[j]!)) * ofNewNodes);
       out[j] = shape[j]! < 0 ? -size : size;
     }
   }

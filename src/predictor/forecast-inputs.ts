@@ -5,14 +5,14 @@ import { BackgroundForecasts, fillBackground } from './background-forecasts.js';
 import { meanOfQuantiles, type DurationEstimate, type DurationModel } from './duration-model.js';
 import { fillLoad, InstanceForecasts, type FilledInputs } from './instance-forecasts.js';
 import { inputsOfRecord, type MoveInputs } from './move-inputs.js';
+import { NORMAL_QUANTILES } from './normal-quantiles.js';
 
-const { exp, log, max, min, sqrt } = Math;
+const { abs, exp, log, max, min, sqrt } = Math;
 
 const LEVELS = QUANTILE_LEVELS.length;
 const MIDDLE = LEVELS >> 1;
 /** Standard normal at p90: what one standard deviation is to the distance of p90 from the median. */
-const NORMAL_P90 = 1.2816;
-const NORMAL = [1.6449, NORMAL_P90, 0, NORMAL_P90, 1.6449] as const;
+const NORMAL_P90 = NORMAL_QUANTILES[3];
 
 const NOTHING: readonly FilledInputs[] = [];
 
@@ -87,7 +87,7 @@ function widen(estimate: DurationEstimate, down: number, up: number, timeoutSeco
   const median = seconds[MIDDLE]!;
   for (let j = 0; j < LEVELS; j++) {
     const own = log(seconds[j]! / median);
-    const more = ((j < MIDDLE ? down : up) / NORMAL_P90) * NORMAL[j]!;
+    const more = ((j < MIDDLE ? down : up) / NORMAL_P90) * abs(NORMAL_QUANTILES[j]!);
     const wide = sqrt(own * own + more * more);
     const value = median * exp(j < MIDDLE ? -wide : wide);
     seconds[j] = timeoutSeconds > 0 ? min(max(seconds[j]!, timeoutSeconds), value) : value;

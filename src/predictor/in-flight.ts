@@ -4,6 +4,7 @@ import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import { mbpsToMibPerSecond } from '../domain/units.js';
 import { IN_FLIGHT_FIT, type InFlightFit } from './in-flight-fit.js';
 import { Capability, type MoveInputs } from './move-inputs.js';
+import { NORMAL_QUANTILES } from './normal-quantiles.js';
 import { newPrecopyResult, precopy, type PrecopyInputs } from './precopy.js';
 import { conditionedOn, probabilityBelow } from './quantile-curve.js';
 
@@ -306,12 +307,10 @@ function diskInFlight({ inputs, progress }: InFlightQuestion, remaining: Float64
   const prior = remaining.map(log);
   for (let j = 0; j < LEVELS; j++) {
     const spread = (1 - way) * (prior[j]! - prior[MIDDLE]!);
-    const least = LEAST_DISK_SPREAD * NORMAL[j]!;
+    const least = LEAST_DISK_SPREAD * NORMAL_QUANTILES[j]!;
     remaining[j] = exp(middle + (abs(spread) > abs(least) ? spread : least));
   }
 }
-/** Quantiles of the standard normal at QUANTILE_LEVELS. */
-const NORMAL = [-1.6449, -1.2816, 0, 1.2816, 1.6449] as const;
 
 /** The columns of the chance to complete, in the order of its weights. */
 export const chanceFeatures = [

@@ -1,3 +1,5 @@
+import { NORMAL_QUANTILES } from './normal-quantiles.js';
+
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
 const { floor } = Math;
 
@@ -35,9 +37,6 @@ class Ring {
   }
 }
 
-/** Quantiles of the standard normal at the five levels: what stands where nothing was seen. */
-const NORMAL = [-1.6449, -1.2816, 0, 1.2816, 1.6449];
-
 export type SavedRings = [string, number[]][];
 
 export class ResidualQuantiles {
@@ -54,7 +53,8 @@ export class ResidualQuantiles {
 
   /** Standardised quantiles at `levels` into `out`: groups blended from the whole to the particular. */
   quantiles(groups: readonly string[], levels: readonly number[], out: Float64Array): Float64Array {
-    for (let j = 0; j < levels.length; j++) out[j] = NORMAL[j]!;
+    // What stands where nothing was seen.
+    for (let j = 0; j < levels.length; j++) out[j] = NORMAL_QUANTILES[j]!;
     for (const group of groups) {
       const ring = this.rings.get(group);
       if (ring === undefined) continue;

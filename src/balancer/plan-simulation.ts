@@ -152,6 +152,8 @@ class PastDeviations implements Deviations {
   readonly #hourOfMove: Int32Array;
   readonly #sharedByHour: number;
   readonly #worst: readonly number[];
+  /** Of each move of the past, the number of its host's hour. */
+  readonly #hostOfAll: Int32Array;
   /** What this play draws from, of each of its moves the host's hour, and what that became in this play. */
   #pool: PastErrors['hours'][number] = [];
   #hostOfMove: Int32Array;
@@ -164,7 +166,7 @@ class PastDeviations implements Deviations {
     this.#hours = hours;
     this.#hosts = hours.flat();
     this.#hourOfMove = numberOfMove(hours.map((hosts) => hosts.flat()));
-    this.#hostOfMove = numberOfMove(this.#hosts);
+    this.#hostOfMove = this.#hostOfAll = numberOfMove(this.#hosts);
     this.#sharedByHour = sharedByHour(hours);
     // Of a host with few moves in an hour little is known: its mean is pulled towards 0 by as many as most have.
     const usual = this.#hourOfMove.length / this.#hosts.length;
@@ -178,11 +180,8 @@ class PastDeviations implements Deviations {
     this.#errorsOfNode.clear();
     this.#drawn.clear();
     const together = this.#random() < this.#sharedByHour;
-    const pool = together ? this.#hours[this.#oneOf(this.#hourOfMove)]! : this.#hosts;
-    if (pool !== this.#pool) {
-      this.#pool = pool;
-      this.#hostOfMove = numberOfMove(pool);
-    }
+    this.#pool = together ? this.#hours[this.#oneOf(this.#hourOfMove)]! : this.#hosts;
+    this.#hostOfMove = together ? numberOfMove(this.#pool) : this.#hostOfAll;
   }
 
   next(source: number): number {

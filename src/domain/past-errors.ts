@@ -19,6 +19,7 @@ export const pastErrorsSchema = z
     most_factor: z
       .number()
       .min(1)
+      .max(1e12)
       .describe('the largest factor, either way, between what a move took and its p50'),
   })
   .meta({ id: 'PastErrors' });

@@ -104,6 +104,7 @@ describe('the plan simulator', () => {
       [{ hours: [], most_factor: 2 }, 'errors.hours'],
       [{ hours: [[[]]], most_factor: 2 }, 'errors.hours[0][0]'],
       [{ hours: [[[0.1]]], most_factor: 0.5 }, 'errors.most_factor'],
+      [{ hours: [[[0.1]]], most_factor: 1e300 }, 'errors.most_factor'],
     ] as const)
       expect(() => parseCostsFile({ errors }, 'c.json')).toThrow(`c.json: ${field}`);
     expect(() => parseCostsFile({ table: [{ instance: 'a', seconds: 0 }] }, 'c.json')).toThrow(

@@ -312,7 +312,7 @@ describe('the document of a plan', () => {
       const errors = { hours: [[[error]]], most_factor: 10 };
       const { document } = await buildPlan(start, moves, new ConstantMoveCosts({ errors }));
       const { p50, p90 } = document.duration_seconds;
-      expect(p90).toBe(p50); // all errors are the same
+      expect(p90).toBeCloseTo(p50, 2); // all errors are the same; a promise is rounded up
       expect(document.past_moves).toBe(1);
       ends.push(p50);
     }

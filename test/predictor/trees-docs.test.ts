@@ -32,6 +32,7 @@ describe('docs/trees.md', () => {
     const folder = mkdtempSync(join(tmpdir(), 'trees-docs-'));
     try {
       const inFolder = script.replace("'model.json'", JSON.stringify(join(folder, 'model.json')));
+      expect(inFolder).not.toBe(script);
       const python = process.env['MOVECAST_PYTHON'] ?? '/usr/bin/python3';
       const run = spawnSync(python, ['-c', inFolder], {
         encoding: 'utf8',

@@ -33,9 +33,10 @@ describe('real logs', () => {
   it.each(folders)(
     'of %s are read by %s: each move with its duration, each finding valid',
     (folder, name, expected) => {
+      const source = logSources.find((candidate) => candidate.name === name)!;
+      expect(source).toBeDefined();
       const path = sharedFolder('log-samples', folder);
       if (path === undefined) return;
-      const source = logSources.find((candidate) => candidate.name === name)!;
       const read = readdirSync(path).map((file) => ({
         number: file.replace('.txt', ''),
         findings: runSource(source, readFileSync(join(path, file), 'utf8'), { fileName: file }),

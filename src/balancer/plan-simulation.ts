@@ -139,8 +139,8 @@ class NormalDeviations implements Deviations {
  * hosts of one hour err together is looked up in the past as well (`sharedByHour`).
  *
  * The past is but a sample of what can happen. Each play therefore draws a past of its own out of it, hosts' hours and
- * in them moves, with replacement; and as an hour to come is as likely to be worse than all `n` known ones as any of
- * those is to be the worst, it is the worst of them in one case of `n + 1`.
+ * in them moves, with replacement; and since an hour to come is worse than all `n` known ones once in `n + 1` times, it
+ * is the worst of them as often.
  */
 class PastDeviations implements Deviations {
   readonly mostFactor: number;

@@ -83,7 +83,7 @@ describe('a duration at a standardised error', () => {
 });
 
 describe('a plan played with past errors', () => {
-  it('of one step ends as the past moves would have, each as likely as any other, and the worst host once more', () => {
+  it('of one step ends as the past moves would have, all equally likely, and the worst host once more', () => {
     const worst = [1, 1.5];
     const others = [-1, 0, 0.5, 0.2, -0.3, 2, 3, 0.1, -2];
     const errors: PastErrors = {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import { startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import type { InstanceSample } from '../../src/domain/samples.js';
 import { accuracyOf } from '../../training/accuracy.js';
 import { backtest, protocols, type BacktestRow, type Protocol } from '../../training/backtest.js';
@@ -12,6 +12,7 @@ import {
 } from '../../training/candidates/whole-model.js';
 import { fitModel } from '../../training/fit.js';
 import type { Candidate } from '../../training/forecaster.js';
+import { alteredFuture } from './altered-future.js';
 import { inventedMoves } from './invented-moves.js';
 
 const inTime = ['rolling', 'new-instance', 'new-link', 'new-node', 'cold-start'] as const;
@@ -49,23 +50,8 @@ describe('backtest', () => {
     (protocol) => {
       const whole = byKey(rowsUnder(protocol));
       const asked = moves[protocol === 'cold-start' ? 17 : 201]!;
-      const atMs = startMs(asked);
-      const altered: MoveRecord[] = moves
-        .filter((record) => startMs(record) <= atMs)
-        .map((record) =>
-          finishMs(record) <= atMs
-            ? record
-            : {
-                ...record,
-                duration_seconds: record.duration_seconds * 50,
-                downtime_ms: 9e6,
-                transferred_mib: 1,
-                throughput_mbps: 1,
-                dirty_sync_count: 99,
-              },
-        );
       const judged = judgedUnder(protocol);
-      const rows = backtest({ records: altered }, judged, optionsOf(protocol));
+      const rows = backtest({ records: alteredFuture(moves, startMs(asked)) }, judged, optionsOf(protocol));
       const ofAsked = rows.filter(({ id }) => id === asked.id);
       expect(ofAsked.map(({ candidate }) => candidate)).toEqual(judged.map(({ name }) => name));
       for (const row of ofAsked)

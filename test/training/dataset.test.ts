@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, jest } from '@jest/globals';
 import { parseCsvRow } from '../../src/collector/csv.js';
-import { finishMs, startMs, type MoveRecord } from '../../src/domain/move-record.js';
+import { startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import { parseMoveRequest } from '../../src/domain/move-request.js';
 import type { InstanceSample } from '../../src/domain/samples.js';
 import { frameColumns } from '../../src/predictor/frame-columns.js';
@@ -17,6 +17,7 @@ import { datasetFiles, parseDatasetSchema, type DatasetFormat } from '../../trai
 import { fitModel } from '../../training/fit.js';
 import { trainModel } from '../../training/train-model.js';
 import { moveTable } from '../../training/move-table.js';
+import { alteredFuture } from './altered-future.js';
 import { inventedMoves } from './invented-moves.js';
 
 /** Fitting is work: on a busy machine the usual five seconds are not enough. */
@@ -87,20 +88,11 @@ describe('the training frame', () => {
     'row %i stays the same when all that had not finished at its start is altered or cut off',
     (i) => {
       const atMs = startMs(dataset.records[i]!);
-      const altered = moves
-        .filter((record) => startMs(record) <= atMs)
-        .map((record) =>
-          finishMs(record) <= atMs
-            ? record
-            : {
-                ...record,
-                duration_seconds: record.duration_seconds * 50,
-                transferred_mib: 1,
-                downtime_ms: 9e6,
-              },
-        );
       const cut = trainingDataset(
-        { records: altered, instanceSamples: samples.filter(({ at }) => Date.parse(at) <= atMs) },
+        {
+          records: alteredFuture(moves, atMs),
+          instanceSamples: samples.filter(({ at }) => Date.parse(at) <= atMs),
+        },
         { seed: SEED },
       );
       expect(rowOf(cut, i)).toEqual(rowOf(dataset, i));

@@ -1,5 +1,6 @@
 /**
  * The marks of docs/balancer.md, printed: npm run marks:balancer [-- CLUSTER… | parity | time | promise | computing | large]
+ * `-- choice`, which is no mark and has to be asked for: what a choice among plans by how late they may be could win.
  *
  * Every time is from one run with both sides in it. The plans are made with plain durations (docs/balancer.md); the
  * truth deviates from them as real moves deviated from what the model had predicted (measured-errors.ts).
@@ -44,6 +45,9 @@ const TRUTHS = 5;
 /** Truths of each stretch of the later half of the errors, in as many stretches. */
 const PROMISE_TRUTHS = 50;
 const PROMISE_STRETCHES = 4;
+/** Plans to choose from, one of each seed; truths to judge them by, and as many others to choose the best by. */
+const CHOICE_SEEDS = 3;
+const CHOICE_TRUTHS = 100;
 /** Runs that are measured at once; no figure but the CPU seconds hangs on the clock. */
 const RUNS_AT_ONCE = 3;
 /** Instances on which hbal's cost of a whole step is measured. */
@@ -323,14 +327,74 @@ async function promiseMarks(all: readonly Case[]): Promise<void> {
 }
 
 /** hbal's moves, and our plan with plain durations and the CPU seconds that it took. */
-async function planOf(start: GroupModel, search: SearchOptions) {
+async function planOf(start: GroupModel, search: SearchOptions, seed = 1) {
   const hbal = blindSearch(start.copy(), search);
   const hbalMoves = hbal.steps.map(({ move }) => move);
   const ownOptions = { ...search, maxLength: -1 };
   const cpuBefore = cpuSeconds();
   const prices = await MovePrices.ask(start, new ConstantMoveCosts({}), 0.5);
-  const ours = timedSearch(start, ownOptions, prices, { seed: 1, reference: hbalMoves });
+  const ours = timedSearch(start, ownOptions, prices, { seed, reference: hbalMoves });
   return { hbal, hbalMoves, ownOptions, prices, ours, cpu: cpuSeconds() - cpuBefore };
+}
+
+/** Mean logarithm of when a plan ends in `CHOICE_TRUTHS` truths from number `first` on. */
+async function meanLogEnd(
+  start: GroupModel,
+  moves: readonly Move[],
+  errors: MeasuredErrors,
+  first: number,
+): Promise<number> {
+  let sum = 0;
+  for (let t = first; t < first + CHOICE_TRUTHS; t++)
+    sum += Math.log((await playOurs(start, moves, new TrueDurations(errors, t))).last);
+  return sum / CHOICE_TRUTHS;
+}
+
+/**
+ * Of the plans of several seeds: the one that ends first as predicted, which is what a plan is made for; the one that does
+ * in the median of ends played with the errors of moves before; and, which no plan can know, the one that is first on the
+ * average of some truths. All are judged by the average of other truths, against the first.
+ */
+async function choiceMarks(all: readonly Case[]): Promise<void> {
+  const { truth, past } = laterErrors(realErrors()[0]!, 1)[0]!;
+  const known = new PredictedDurations(truth, past);
+  const line = (cells: readonly string[]): void =>
+    print(cells.map((cell, c) => (c === 0 ? cell.padEnd(26) : cell.padStart(17))).join(' | '));
+  line(['cluster and options', 'truth / predicted', 'by played ends', 'by other truths']);
+  const rows: { ratios: number[]; cut: boolean }[] = [];
+  for (const { name, start, search } of all) {
+    const plans: { predicted: number; played: number; chosenBy: number; judgedBy: number }[] = [];
+    for (let seed = 1; seed <= CHOICE_SEEDS; seed++) {
+      const { ours } = await planOf(start, search, seed);
+      const { document } = await buildPlan(start, ours.moves, known);
+      plans.push({
+        predicted: ours.seconds,
+        played: document.duration_seconds.p50,
+        chosenBy: await meanLogEnd(start, ours.moves, truth, 1001),
+        judgedBy: await meanLogEnd(start, ours.moves, truth, 2001),
+      });
+    }
+    const least = (of: 'predicted' | 'played' | 'chosenBy') =>
+      plans.reduce((best, plan) => (plan[of] < best[of] ? plan : best));
+    const first = least('predicted');
+    const ratios = [
+      Math.exp(first.judgedBy) / first.predicted,
+      Math.exp(least('played').judgedBy - first.judgedBy),
+      Math.exp(least('chosenBy').judgedBy - first.judgedBy),
+    ];
+    rows.push({ ratios, cut: search.maxLength > 0 });
+    line([name, ...ratios.map((ratio) => ratio.toFixed(3))]);
+  }
+  const means = (title: string, some: readonly { ratios: number[] }[]): void => {
+    if (some.length === 0) return;
+    const mean = (column: number): number => geometricMean(some.map(({ ratios }) => ratios[column]!));
+    line([title, ...[0, 1, 2].map((column) => mean(column).toFixed(4))]);
+  };
+  means('geometric mean', rows);
+  means(
+    'mean of whole runs',
+    rows.filter(({ cut }) => !cut),
+  );
 }
 
 /** What moves copy over the network, disks and memory. MiB. */
@@ -555,7 +619,7 @@ async function largeGroup(): Promise<void> {
   );
 }
 
-const parts = ['parity', 'time', 'promise', 'computing', 'large'];
+const parts = ['parity', 'time', 'promise', 'computing', 'large', 'choice'];
 const words = process.argv.slice(2);
 const rowAt = words.indexOf('row');
 if (rowAt >= 0) {
@@ -573,6 +637,7 @@ async function printMarks(): Promise<void> {
   if (all.length > 0 && wanted('parity')) parity();
   if (all.length > 0 && wanted('time')) await timeMarks(all);
   if (all.length > 0 && wanted('promise')) await promiseMarks(all);
+  if (all.length > 0 && chosen.includes('choice')) await choiceMarks(all);
   if (all.length > 0 && wanted('computing')) computingTime(all);
   if (wanted('large')) await largeGroup();
 }

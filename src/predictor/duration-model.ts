@@ -180,6 +180,8 @@ interface Shared {
   shape: Float64Array;
   /** log seconds of the instance's last moves. */
   lastDurations: number;
+  /** How far the moves of a cluster or family without a calibration have lain from physics (log scale); else 0. */
+  offset: number;
 }
 
 export interface DurationModelParts {
@@ -243,6 +245,7 @@ export class DurationModel {
     trust: new Float64Array(MEMBERS.length),
     shape: new Float64Array(QUANTILE_LEVELS.length),
     lastDurations: NaN,
+    offset: 0,
   };
   private readonly answers: number[] = MEMBERS.map(() => NaN);
   /** Members whose answers are dropped. */
@@ -295,7 +298,8 @@ export class DurationModel {
 
   /**
    * What trees learn of a move that finished or was broken off, before it is learnt: its features into `out`, and
-   * log(actual ÷ physics), of a broken-off one by how long it had lasted; NaN where the move's place in a queue hides it.
+   * log(actual ÷ physics) beyond `Shared.offset`, of a broken-off one by how long it had lasted; NaN where the move's place
+   * in a queue hides it.
    */
   trainingRow(record: MoveRecord, out: Float64Array): number {
     const inputs = inputsOfRecord(record);
@@ -304,7 +308,7 @@ export class DurationModel {
     this.center(inputs, keys);
     out.set(this.features);
     if (this.placesOf(inputs, keys[Level.config]!) !== undefined) return NaN;
-    return log(record.duration_seconds) - this.physicsLog;
+    return log(record.duration_seconds) - this.physicsLog - this.shared.offset;
   }
 
   /**
@@ -313,8 +317,10 @@ export class DurationModel {
    */
   frameRow(inputs: MoveInputs, out: Float64Array): number {
     this.center(inputs, this.estimateKeys.of(inputs));
-    fillFrameRow(inputs, this.features, this.answers.slice(1, 1 + HISTORY_COLUMNS), out);
-    return this.physicsLog;
+    const { offset } = this.shared;
+    const recent = this.answers.slice(1, 1 + HISTORY_COLUMNS).map((answer) => answer - offset);
+    fillFrameRow(inputs, this.features, recent, out);
+    return this.physicsLog + offset;
   }
 
   /** True when a manager's queue hides how long the move itself takes. `inputs` after `fillKnown`. */
@@ -484,6 +490,7 @@ export class DurationModel {
     const middle = shape[2]!;
     for (let j = 0; j < shape.length; j++) shape[j]! -= middle;
     shared.lastDurations = this.durations.median(durationKey(keys, inputs));
+    shared.offset = this.effects.uncalibratedMean(keys, inputs.startMs);
     return shared;
   }
 
@@ -498,11 +505,21 @@ export class DurationModel {
     const { answers, recent } = this;
     answers[0] = this.sum.mean;
     for (let j = 0; j < recent.length; j++) answers[j + 1] = recent[j]!.median(keys[recentLevels[j]!]!);
-    answers[recent.length + 1] = 0;
+    // Where nothing was fitted to the cluster, what its moves have shown takes the place of a calibration.
+    const { offset } = shared;
+    answers[recent.length + 1] = offset;
     const { forest, features } = this;
-    fillMoveFeatures(inputs, this.physics, this.physicsLog, shared.volumes.mean, this.sum.mean, features);
+    fillMoveFeatures(
+      inputs,
+      this.physics,
+      this.physicsLog + offset,
+      shared.volumes.mean,
+      this.sum.mean - offset,
+      features,
+    );
     // Trees can not extrapolate.
-    answers[recent.length + 2] = forest === undefined || shared.isFar ? NaN : predictRow(forest, features, 0);
+    answers[recent.length + 2] =
+      forest === undefined || shared.isFar ? NaN : offset + predictRow(forest, features, 0);
     // In parallel, an instance's durations are those of its places among the others.
     answers[DURATION] = inputs.concurrentMoves > 0 ? NaN : shared.lastDurations - this.physicsLog;
     for (const member of this.unheard) answers[member] = NaN;

@@ -79,6 +79,18 @@ export class PooledEffects {
     return out;
   }
 
+  /** What of a sum a calibration would have taken away, of the keys that have none. O(levels). */
+  uncalibratedMean(keys: readonly string[], atMs: number): number {
+    let mean = 0;
+    for (let i = 0; i < this.levels.length; i++) {
+      const level = this.levels[i]!;
+      if (level.uncalibratedVariance === undefined || this.isCalibrated(keys[i]!)) continue;
+      const effect = this.effects[i]!.get(keys[i]!);
+      if (effect !== undefined) mean += effect.mean * keptShare(level, effect, atMs);
+    }
+    return mean;
+  }
+
   /**
    * Takes in one observed residual. `noiseVariance` is that of one move around its effects; `weight` in (0, 1]
    * takes the force out of outliers; `otherVariance` is that of what else the residual is made of. Gives the variance of the whole. O(levels).

@@ -59,6 +59,16 @@ describe('a model of durations', () => {
     expect(medianError(inService(model, rest), rest)).toBeLessThan(0.12);
   });
 
+  it('believes the first moves of a cluster that nothing was fitted to, of sizes never seen as well', () => {
+    const model = durationModelOf(fitModel(inventedMoves(250), { name: 'default', seed: 1 }));
+    const foreign = inventedMoves(60, (i) => {
+      const memoryMib = [300, 700, 1500][i % 3]!;
+      return { cluster: 'foreign', memory_mib: memoryMib, duration_seconds: 0.3 * (3 + memoryMib / 200) };
+    });
+    const seconds = inService(model, foreign);
+    expect(medianError(seconds.slice(3, 13), foreign.slice(3, 13))).toBeLessThan(0.1);
+  });
+
   it('is unsure how much an instance sends that was never moved, where records tell what was sent', () => {
     const random = seededRandom(2);
     const moves = inventedMoves(400, (i) => {

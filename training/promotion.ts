@@ -12,10 +12,6 @@ import { moveGroups } from './move-groups.js';
 
 /** Fewer moves in common decide nothing between two models. */
 const LEAST_COMPARED = 30;
-/** A challenger may be worse by this share of the champion's loss before it is refused: ties go to the newer data. */
-const TOLERATED_LOSS = 0.01;
-/** A smaller difference on the wrong side is refused too when chance makes it so rarely. */
-const SIGNIFICANT_P_VALUE = 0.05;
 
 /** A move that took this many times longer or shorter than predicted is far off … */
 const FAR_FACTOR = 5;
@@ -58,8 +54,8 @@ export interface JudgeOptions {
 /**
  * Champion against challenger on the same rows: moves that the version in service has not been trained on. Both see
  * only what had finished before a move; the champion goes on learning from what it was trained on, the challenger is
- * fitted anew at each origin. Refused is what loses over 1 % more, or significantly more however little: `pairedDifference`
- * says how that is tested. `own` is what the challenger had predicted in the rolling backtest.
+ * fitted anew at each origin. Only what loses less goes into service; `pairedDifference` says how surely it does. `own` is
+ * what the challenger had predicted in the rolling backtest.
  */
 export function judge(
   data: BacktestData,
@@ -140,14 +136,12 @@ export function judge(
     p_value: test.p_value,
     blocks: test.blocks,
   };
-  const isWorse =
-    challengerLoss > championLoss * (1 + TOLERATED_LOSS) ||
-    (test.mean > 0 && test.p_value < SIGNIFICANT_P_VALUE);
+  const beats = test.mean < 0;
   const [low, high] = test.interval;
   const figures = `pinball loss ${compared.challenger_pinball.toFixed(2)} against ${compared.champion_pinball.toFixed(2)} % of the duration on the same ${moves} moves; difference ${signed(test.mean)}, 95 % interval ${signed(low)} to ${signed(high)}, p = ${test.p_value.toFixed(3)} (sign changes of whole ${test.blocks === 'instances' ? 'instances' : 'runs of moves'})`;
   return {
-    promote: !isWorse,
-    reason: isWorse ? `worse than ${reference}: ${figures}` : `not worse than ${reference}: ${figures}`,
+    promote: beats,
+    reason: `${beats ? 'beats' : 'does not beat'} ${reference}: ${figures}`,
     compared,
   };
 }

@@ -20,14 +20,13 @@ interface Options extends CommonOptions, TrainingDataOptions {
 }
 
 /**
- * What bounds a training's memory: nearly all of it are the predictions of every candidate. 50,000 moves took 860 MB at
- * the peak where there was room, and 414 MB where Node was given no more (--max-old-space-size=450). Older moves than
- * these teach little about what a cluster is like now.
+ * What bounds a training's memory, most of which are the predictions of every candidate: so many moves stay below 400 MiB
+ * (docs/models.md). Older ones teach little about what a cluster is like now.
  */
-const DEFAULT_MOST_MOVES = 100_000;
+const DEFAULT_MOST_MOVES = 50_000;
 const MS_PER_MINUTE = 60_000;
 
-/** `train`: fits, backtests, registers, and promotes what is not worse than the version in service. */
+/** `train`: fits, backtests, registers, and promotes what beats the version in service. */
 export function trainCommand(context: Context): Command {
   const command = new Command('train')
     .option('--name <name>', 'name of the model', 'default')

@@ -22,18 +22,18 @@ function verdictOn(factor: (row: BacktestRow, i: number) => number): Verdict {
 }
 
 describe('champion against challenger', () => {
-  it('promotes an equal: ties go to the newer data', () => {
+  it('refuses an equal: it does not beat the one in service', () => {
     const verdict = verdictOn(() => 1);
-    expect(verdict.promote).toBe(true);
+    expect(verdict.promote).toBe(false);
     expect(verdict.compared).toMatchObject({ difference: 0, difference_interval_95: [0, 0], p_value: 1 });
-    expect(verdict.reason).toMatch(/^not worse than default@/);
+    expect(verdict.reason).toMatch(/^does not beat default@/);
   });
 
   it('refuses a worse model, with the difference, its interval and its p-value', () => {
     const verdict = verdictOn(() => 1.15);
     expect(verdict.promote).toBe(false);
     expect(verdict.reason).toMatch(
-      /^worse than default@\S+: pinball loss [\d.]+ against [\d.]+ % of the duration on the same \d+ moves; difference \+[\d.]+, 95 % interval \+[\d.]+ to \+[\d.]+, p = 0\.\d+ \(sign changes of whole instances\)$/,
+      /^does not beat default@\S+: pinball loss [\d.]+ against [\d.]+ % of the duration on the same \d+ moves; difference \+[\d.]+, 95 % interval \+[\d.]+ to \+[\d.]+, p = 0\.\d+ \(sign changes of whole instances\)$/,
     );
     const { compared } = verdict;
     expect(compared!.p_value).toBeLessThan(0.01);
@@ -45,12 +45,12 @@ describe('champion against challenger', () => {
     const verdict = verdictOn(
       (row) => (row.actual_seconds / row.duration_seconds.p50) ** 0.5, // half of each error gone
     );
-    expect(verdict.promote).toBe(true);
+    expect(verdict).toMatchObject({ promote: true, reason: expect.stringMatching(/^beats default@/) });
     expect(verdict.compared!.difference_interval_95[1]).toBeLessThan(0);
     expect(verdict.compared!.p_value).toBeLessThan(0.01);
   });
 
-  it('refuses what is worse by less than 1 % when every instance says so', () => {
+  it('refuses what is worse by a hair', () => {
     // Away from what it took by a hair, each time.
     const verdict = verdictOn((row) => (row.actual_seconds < row.duration_seconds.p50 ? 1.0001 : 0.9999));
     const { challenger_pinball, champion_pinball, p_value } = verdict.compared!;

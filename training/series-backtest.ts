@@ -36,15 +36,32 @@ export interface SeriesScore {
 export const pinballLoss = (value: number, quantile: number, level: number): number =>
   value >= quantile ? level * (value - quantile) : (1 - level) * (quantile - value);
 
+/** What a candidate said at one origin, having learnt the samples up to it, and what came. */
+export interface OriginForecasts {
+  /** When the last sample that was learnt was taken, epoch milliseconds. */
+  originAtMs: number;
+  /** The class of the series as it was known then. */
+  class: SeriesClass;
+  forecasts: {
+    horizonMs: number;
+    /** The start of the bin that is forecast, epoch milliseconds. */
+    targetAtMs: number;
+    /** At QUANTILE_LEVELS, in the unit of the series. */
+    quantiles: Float64Array;
+    /** The value that came: for the score alone. */
+    actual: number;
+  }[];
+}
+
 /**
  * Rolling origins over one series: at each the candidate has learnt what came before and nothing else, and forecasts
  * the values that came 1 step, 1 h, 6 h and 24 h later, where there is one. O(samples · candidate).
  */
-export function backtestSeries(
+export function* rollingForecasts(
   series: NamedSeries,
   candidate: SeriesCandidateName,
   network?: NetworkWeights,
-): SeriesScore {
+): Generator<OriginForecasts> {
   const samples = [...series.samples].sort((a, b) => a.atMs - b.atMs);
   const stepMs = usualStepMs(samples.slice(0, 24).map(({ atMs }) => atMs));
   const valueAt = new Map<number, number>();
@@ -59,32 +76,48 @@ export function backtestSeries(
   const forecast = new SeriesForecast({ choice: everywhere, network });
   const from = Math.floor(FIRST_ORIGIN_SHARE * samples.length);
   const every = Math.max(1, Math.floor((samples.length - from) / ORIGINS));
-  const losses = HORIZONS_MS.map(() => ({ sum: 0, count: 0 }));
+  for (const [i, { atMs, value }] of samples.entries()) {
+    forecast.learn(atMs, value);
+    if (i < from || (i - from) % every !== 0) continue;
+    const origin: OriginForecasts = { originAtMs: atMs, class: forecast.class(), forecasts: [] };
+    for (const horizonMs of HORIZONS_MS) {
+      const bin = Math.floor(atMs / stepMs) + Math.max(1, Math.round(horizonMs / stepMs));
+      const actual = valueAt.get(bin);
+      if (actual === undefined) continue;
+      const targetAtMs = bin * stepMs;
+      const quantiles = new Float64Array(QUANTILE_LEVELS.length);
+      forecast.quantiles(targetAtMs, quantiles);
+      origin.forecasts.push({ horizonMs, targetAtMs, quantiles, actual });
+    }
+    yield origin;
+  }
+}
+
+/** The score of a candidate's rolling forecasts of one series. */
+export function backtestSeries(
+  series: NamedSeries,
+  candidate: SeriesCandidateName,
+  network?: NetworkWeights,
+): SeriesScore {
+  const losses = new Map(HORIZONS_MS.map((horizonMs) => [horizonMs, { sum: 0, count: 0 }]));
   const classes = new Map<SeriesClass, number>();
-  const out = new Float64Array(QUANTILE_LEVELS.length);
   let in80 = 0;
   let in90 = 0;
   let count = 0;
-  samples.forEach(({ atMs, value }, i) => {
-    forecast.learn(atMs, value);
-    if (i < from || (i - from) % every !== 0) return;
-    const seen = forecast.class();
+  for (const { class: seen, forecasts } of rollingForecasts(series, candidate, network)) {
     classes.set(seen, (classes.get(seen) ?? 0) + 1);
-    HORIZONS_MS.forEach((horizonMs, h) => {
-      const bin = Math.floor(atMs / stepMs) + Math.max(1, Math.round(horizonMs / stepMs));
-      const actual = valueAt.get(bin);
-      if (actual === undefined) return;
-      forecast.quantiles(bin * stepMs, out);
+    for (const { horizonMs, quantiles, actual } of forecasts) {
       let loss = 0;
-      for (let j = 0; j < out.length; j++) loss += pinballLoss(actual, out[j]!, QUANTILE_LEVELS[j]!);
-      losses[h]!.sum += loss / out.length;
-      losses[h]!.count++;
+      quantiles.forEach((quantile, j) => (loss += pinballLoss(actual, quantile, QUANTILE_LEVELS[j]!)));
+      const ofHorizon = losses.get(horizonMs)!;
+      ofHorizon.sum += loss / quantiles.length;
+      ofHorizon.count++;
       count++;
-      if (actual >= out[1]! && actual <= out[3]!) in80++;
-      if (actual >= out[0]! && actual <= out[4]!) in90++;
-    });
-  });
-  const means = losses.filter((loss) => loss.count > 0).map((loss) => loss.sum / loss.count);
+      if (actual >= quantiles[1]! && actual <= quantiles[3]!) in80++;
+      if (actual >= quantiles[0]! && actual <= quantiles[4]!) in90++;
+    }
+  }
+  const means = [...losses.values()].filter((loss) => loss.count > 0).map((loss) => loss.sum / loss.count);
   const mostSeen = [...classes].sort((a, b) => b[1] - a[1])[0];
   return {
     series: series.name,

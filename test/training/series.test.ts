@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { CHOICE, SERIES_SCORES, type ClassScore } from '../../src/predictor/series-choice.js';
 import { forwardPass, SERIES_FEATURES } from '../../src/predictor/series-network.js';
-import { backtestSeries, chosen, pinballLoss, scoresByClass } from '../../training/series-backtest.js';
+import {
+  backtestSeries,
+  chosen,
+  pinballLoss,
+  rollingForecasts,
+  scoresByClass,
+  type OriginForecasts,
+} from '../../training/series-backtest.js';
 import { readLabSeries, readNabSeries, type NamedSeries } from '../../training/series-data.js';
 import {
   loadLayersModel,
@@ -34,18 +41,32 @@ describe('the backtest of series', () => {
     expect(pinballLoss(8, 10, 0.9)).toBeCloseTo(0.2);
   });
 
-  it('looks at nothing that came after an origin: what follows the scored times does not change a score', () => {
-    const series = wave(1200);
-    const cut = { ...series, samples: series.samples.slice(0, 900) };
-    const poisoned = {
-      ...series,
-      samples: series.samples.map((sample, i) => (i < 900 ? sample : { ...sample, value: 1e9 })),
-    };
-    // The same origins and targets: all of the cut series lies before the poison.
-    const first = backtestSeries(cut, 'mixture');
-    const again = backtestSeries({ ...poisoned, samples: poisoned.samples.slice(0, 900) }, 'mixture');
-    expect(again).toEqual(first);
-  });
+  it.each(['mixture', 'seasonal-naive'] as const)(
+    'looks at nothing that came after an origin: %s says the same there, whatever follows',
+    (candidate) => {
+      const series = wave(1200);
+      const clean = [...rollingForecasts(series, candidate)];
+      const before = clean.length / 2;
+      const poisonedAfterMs = clean[before - 1]!.originAtMs;
+      const poisoned = {
+        ...series,
+        samples: series.samples.map((sample) =>
+          sample.atMs > poisonedAfterMs ? { ...sample, value: 1e9 } : sample,
+        ),
+      };
+      const again = [...rollingForecasts(poisoned, candidate)];
+      // What came differs, and only that may.
+      const said = (origins: OriginForecasts[]) =>
+        origins.map(({ forecasts, ...origin }) => ({
+          ...origin,
+          forecasts: forecasts.map(({ targetAtMs, quantiles }) => ({ targetAtMs, quantiles })),
+        }));
+      expect(before).toBeGreaterThan(100);
+      expect(clean[before - 1]!.forecasts).toHaveLength(4);
+      expect(said(again.slice(0, before))).toEqual(said(clean.slice(0, before)));
+      expect(said(again.slice(before, before + 1))).not.toEqual(said(clean.slice(before, before + 1)));
+    },
+  );
 
   it('finds that decomposition beats the naive marks on a daily wave', () => {
     const loss = (name: 'decomposition' | 'last-value' | 'seasonal-naive'): number =>

@@ -133,4 +133,43 @@ describe('physics of a move', () => {
     expect(over(2)).toBeLessThan(over(1));
     expect(over(NaN)).toBe(over(2));
   });
+
+  describe('of disks and failovers', () => {
+    // Of a link of 419.4304 Mbit/s = 50 MiB/s or twice that, 80 % carry payload: 40 or 80 MiB/s.
+    const worked = { ...constants, linkShare: 0.8, diskMibS: 60, diskSetupSeconds: 3, failoverSeconds: 30 };
+    const slowLink = 419.4304;
+    const fastLink = 2 * slowLink;
+    const of = (changes: Partial<MoveInputs>) => movePhysics(inputs(changes), worked, newPhysicsResult());
+
+    it('takes for a failover what shutting down and starting take, and the time of its disk where it has one', () => {
+      const failover = { operation: 'failover', linkMbps: fastLink } as const;
+      expect(of(failover).seconds).toBeCloseTo(30, 9);
+      const withDisk = of({ ...failover, diskMib: 2400 });
+      expect(withDisk.seconds).toBeCloseTo(30 + 2400 / 60, 9);
+      expect(withDisk.downtimeSeconds).toBe(withDisk.seconds);
+      expect(withDisk.transferredMib).toBe(2400);
+      expect(of({ ...failover, linkMbps: slowLink, diskMib: 2400 }).seconds).toBeCloseTo(30 + 2400 / 40, 9);
+    });
+
+    it('replicates a disk after the set-up at the rate of disks or of the link, whichever is less', () => {
+      const replication = { operation: 'disk_replication', diskMib: 2400 } as const;
+      const result = of({ ...replication, linkMbps: fastLink });
+      expect(result.seconds).toBeCloseTo(3 + 2400 / 60, 9);
+      expect([result.transferredMib, result.downtimeSeconds]).toEqual([2400, 0]);
+      expect(of({ ...replication, linkMbps: slowLink }).seconds).toBeCloseTo(3 + 2400 / 40, 9);
+    });
+
+    it('adds the time of a disk that is copied along with a live migration', () => {
+      for (const [linkMbps, rateMibS] of [
+        [fastLink, 60],
+        [slowLink, 40],
+      ] as const) {
+        const alone = of({ linkMbps });
+        const withDisk = of({ linkMbps, diskMib: 2400 });
+        expect(withDisk.seconds - alone.seconds).toBeCloseTo(2400 / rateMibS, 9);
+        expect(withDisk.transferredMib - alone.transferredMib).toBeCloseTo(2400, 9);
+        expect(withDisk.downtimeSeconds).toBe(alone.downtimeSeconds);
+      }
+    });
+  });
 });

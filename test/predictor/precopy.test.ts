@@ -55,6 +55,38 @@ describe('pre-copy rounds', () => {
     expect(run({ dirtyMibS: 500, workingSetMib: 4096 }).converged).toBe(false);
   });
 
+  /** What each round sends, told from where the move ends when the downtime limit just lets it stop before that round. */
+  const expectRounds = (changes: Partial<PrecopyInputs>, volumesMib: readonly number[]): void => {
+    const { bandwidthMibS } = { ...quiet, ...changes };
+    for (const [i, lastMib] of volumesMib.entries()) {
+      if (i === 0 || lastMib >= volumesMib[i - 1]!) continue;
+      const result = run({ ...changes, downtimeLimitSeconds: (lastMib + 0.01) / bandwidthMibS });
+      const sentMib = volumesMib.slice(0, i + 1).reduce((sum, mib) => sum + mib, 0);
+      expect(result.rounds).toBe(i + 1);
+      expect(result.transferredMib).toBeCloseTo(sentMib, 6);
+      expect(result.seconds).toBeCloseTo(sentMib / bandwidthMibS, 6);
+      expect(result.downtimeSeconds).toBeCloseTo(lastMib / bandwidthMibS, 6);
+    }
+  };
+
+  it('lets dirtying within a round saturate at the working set: W·(1 − e^(−R·t/W))', () => {
+    // R·t/W is 2 ln 2 in the first round of 10 s, ln 2 in the second of 5 s, ⅔ ln 2 in the third of 3⅓ s.
+    expectRounds({ volumeMib: 3000, bandwidthMibS: 300, workingSetMib: 2000, dirtyMibS: 400 * Math.LN2 }, [
+      3000,
+      2000 * (1 - 1 / 4),
+      2000 * (1 - 1 / 2),
+      2000 * (1 - 2 ** (-2 / 3)),
+    ]);
+  });
+
+  it('throttles by auto-converge at first by 20 %, then by 10 points more, whenever two rounds did not help', () => {
+    // The guest dirties as fast as the stream carries: a round leaves the share 1 − s of what it sent.
+    expectRounds(
+      { volumeMib: 1000, dirtyMibS: 100, workingSetMib: 1e15, autoConverge: true },
+      [1000, 1000, 1000, 800, 640, 448, 313.6, 188.16, 112.896],
+    );
+  });
+
   it('ends when auto-converge throttles such a guest, or post-copy switches over', () => {
     const busy = { dirtyMibS: 150, workingSetMib: 4096 };
     expect(run({ ...busy, autoConverge: true }).converged).toBe(true);

@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import request from 'supertest';
+import type { MoveProgress } from '../../src/domain/move-progress.js';
+import { QUANTILE_NAMES, type Prediction } from '../../src/domain/prediction.js';
+import { loadPredictor } from '../../src/predictor/load-predictor.js';
+import { fitModel } from '../../training/fit.js';
+import { inventedMoves } from '../training/invented-moves.js';
 import { finishedMove, serviceFixture, type ServiceFixture } from './service-fixture.js';
 
 let service: ServiceFixture;
@@ -88,6 +93,51 @@ describe('POST /v1/predictions', () => {
       .send({ requests: Array.from({ length: 10_001 }, () => 0) });
     expect(status).toBe(422);
     expect(body.field).toBe('requests');
+  });
+});
+
+describe('POST /v1/predictions of a running move', () => {
+  const predictor = loadPredictor(fitModel(inventedMoves(200), { name: 'default', seed: 1 }));
+  const vm1 = { cluster: 'c', instance: 'vm1', source_node: 'n0', target_node: 'n1', memory_mib: 4096 };
+  /** 100 MiB/s, of 3,500 MiB in all. */
+  const poll = (elapsed_seconds: number): MoveProgress => ({
+    elapsed_seconds,
+    transferred_mib: 100 * elapsed_seconds,
+    remaining_mib: 3500 - 100 * elapsed_seconds,
+    dirty_sync_count: 1,
+  });
+  const polls = [poll(10), poll(30)];
+  let running: ServiceFixture;
+  beforeEach(async () => {
+    running = await serviceFixture({ loaded: { predictor } });
+  });
+  afterEach(() => running.close());
+  const ask = async (body: object) => (await request(running.app).post('/v1/predictions').send(body)).body;
+
+  it('says by row what remains, more surely at a later poll', async () => {
+    const requests = [vm1, ...polls.map((progress) => ({ ...vm1, progress }))];
+    const [before, early, late] = (await ask({ requests })).predictions as Prediction[];
+    expect(before!.remaining_seconds).toBeUndefined();
+    for (const [i, { remaining_seconds, duration_seconds }] of [early!, late!].entries())
+      for (const name of [...QUANTILE_NAMES, 'mean'] as const)
+        expect(duration_seconds[name]).toBeCloseTo(polls[i]!.elapsed_seconds + remaining_seconds![name], 9);
+    const width = ({ remaining_seconds }: Prediction): number =>
+      remaining_seconds!.p95 - remaining_seconds!.p05;
+    expect(width(late!)).toBeLessThan(width(early!));
+    expect(late!.remaining_seconds!.p50).toBeLessThan(early!.remaining_seconds!.p50);
+  });
+
+  it('gives by column the same durations, and takes null for a move that has not started', async () => {
+    const progress = [null, ...polls];
+    const requests = progress.map((shown) => (shown === null ? vm1 : { ...vm1, progress: shown }));
+    const { predictions } = (await ask({ requests })) as { predictions: Prediction[] };
+    const columns = Object.fromEntries(
+      Object.entries(vm1).map(([name, value]) => [name, progress.map(() => value)]),
+    );
+    const answer = await ask({ columns: { ...columns, progress } });
+    for (const name of [...QUANTILE_NAMES, 'mean'] as const)
+      for (const [i, { duration_seconds }] of predictions.entries())
+        expect(answer.columns[name][i]).toBeCloseTo(duration_seconds[name], 9);
   });
 });
 

@@ -52,7 +52,7 @@ const MOST_DAMPING = 1e6;
  * memory from a slow stream. Maximum a posteriori under a Huber loss of their logarithms and normal priors
  * on those of the constants, found by Levenberg and Marquardt's method with a numerical derivative, which
  * begins at `from`; the priors stand around `start`. Deterministic.
- * O(steps · constants · moves), at most 25 · 23 · 600 evaluations of the physics.
+ * O(steps · constants · moves), at most 25 · 24 · 600 evaluations of the physics.
  */
 export function fitPhysics(
   records: readonly MoveRecord[],

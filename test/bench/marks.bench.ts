@@ -2,14 +2,17 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
-import { parseMoveRecord, type MoveRecord } from '../../src/domain/move-record.js';
+import { isCompleted, parseMoveRecord, type MoveRecord } from '../../src/domain/move-record.js';
 import { loadPredictor } from '../../src/predictor/load-predictor.js';
+import { inputsOfRecord } from '../../src/predictor/move-inputs.js';
+import { movePhysics, newPhysicsResult, secondsWhenSent, sentOf } from '../../src/predictor/move-physics.js';
 import { accuracyOf, type Accuracy } from '../../training/accuracy.js';
 import { accuracyTable } from '../../training/accuracy-table.js';
 import { backtest, type BacktestRow, type Protocol } from '../../training/backtest.js';
 import { candidates } from '../../training/candidates/candidates.js';
 import { wholeModel } from '../../training/candidates/whole-model.js';
 import { fitModel } from '../../training/fit.js';
+import { fitPhysics } from '../../training/physics-fit.js';
 import { shiftReaction } from '../../training/shift-test.js';
 import { basisMarks, coverageMarks } from './group-coverage.js';
 import { precopyMarks, unseenMarks } from './synthetic-marks.js';
@@ -183,11 +186,29 @@ function labMarks(): void {
   const labById = new Map(lab.map((record) => [record.id, record]));
   const labRows = protocol(lab, 'rolling');
   console.log(`\n${accuracyTable('QEMU lab', accuracies(labRows))}`);
-  const single = ours(labRows.filter((row) => labById.get(row.id)!.cluster === 'lab-s101-single'));
+  const isSingle = ({ cluster }: MoveRecord): boolean => cluster === 'lab-s101-single';
+  const single = ours(labRows.filter((row) => isSingle(labById.get(row.id)!)));
   atMost('QEMU lab: MAPE', ours(labRows).mape, 26);
   atMost('QEMU lab: median', ours(labRows).median_ape, 17);
   atMost('QEMU lab, campaign s101 single: median', single.median_ape, 8);
+  hindsight('QEMU lab, campaign s101 single', lab.filter(isSingle));
   intervalMarks('QEMU lab', lab, labRows);
+}
+
+/** What is left when nothing has to be foreseen: physics fitted to the very moves, and told what each of them sent. No mark. */
+function hindsight(title: string, records: readonly MoveRecord[]): void {
+  const constants = fitPhysics(records);
+  const errors = (isSentTold: boolean): number[] =>
+    records.filter(isCompleted).map((record) => {
+      const inputs = inputsOfRecord(record);
+      const physics = movePhysics(inputs, constants, newPhysicsResult());
+      const sentMib = isSentTold ? sentOf(record, inputs) : NaN;
+      const seconds = sentMib > 0 ? secondsWhenSent(physics, sentMib) : physics.seconds;
+      return 100 * Math.abs(seconds / record.duration_seconds - 1);
+    });
+  console.log(
+    `${title}: physics fitted afterwards to these very moves, median error ${median(errors(false)).toFixed(2)} %; told what each of them sent as well, ${median(errors(true)).toFixed(2)} %`,
+  );
 }
 
 function syntheticMarks(): void {

@@ -14,10 +14,13 @@ const OTHER_PACE = 'moves do not take as long as was predicted';
 export class Replanning {
   readonly #run: PlanRun;
   readonly #cluster: LiveCluster;
+  /** The score from which the gain of a plan counts: before the first of those that differ in nothing but times. */
+  #scoreBefore: number;
 
   constructor(run: PlanRun, cluster: LiveCluster) {
     this.#run = run;
     this.#cluster = cluster;
+    this.#scoreBefore = run.plan.score_before;
   }
 
   /** Wants a new plan where moves leave their predicted band. */
@@ -64,7 +67,10 @@ export class Replanning {
       await run.stop(`${why}, and no new plan could be made`);
       return false;
     }
-    const unworthy = plan.moves.length === 0 ? undefined : run.settings.unworthyOf?.(plan);
+    // What is left of a plan gains little towards its end, and is part of what was worth its moves as a whole.
+    if (why !== OTHER_PACE) this.#scoreBefore = plan.score_before;
+    const whole = { ...plan, score_before: this.#scoreBefore };
+    const unworthy = plan.moves.length === 0 ? undefined : run.settings.unworthyOf?.(whole);
     if (unworthy !== undefined) {
       await run.stop(`${why}, and a new plan is not worth its moves: ${unworthy}`);
       return false;

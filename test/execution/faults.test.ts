@@ -561,6 +561,26 @@ describe('a new plan for other times only', () => {
       expect.objectContaining({ why: expect.stringContaining('no better plan is found') }),
     );
   });
+
+  it('is judged with what the plan before it has gained: it is the rest of a whole', async () => {
+    const h = await onto();
+    const usual = h.cluster.usualSeconds.bind(h.cluster);
+    h.cluster.outcomeOf = (job) => ({ kind: 'success', seconds: 6 * usual(job) });
+    const plan = await h.plan();
+    const whole = plan.score_before - plan.score_after;
+    const gains: number[] = [];
+    const report = await h.run(plan, {
+      // Found as good as the one before, so that it takes its place.
+      replan: async (request) => ({ ...(await h.replan(request)), score_after: plan.score_after }),
+      unworthyOf: ({ score_before, score_after }) => {
+        gains.push(score_before - score_after);
+        return score_before - score_after < 0.9 * whole ? 'it gains too little' : undefined;
+      },
+    });
+    expect(gains.length).toBeGreaterThan(0);
+    expect(report).toMatchObject({ outcome: 'done', left: 0 });
+    expectSafe(h);
+  });
 });
 
 describe('limits of time', () => {

@@ -76,8 +76,8 @@ export function fitInFlight(moves: readonly ForecastMove[]): InFlightFit {
     weights: [...weights],
     knots: KNOTS,
     errors: KNOTS.map((knot) => quantilesNear(errors, knot)),
-    chance_within_limit: [0, 1, 0, 0],
-    chance: [0, 1, 0, 0],
+    chance_within_limit: ODDS_AS_BEFORE,
+    chance: ODDS_AS_BEFORE,
   };
   return {
     ...fit,
@@ -142,6 +142,9 @@ export function somePolls({ polls }: PolledMove, most = CHANCE_POLLS): MoveProgr
   return Array.from({ length: most }, (_, k) => polls[Math.round((k * (polls.length - 1)) / (most - 1))]!);
 }
 
+/** Weights of `chanceFeatures` that leave the odds as they were. */
+const ODDS_AS_BEFORE = [0, 1, 0, 0, 0];
+
 /** Logistic regression by Newton's method, drawn to the odds as they were before. */
 function chanceWeights(
   moves: readonly ForecastMove[],
@@ -165,8 +168,7 @@ function chanceWeights(
       };
     });
   });
-  const start = [0, 1, 0, 0];
-  let weights = Float64Array.from(start);
+  let weights = Float64Array.from(ODDS_AS_BEFORE);
   for (let round = 0; round < ROUNDS; round++) {
     const working = rows.map(({ features, completed, weight }) => {
       const z = dot(weights, features);
@@ -174,7 +176,7 @@ function chanceWeights(
       const curvature = Math.max(1e-6, p * (1 - p));
       return { features, target: z + (completed - p) / curvature, weight: weight * curvature };
     });
-    weights = Float64Array.from(ridge(working, CHANCE_RIDGE, start));
+    weights = Float64Array.from(ridge(working, CHANCE_RIDGE, ODDS_AS_BEFORE));
   }
   return chanceFeatures.map((_, j) => weights[j]!);
 }

@@ -318,10 +318,13 @@ export const chanceFeatures = [
   'log odds, given what has elapsed',
   'log of time left over time needed',
   'divergence',
+  'log of what is left of the way',
 ] as const;
 const chance = new Float64Array(chanceFeatures.length);
 /** Times left that are so many times (log) what is needed, or the other way round, say no more than that. */
 const MOST_ROOM = 3;
+/** Less of the way left than this is no nearer to the end. */
+const LEAST_WAY_LEFT = 0.01;
 
 /** The row of the logistic form of the chance to complete. Valid until the next call. */
 export function chanceRowOf(
@@ -342,6 +345,8 @@ export function chanceRowOf(
     ? max(-MOST_ROOM, min(MOST_ROOM, log(max(LEAST_REMAINING_SECONDS, left) / remainingSeconds)))
     : 0;
   chance[3] = divergence;
+  // What may break it off has less and less time for it.
+  chance[4] = hasLimit ? 0 : log(max(LEAST_WAY_LEFT, remainingSeconds / (elapsed + remainingSeconds)));
   return chance;
 }
 

@@ -139,6 +139,25 @@ describe('a running move', () => {
     expect(chance([])).toBeLessThan(chance(['postcopy-ram']));
   });
 
+  it('that goes as predicted is ever surer to complete, where nothing is known to wait for it', () => {
+    const seconds = predictor.predict(move, NOW).duration_seconds.p50;
+    const chances = [0.1, 0.3, 0.5, 0.7, 0.9, 0.95].map(
+      (share) =>
+        predictor.predict(
+          running({
+            elapsed_seconds: share * seconds,
+            transferred_mib: share * 4096,
+            remaining_mib: (1 - share) * 4096,
+            dirty_rate_mib_s: 1,
+            dirty_sync_count: 1,
+          }),
+          NOW,
+        ).completion_probability,
+    );
+    expect(chances).toEqual([...chances].sort((a, b) => a - b));
+    expect(chances.at(-1)).toBeGreaterThan(chances[0]!);
+  });
+
   it('never lasts longer than its manager waits', () => {
     const p = predictor.predict(
       running(

@@ -7,6 +7,7 @@ import {
 } from './cluster.js';
 import {
   F_DSK,
+  F_SPIN,
   FAILS_N1,
   FORTHCOMING,
   I_SPIN,
@@ -23,7 +24,7 @@ import {
 } from './group-model.js';
 import { showFixed, showFloat } from './haskell-numbers.js';
 import { moveCommands, moveLetters, type Move } from './moves.js';
-import { METRICS } from './score.js';
+import { freeDiskShare, METRICS } from './score.js';
 
 /** What hbal prints, byte for byte, so that scripts which read its output can read ours. */
 
@@ -229,10 +230,8 @@ const NODE_FIELDS: Record<string, { title: string; right: boolean; cell: Cell }>
   pfdsk: {
     title: 'p_fdsk',
     right: true,
-    cell: (model, node) => {
-      const total = model.totalDisk[node]!;
-      return ratio(total === 0 ? 1 : row(model, node, F_DSK) / total);
-    },
+    cell: (model, node) =>
+      ratio(freeDiskShare(model, node, row(model, node, F_DSK), row(model, node, F_SPIN))),
   },
   rcpu: {
     title: 'r_cpu',
@@ -248,7 +247,7 @@ const NODE_FIELDS: Record<string, { title: string; right: boolean; cell: Cell }>
   amem: {
     title: 'a_mem',
     right: true,
-    cell: (model, node) => String(row(model, node, U_MEM) - row(model, node, R_MEM)),
+    cell: (model, node) => String(Math.max(0, row(model, node, U_MEM) - row(model, node, R_MEM))),
   },
   spindle_count: { title: 'NodeSpindles', right: true, cell: (model, node) => String(model.spindles[node]!) },
   hi_spindles: {

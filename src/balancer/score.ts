@@ -87,6 +87,18 @@ export const SPREADS = Int32Array.from(
 export const SUMS = Int32Array.from(METRICS.flatMap((metric, c) => (metric.aggregate === 'sum' ? [c] : [])));
 const IS_SPREAD = Uint8Array.from(METRICS, (metric) => (metric.aggregate === 'spread' ? 1 : 0));
 
+/** What is free over all that is there: spindles with exclusive storage, else disk; 1 where there is none (hbal's `pDsk`). */
+export function freeDiskShare(
+  model: GroupModel,
+  node: number,
+  freeDisk: number,
+  freeSpindles: number,
+): number {
+  const isExclusive = model.exclusive[node] === 1;
+  const all = isExclusive ? model.spindles[node]! : model.totalDisk[node]!;
+  return all === 0 ? 1 : (isExclusive ? freeSpindles : freeDisk) / all;
+}
+
 /**
  * What one node adds to each component: METRIC_COUNT values from `out[outAt]`, out of the row at `rows[rowAt]`. A
  * node that a component does not look at adds 0.
@@ -108,19 +120,18 @@ export function nodeMetrics(
     return;
   }
   const totalMemory = model.totalMemory[node]!;
-  const totalDisk = model.totalDisk[node]!;
   const totalCpu = model.totalCpu[node]!;
   const speed = model.cpuSpeed[node]!;
   const highSpindles = model.highSpindles[node]!;
   const reserved = rows[rowAt + R_MEM]! / totalMemory;
   out[outAt + FREE_MEM] = rows[rowAt + U_MEM]! / totalMemory;
-  if (model.exclusive[node] === 1) {
-    out[outAt + FREE_DISK] = rows[rowAt + F_SPIN]! / model.spindles[node]!;
-    out[outAt + FREE_DISK_FORTH] = rows[rowAt + F_SPIN_FORTH]! / model.spindles[node]!;
-  } else {
-    out[outAt + FREE_DISK] = totalDisk === 0 ? 1 : rows[rowAt + F_DSK]! / totalDisk;
-    out[outAt + FREE_DISK_FORTH] = totalDisk === 0 ? 1 : rows[rowAt + F_DSK_FORTH]! / totalDisk;
-  }
+  out[outAt + FREE_DISK] = freeDiskShare(model, node, rows[rowAt + F_DSK]!, rows[rowAt + F_SPIN]!);
+  out[outAt + FREE_DISK_FORTH] = freeDiskShare(
+    model,
+    node,
+    rows[rowAt + F_DSK_FORTH]!,
+    rows[rowAt + F_SPIN_FORTH]!,
+  );
   out[outAt + N1_COUNT] = rows[rowAt + FAILS_N1] === 1 ? all : 0;
   out[outAt + RESERVED_MEM] = reserved;
   out[outAt + OFFLINE_ALL] = 0;

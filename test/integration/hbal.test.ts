@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
@@ -79,10 +79,44 @@ class Sink extends Writable {
         text.replace(/^The cluster contains \d+ policy-violating nodes\.\n.*\n/m, '');
       expect(comparable(mine.out)).toBe(comparable(theirs.out));
       expect(mine.code).toBe(theirs.code);
-      const original = (name: string): string => readFileSync(join(folder, `${name}.original`), 'utf8');
-      expect(original('mine')).toBe(original('theirs'));
+      for (const state of theirs.out.includes('Nothing to do') ? ['original'] : ['original', 'balanced']) {
+        const saved = (name: string): string => readFileSync(join(folder, `${name}.${state}`), 'utf8');
+        expect(saved('mine')).toBe(saved('theirs'));
+      }
     },
   );
+
+  const fixtures = join('test', 'fixtures', 'clusters');
+  const clusters = readdirSync(fixtures).filter((name) => name.endsWith('.data'));
+  const NUMERIC_FIELDS =
+    'idx,fqdn,status,tmem,nmem,xmem,fmem,umem,imem,rmem,amem,tdsk,fdsk,tcpu,ucpu,pcnt,scnt,pfmem,pfdsk,rcpu,' +
+    'cload,mload,dload,nload,spindle_count,hi_spindles,inst_spindles';
+
+  it.each(clusters)('describes the nodes of %s as we do, before and after', async (name) => {
+    const file = join(fixtures, name);
+    const groups = readFileSync(file, 'utf8').split('\n\n')[0]!.split('\n');
+    for (const group of groups.map((line) => line.split('|')[0]!))
+      for (const fields of ['', NUMERIC_FIELDS]) {
+        const args = ['-t', file, '-G', group, '-l', '5', `-p${fields}`, '--print-instances'];
+        expect(await ours(args)).toEqual(hbal(args));
+      }
+  });
+
+  it('describes overcommitted nodes, and nodes with exclusive storage and no spindles, as we do', async () => {
+    const text = readFileSync(join(fixtures, 'exclusive-6.data'), 'utf8');
+    const odd = {
+      spindles: text.replace(/\|40\|([^|]*)\|Y\|/g, '|0|$1|Y|'),
+      memory: text
+        .replace(/^(node-\S+\.com)\|65536/gm, '$1|30720')
+        .replace(/\|(\d{5})\|(\d+)\|(\d+)\|(16|32)\|N/g, '|3000|$2|$3|$4|N'),
+    };
+    for (const [name, content] of Object.entries(odd)) {
+      const file = join(folder, `odd-${name}.data`);
+      writeFileSync(file, content);
+      const args = ['-t', file, '-l', '3', '-v', '-v', `-p${NUMERIC_FIELDS}`];
+      expect(await ours(args)).toEqual(hbal(args));
+    }
+  });
 
   const spoken = (text: string): string =>
     // Nodes whose free memory the instances do not explain make both warn, and fail N+1.

@@ -1,4 +1,5 @@
 import type { Plan } from '../domain/plan.js';
+import { nodesOf } from './node-locks.js';
 
 /**
  * A schedule as a chart of nodes against time: a bar for each move on each node that it keeps busy, from its predicted
@@ -17,11 +18,7 @@ function barsOf(plan: Plan): { nodes: string[]; bars: Bar[]; end: number } {
   const bars: Bar[] = [];
   let end = 0;
   for (const move of plan.moves) {
-    const { from, to } = move;
-    const busy = new Set(
-      [from.primary, from.secondary, to.primary, to.secondary].filter((name) => name !== undefined),
-    );
-    for (const node of busy) {
+    for (const node of nodesOf(move)) {
       nodes.add(node);
       // An offline node that is let go early has the next move on it meanwhile.
       if (node !== move.releases_early)

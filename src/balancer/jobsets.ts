@@ -30,11 +30,13 @@ export function jobsetsOf(moves: readonly Move[]): number[][] {
   return sets;
 }
 
-/** For each of `count` moves, those that it waits for where sets run one after another: the whole set before its own. */
+/** For each of `count` moves, those that it waits for where sets run one after another: all of the set before its own. */
 export function setBefore(jobsets: readonly (readonly number[])[], count: number): number[][] {
   const before = Array.from({ length: count }, (): number[] => []);
-  jobsets.forEach((set, s) => {
-    for (const m of set) before[m] = s === 0 ? [] : [...jobsets[s - 1]!];
-  });
+  let last: readonly number[] = [];
+  for (const set of jobsets) {
+    for (const m of set) before[m] = [...last];
+    if (set.length > 0) last = set;
+  }
   return before;
 }

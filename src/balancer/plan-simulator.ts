@@ -3,8 +3,9 @@ import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
 import type { Plan } from '../domain/plan.js';
 import { costsFileSchema, ratesOf, type CostsFile } from './constant-move-costs.js';
-import { MIRROR_SETUP_SECONDS } from './early-release.js';
 import { setBefore } from './jobsets.js';
+import { NodeLocks, nodesOf } from './node-locks.js';
+import type { PlayMode } from './playable-plan.js';
 import { normalFrom, seededRandom } from './random.js';
 
 /**
@@ -12,8 +13,19 @@ import { normalFrom, seededRandom } from './random.js';
  * happened. The truth is a file; it never comes from what made the plan.
  */
 
+const ofPredictions = z
+  .custom<undefined>(
+    (value) => value === undefined,
+    'is about predicted durations, these are the true durations; leave it out or give deviation',
+  )
+  .optional();
+
 /** The costs file's fields say the true durations; further ones what a cluster does besides. */
 export const truthFileSchema = costsFileSchema.extend({
+  spread: ofPredictions,
+  errors: ofPredictions,
+  /** Moves that a node takes part in at once: 1 by Ganeti's locks. */
+  moves_per_node: z.int().positive().optional(),
   /** Sizes of instances, for durations by rate: a plan does not carry them. */
   instances: z
     .array(
@@ -52,6 +64,8 @@ export interface PlayedMove {
   status: 'completed' | 'failed' | 'not started';
   start_seconds: number | undefined;
   end_seconds: number | undefined;
+  /** From when all that it waits for was done until its nodes were free. */
+  lock_seconds: number | undefined;
 }
 
 export interface PlayedPlan {
@@ -74,11 +88,17 @@ interface Running {
   failsAt: number | undefined;
 }
 
-/** `schedule` starts a move when what it waits for is done; `jobsets` runs set after set, as hbal does. */
-export type PlayMode = 'schedule' | 'jobsets';
+/** Told of every start and end in their order, ends first where they are at one moment. */
+export interface PlayWatch {
+  started(move: number): void;
+  ended(move: number, completed: boolean): void;
+}
 
-/** Plays the whole plan. O(steps × steps under way at once). */
-export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode): PlayedPlan {
+/**
+ * Plays a plan that `refuseUnplayable` has let pass. A move starts when what it waits for is done and its nodes are
+ * free; of several that wait for a node the first of the plan goes first. O(steps × (steps under way at once + moves)).
+ */
+export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode, watch?: PlayWatch): PlayedPlan {
   const world = new TrueDurations(truth);
   const waits =
     mode === 'schedule' ? plan.moves.map(({ after }) => after) : setBefore(plan.jobsets, plan.moves.length);
@@ -87,27 +107,39 @@ export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode): PlayedPl
     status: 'not started',
     start_seconds: undefined,
     end_seconds: undefined,
+    lock_seconds: undefined,
   }));
+  const movesPerNode = truth.moves_per_node ?? 1;
+  const locks = new NodeLocks(plan, movesPerNode);
+  const ready = new Float64Array(plan.moves.length).fill(NaN);
   const running: Running[] = [];
-  const offline = new OfflineNodes(plan);
   let now = 0;
   const begin = (m: number, s: number): void => {
-    offline.begin(m, s, now);
+    locks.begin(m, s, now);
     running.push(world.begin(plan, m, s));
   };
   const startReady = (): void => {
     played.forEach((state, m) => {
       if (state.start_seconds !== undefined) return;
       if (!waits[m]!.every((w) => played[w]!.status === 'completed')) return;
-      if (offline.isHeld(m, now)) return;
+      if (Number.isNaN(ready[m])) ready[m] = now;
+      if (!locks.areFree(m, now)) return;
       state.start_seconds = now;
+      state.lock_seconds = now - ready[m]!;
+      watch?.started(m);
       begin(m, 0);
     });
+  };
+  const end = (m: number, status: 'completed' | 'failed'): void => {
+    played[m]!.status = status;
+    played[m]!.end_seconds = now;
+    locks.end(m);
+    watch?.ended(m, status === 'completed');
   };
   startReady();
   while (running.length > 0) {
     const rates = world.shareNetwork(running);
-    let wait = offline.nextRelease(now) - now;
+    let wait = locks.nextRelease(now) - now;
     running.forEach((step, r) => {
       wait = Math.min(wait, timeLeft(step, rates[r]!));
     });
@@ -117,24 +149,17 @@ export function playPlan(plan: Plan, truth: TruthFile, mode: PlayMode): PlayedPl
       const step = running[r]!;
       if (timeLeft(step, rates[r]!) > END_TOLERANCE) continue;
       running.splice(r, 1);
-      const state = played[step.move]!;
-      if (step.failsAt !== undefined) {
-        state.status = 'failed';
-        state.end_seconds = now;
-      } else if (step.step + 1 < plan.moves[step.move]!.steps.length) begin(step.move, step.step + 1);
-      else {
-        state.status = 'completed';
-        state.end_seconds = now;
-      }
+      if (step.failsAt !== undefined) end(step.move, 'failed');
+      else if (step.step + 1 < plan.moves[step.move]!.steps.length) begin(step.move, step.step + 1);
+      else end(step.move, 'completed');
     }
-    for (const [m, { end_seconds }] of played.entries()) if (end_seconds === now) offline.end(m, now);
     startReady();
   }
   const ends = played.map(({ end_seconds }) => end_seconds ?? 0);
   return {
     moves: played,
     duration_seconds: Math.max(0, ...ends),
-    lower_bound_seconds: lowerBound(plan, played),
+    lower_bound_seconds: lowerBound(plan, played, movesPerNode),
   };
 }
 
@@ -153,71 +178,20 @@ function advance(step: Running, rate: number, seconds: number): void {
   step.mibLeft = Math.max(0, step.mibLeft - (seconds - fixed) * rate);
 }
 
-/**
- * Who holds an offline node that moves let go before they end: Ganeti's lock, as a plan that names such nodes
- * (`releases_early`) counts on it. Other nodes are the business of `after`.
- */
-class OfflineNodes {
-  /** Per move, its nodes that are let go early by it or by others. */
-  readonly #nodes: string[][];
-  readonly #plan: Plan;
-  /** By node, the move that holds it and when it lets go; Infinity: not known yet. */
-  readonly #holders = new Map<string, { move: number; until: number }>();
-
-  constructor(plan: Plan) {
-    this.#plan = plan;
-    const released = new Set(plan.moves.flatMap(({ releases_early }) => releases_early ?? []));
-    this.#nodes = plan.moves.map(({ from, to }) => {
-      const names = [from.primary, from.secondary, to.primary, to.secondary];
-      return [...new Set(names.filter((name) => name !== undefined))].filter((name) => released.has(name));
-    });
-  }
-
-  isHeld(m: number, now: number): boolean {
-    return this.#nodes[m]!.some((name) => (this.#holders.get(name)?.until ?? 0) > now);
-  }
-
-  /** A step begins: the first takes the nodes, a copy lets one go when its mirror is set up. */
-  begin(m: number, s: number, now: number): void {
-    if (s === 0) for (const name of this.#nodes[m]!) this.#holders.set(name, { move: m, until: Infinity });
-    const { releases_early: name, steps } = this.#plan.moves[m]!;
-    const holder = name === undefined ? undefined : this.#holders.get(name);
-    if (holder?.move === m && holder.until === Infinity && steps[s]!.operation === 'disk_replication')
-      holder.until = now + MIRROR_SETUP_SECONDS;
-  }
-
-  end(m: number, now: number): void {
-    for (const name of this.#nodes[m]!) {
-      const holder = this.#holders.get(name);
-      if (holder?.move === m && holder.until > now) holder.until = now;
-    }
-  }
-
-  /** When the next node is let go; Infinity where none is known. */
-  nextRelease(now: number): number {
-    let next = Infinity;
-    for (const { until } of this.#holders.values()) if (until > now && until < next) next = until;
-    return next;
-  }
-}
-
-/** A node takes part in one move at a time; moves of one instance follow each other. */
-function lowerBound(plan: Plan, played: readonly PlayedMove[]): number {
-  const busy = new Map<string, number>();
+/** A node takes part in so many moves at a time; moves of one instance follow each other. */
+function lowerBound(plan: Plan, played: readonly PlayedMove[], movesPerNode: number): number {
+  const nodes = new Map<string, number>();
+  const instances = new Map<string, number>();
+  const add = (busy: Map<string, number>, key: string, seconds: number): unknown =>
+    busy.set(key, (busy.get(key) ?? 0) + seconds);
   plan.moves.forEach((move, m) => {
     const { start_seconds: start, end_seconds: end } = played[m]!;
     if (start === undefined || end === undefined) return;
-    const { from, to } = move;
-    const keys = new Set(
-      [from.primary, from.secondary, to.primary, to.secondary, `instance ${move.instance}`].filter(
-        (key) => key !== undefined,
-      ),
-    );
+    add(instances, move.instance, end - start);
     // Held for a failover and a set-up only; counting it as free keeps the bound one.
-    if (move.releases_early !== undefined) keys.delete(move.releases_early);
-    for (const key of keys) busy.set(key, (busy.get(key) ?? 0) + end - start);
+    for (const node of nodesOf(move)) if (node !== move.releases_early) add(nodes, node, end - start);
   });
-  return Math.max(0, ...busy.values());
+  return Math.max(0, ...instances.values(), Math.max(0, ...nodes.values()) / movesPerNode);
 }
 
 /** True durations of steps, and how a network card is shared. */

@@ -1,6 +1,9 @@
 import { Command } from 'commander';
 import { strangers, unknownNames } from '../balancer/constant-move-costs.js';
+import { nodesOf } from '../balancer/node-locks.js';
 import { parseTruthFile, playPlan, type PlayedPlan } from '../balancer/plan-simulator.js';
+import { refuseUnplayable } from '../balancer/playable-plan.js';
+import { RoomWatch } from '../balancer/room-watch.js';
 import { UserError } from '../domain/errors.js';
 import { planSchema, type Plan } from '../domain/plan.js';
 import { namesOf, readCluster } from './cluster-input.js';
@@ -18,7 +21,10 @@ export function simulateCommand(context: Context): Command {
   const command = new Command('simulate')
     .argument('<plan>', 'a plan in JSON, as balance --json and price --json print it')
     .requiredOption('--truth <file>', 'true durations, network and failures, in a JSON file')
-    .option('--cluster <file>', 'htools text file with the sizes of instances, for durations by rate')
+    .option(
+      '--cluster <file>',
+      'htools text file: sizes of instances, and whether each move has room when it starts',
+    )
     .option('--jobsets', "run set after set, each as long as its slowest move, as hbal's -X does");
   withCommonOptions(command, context, {
     examples: [
@@ -33,20 +39,27 @@ async function run(planFile: string, options: Options, context: Context): Promis
   const parsed = planSchema.safeParse(await readJsonFile(planFile));
   if (!parsed.success)
     throw new UserError('input-invalid', `${planFile}: is not a plan as balance --json prints it`);
-  const { moves, jobsets } = parsed.data;
-  const outside = [...moves.flatMap(({ after }) => after), ...jobsets.flat()].find((m) => m >= moves.length);
-  if (outside !== undefined)
-    throw new UserError(
-      'input-invalid',
-      `${planFile}: speaks of a move ${outside}, but its moves are 0 to ${moves.length - 1}; give the plan as it was printed`,
-    );
+  const plan = parsed.data;
+  const mode = options.jobsets === true ? 'jobsets' : 'schedule';
+  refuseUnplayable(plan, mode, planFile);
   const truth = parseTruthFile(await readJsonFile(options.truth), options.truth);
   const warnings: string[] = [];
-  const instances = new Set([...moves, ...(truth.instances ?? [])].map(({ instance }) => instance));
+  let room: RoomWatch | undefined;
+  const instances = new Set([...plan.moves, ...(truth.instances ?? [])].map(({ instance }) => instance));
   if (options.cluster !== undefined) {
     const { cluster } = await readCluster(options.cluster, 'later-wins');
     const known = namesOf(cluster);
-    warnings.push(...unknownNames(truth, known, options.truth));
+    room = new RoomWatch(cluster, plan);
+    warnings.push(
+      ...strangers(
+        `${planFile}: a move`,
+        'instance',
+        plan.moves.map(({ instance }) => instance),
+        known.instances,
+      ),
+      ...strangers(`${planFile}: a move`, 'node', plan.moves.flatMap(nodesOf), known.nodes),
+      ...unknownNames(truth, known, options.truth),
+    );
     for (const name of known.instances) instances.add(name);
     truth.instances = [
       ...cluster.instances.map(({ name, memory, disk }) => ({
@@ -59,9 +72,9 @@ async function run(planFile: string, options: Options, context: Context): Promis
   }
   const failing = truth.failures?.map(({ instance }) => instance) ?? [];
   warnings.push(...strangers(`${options.truth}: failures`, 'instance', failing, instances));
+  const played = playPlan(plan, truth, mode, room);
+  warnings.push(...(room?.sentences() ?? []));
   if (options.quiet !== true) for (const line of warnings) context.stderr.write(`movecast: ${line}\n`);
-  const plan = parsed.data;
-  const played = playPlan(plan, truth, options.jobsets === true ? 'jobsets' : 'schedule');
   const promised = plan.duration_seconds;
   if (options.json === true)
     context.stdout.write(
@@ -78,6 +91,11 @@ function playedText(plan: Plan, played: PlayedPlan): string {
     `No order of these moves could take less than ${durationText(played.lower_bound_seconds)}.`,
     `${count('completed')} moves completed, ${count('failed')} failed, ${count('not started')} not started.`,
   ];
+  const waits = played.moves.map(({ lock_seconds = 0 }) => lock_seconds).filter((wait) => wait > 0);
+  if (waits.length > 0)
+    lines.push(
+      `${waits.length} ${waits.length === 1 ? 'move' : 'moves'} waited for nodes that others held, beyond what the plan says: ${durationText(Math.max(...waits))} at most.`,
+    );
   for (const { index, status } of played.moves)
     if (status !== 'completed') lines.push(`  move ${index} of ${plan.moves[index]!.instance}: ${status}`);
   return `${lines.join('\n')}\n`;

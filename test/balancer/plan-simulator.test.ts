@@ -1,8 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { ConstantMoveCosts, parseCostsFile } from '../../src/balancer/constant-move-costs.js';
 import { ganttSvg, ganttText } from '../../src/balancer/gantt.js';
-import { parseTruthFile, playPlan } from '../../src/balancer/plan-simulator.js';
+import { blindSearch } from '../../src/balancer/blind-search.js';
+import { GroupModel } from '../../src/balancer/group-model.js';
+import { parseHtoolsText } from '../../src/balancer/htools-text.js';
+import { buildPlan } from '../../src/balancer/plan-builder.js';
+import { parseTruthFile, playPlan, type TruthFile } from '../../src/balancer/plan-simulator.js';
+import { refuseUnplayable, type PlayMode } from '../../src/balancer/playable-plan.js';
+import { RoomWatch } from '../../src/balancer/room-watch.js';
+import { defaultSearchOptions } from '../../src/balancer/search-options.js';
 import type { Plan, PlanMove } from '../../src/domain/plan.js';
+import { generateCluster } from './cluster-generator.js';
 
 const moveOf = (
   index: number,
@@ -72,10 +80,65 @@ describe('the plan simulator', () => {
         { instance: 'b', memory_mib: 2000, disk_mib: 0 },
       ],
       nic_mib_per_second: { n1: 100 },
+      moves_per_node: 2,
     };
     const played = playPlan(two, shared, 'schedule');
     // 50 MiB/s each until a is over after 20 s; then b has the card for its other 1000 MiB.
     expect(played.moves.map(({ end_seconds }) => end_seconds)).toEqual([20, 30]);
+  });
+
+  it('lets a node take part in one move at a time, as its locks do, whatever the plan says', () => {
+    const two = planOf([moveOf(0, 'b', 'n1', 'n2'), moveOf(1, 'c', 'n3', 'n1')], [[0, 1]]);
+    for (const mode of ['schedule', 'jobsets'] as const) {
+      const played = playPlan(two, truth, mode);
+      expect(played.moves.map(({ start_seconds, lock_seconds }) => [start_seconds, lock_seconds])).toEqual([
+        [0, 0],
+        [5, 5],
+      ]);
+      expect([played.duration_seconds, played.lower_bound_seconds]).toEqual([12, 12]);
+    }
+    const both = playPlan(two, { ...truth, moves_per_node: 2 }, 'schedule');
+    expect(both.moves.map(({ start_seconds }) => start_seconds)).toEqual([0, 0]);
+    expect([both.duration_seconds, both.lower_bound_seconds]).toEqual([7, 7]);
+  });
+
+  it('gives the locks of a move back that failed', () => {
+    const two = planOf([moveOf(0, 'b', 'n1', 'n2'), moveOf(1, 'c', 'n3', 'n1')], [[0, 1]]);
+    const played = playPlan(two, { ...truth, failures: [{ instance: 'b', after_share: 0.4 }] }, 'schedule');
+    expect(played.moves[1]).toMatchObject({ status: 'completed', start_seconds: 2 });
+  });
+
+  it('waits for the set before its own also across an empty one', () => {
+    const gap = planOf(three.moves, [[0, 1], [], [2]]);
+    expect(playPlan(gap, truth, 'jobsets').duration_seconds).toBe(37);
+  });
+
+  it('plays plans of this project as they were promised: they wait for no lock that they do not speak of', async () => {
+    const costs = new ConstantMoveCosts({});
+    let moves = 0;
+    for (const seed of [1, 2, 3, 4, 5, 6]) {
+      const text = generateCluster({ seed, nodes: 4 + seed, instancesPerNode: 5 });
+      const { cluster } = parseHtoolsText(text, { file: 'c', duplicates: 'refuse' });
+      const start = new GroupModel(cluster, { group: 0 });
+      const given = blindSearch(start.copy(), { ...defaultSearchOptions, maxLength: 25 }).steps;
+      const { document } = await buildPlan(
+        start,
+        given.map(({ move }) => move),
+        costs,
+      );
+      const room = new RoomWatch(cluster, document);
+      const instances = cluster.instances.map(({ name, memory, disk }) => ({
+        instance: name,
+        memory_mib: memory,
+        disk_mib: disk,
+      }));
+      const deviating = { instances, deviation: { sigma: 0.7, seed } };
+      const played = playPlan(document, deviating, 'schedule', room);
+      moves += played.moves.length;
+      expect(played.moves.map(({ lock_seconds }) => lock_seconds)).toEqual(played.moves.map(() => 0));
+      expect(room.sentences()).toEqual([]);
+    }
+    expect(moves).toBeGreaterThan(50);
   });
 
   it('breaks off what fails, and starts nothing that waits for it', () => {
@@ -96,6 +159,13 @@ describe('the plan simulator', () => {
     expect(() => playPlan(three, {}, 'schedule')).toThrow('add a row to table or to instances');
   });
 
+  it('takes no field of the costs file that would change nothing', () => {
+    expect(() => parseTruthFile({ spread: 2 }, 't.json')).toThrow(/^t\.json: spread .+ true durations/);
+    expect(() => parseTruthFile({ errors: { hours: [[[1]]], most_factor: 2 } }, 't.json')).toThrow(
+      /^t\.json: errors .+ true durations/,
+    );
+  });
+
   it('names the field of a truth or costs file that is wrong', () => {
     expect(() => parseTruthFile({ nic_mib_per_second: { n1: -1 } }, 't.json')).toThrow(
       'nic_mib_per_second.n1',
@@ -110,6 +180,162 @@ describe('the plan simulator', () => {
     expect(() => parseCostsFile({ table: [{ instance: 'a', seconds: 0 }] }, 'c.json')).toThrow(
       'table[0].seconds',
     );
+  });
+});
+
+describe('a plan that cannot be played', () => {
+  const chain = (...after: number[][]): Plan =>
+    planOf(
+      after.map((list, m) => moveOf(m, `i${m}`, `a${m}`, `b${m}`, list)),
+      [[...after.keys()]],
+    );
+  const stepless = chain([]);
+  stepless.moves[0]!.steps = [];
+
+  it.each<[string, Plan, PlayMode, string]>([
+    ['waits for itself', chain([], [1]), 'schedule', 'move 1 waits for itself'],
+    [
+      'waits in a circle',
+      chain([2], [0], [1], [0]),
+      'schedule',
+      'moves 0, 2, 1 wait for each other in a circle',
+    ],
+    ['waits for a circle', chain([1], [2], [1]), 'schedule', 'moves 1, 2 wait for each other in a circle'],
+    ['waits for what is not there', chain([7]), 'schedule', 'speaks of a move 7, but its moves are 0 to 0'],
+    ['has sets of no moves', planOf([], [[0]]), 'schedule', 'speaks of a move 0, but it has none'],
+    [
+      'numbers its moves oddly',
+      planOf([moveOf(3, 'a', 'n1', 'n2')], [[0]]),
+      'schedule',
+      'the move at place 0 has the index 3',
+    ],
+    ['has a move of no steps', stepless, 'schedule', 'move 0 has no steps'],
+    [
+      'leaves a move out of the job sets',
+      planOf(three.moves, [[0, 1]]),
+      'jobsets',
+      'move 2 is in no job set',
+    ],
+    ['has no job sets', planOf(three.moves, []), 'jobsets', 'move 0 is in no job set'],
+    [
+      'has a move in two sets',
+      planOf(three.moves, [
+        [0, 1],
+        [2, 0],
+      ]),
+      'jobsets',
+      'move 0 is in job sets 2 times',
+    ],
+    [
+      'has a move in a set twice',
+      planOf(three.moves, [
+        [0, 1],
+        [2, 2],
+      ]),
+      'jobsets',
+      'move 2 is in job sets 2 times',
+    ],
+  ])('is refused in a sentence: it %s', (_what, plan, mode, sentence) => {
+    expect(() => refuseUnplayable(plan, mode, 'p.json')).toThrow(
+      `p.json: ${sentence}; give the plan as it was printed`,
+    );
+  });
+
+  it('is none where moves wait for the same one, or job sets are not asked for', () => {
+    expect(() => refuseUnplayable(chain([], [0], [0, 1], [1, 2, 2]), 'schedule', 'p.json')).not.toThrow();
+    expect(() => refuseUnplayable(planOf(three.moves, []), 'schedule', 'p.json')).not.toThrow();
+    expect(() => refuseUnplayable(three, 'jobsets', 'p.json')).not.toThrow();
+  });
+});
+
+describe('the room for moves when they start', () => {
+  // n2 has room for one of a and b, and for c's memory only where a or b is gone; its disk is full for a copy of c.
+  const text = `g|u|preferred||
+
+n1|65536|512|60000|1000000|900000|32|N|u|1
+n2|8192|512|3072|100000|3000|32|N|u|1
+n3|65536|512|60000|1000000|900000|32|N|u|1
+n4|65536|512|60000|1000000|900000|32|N|u|1
+
+a|2048|0|1|running|Y|n1||ext|
+b|2048|0|1|running|Y|n1||ext|
+c|2048|6000|1|running|Y|n3|n4|drbd|
+off|4096|0|1|ADMIN_down|Y|n1||ext|
+own|4608|0|1|running|Y|n2||ext|
+
+`;
+  const { cluster } = parseHtoolsText(text, { file: 'c', duplicates: 'refuse' });
+  const sentencesOf = (moves: PlanMove[], further: TruthFile = {}): readonly string[] => {
+    const plan = planOf(moves, [[...moves.keys()]]);
+    const room = new RoomWatch(cluster, plan);
+    playPlan(plan, { live_migration: { fixed_seconds: 10 }, ...further }, 'schedule', room);
+    return room.sentences();
+  };
+  const mirrored = (
+    index: number,
+    from: [string, string],
+    to: [string, string],
+    after: number[] = [],
+  ): PlanMove => ({
+    ...moveOf(index, 'c', from[0], to[0], after),
+    from: { primary: from[0], secondary: from[1] },
+    to: { primary: to[0], secondary: to[1] },
+  });
+
+  it('is asked of the memory of the target as moves before it have left it', () => {
+    expect(sentencesOf([moveOf(0, 'a', 'n1', 'n2')])).toEqual([]);
+    expect(sentencesOf([moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n2')])).toEqual([
+      'move 1 of b: n2 has 1024 MiB of memory free when it starts, 2048 are needed',
+    ]);
+    expect(
+      sentencesOf([
+        moveOf(0, 'a', 'n1', 'n2'),
+        moveOf(1, 'a', 'n2', 'n3', [0]),
+        moveOf(2, 'b', 'n1', 'n2', [1]),
+      ]),
+    ).toEqual([]);
+    expect(sentencesOf([moveOf(0, 'off', 'n1', 'n2')])).toEqual([]);
+  });
+
+  it('is taken from the start of a move, and given back when it fails', () => {
+    const both = [moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n2')];
+    expect(sentencesOf(both, { moves_per_node: 2 })).toHaveLength(1);
+    expect(sentencesOf(both, { failures: [{ instance: 'a' }] })).toEqual([]);
+  });
+
+  it('is asked of disks, and of the secondary through which an instance goes', () => {
+    expect(sentencesOf([mirrored(0, ['n3', 'n4'], ['n3', 'n2'])])).toEqual([
+      'move 0 of c: n2 has 3000 MiB of disk free when it starts, 6000 are needed',
+    ]);
+    const full = structuredClone(cluster);
+    full.instances[2]!.secondary = 1;
+    const plan = planOf([mirrored(0, ['n3', 'n2'], ['n4', 'n2'])], [[0]]);
+    const room = new RoomWatch(
+      {
+        ...full,
+        nodes: full.nodes.map((node) => (node.name === 'n2' ? { ...node, freeMemory: 512 } : node)),
+      },
+      plan,
+    );
+    playPlan(plan, { live_migration: { fixed_seconds: 10 } }, 'schedule', room);
+    expect(room.sentences()).toEqual([
+      'move 0 of c: n2 has 512 MiB of memory free when it starts, 2048 are needed',
+    ]);
+  });
+
+  it('says when an instance is not where a move takes it from', () => {
+    expect(sentencesOf([moveOf(0, 'a', 'n1', 'n3'), moveOf(1, 'a', 'n4', 'n1', [0])])).toEqual([
+      'move 1 of a: its instance is on n3 when it starts, not on n4',
+    ]);
+    expect(sentencesOf([mirrored(0, ['n3', 'n1'], ['n1', 'n3'])])).toEqual([
+      'move 0 of c: its instance is on n3:n4 when it starts, not on n3:n1',
+    ]);
+  });
+
+  it('is not asked on nodes and of instances that the cluster does not have', () => {
+    expect(sentencesOf([moveOf(0, 'nosuch', 'n1', 'n2'), moveOf(1, 'a', 'n1', 'nowhere')])).toEqual([]);
+    expect(sentencesOf([moveOf(0, 'a', 'nowhere', 'n2')])).toEqual([]);
+    expect(sentencesOf([])).toEqual([]);
   });
 });
 

@@ -1,0 +1,135 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Plan } from '../../src/domain/plan.js';
+import { runCommand } from './run-command.js';
+
+const CLUSTER = `g|u|preferred||
+
+n1|65536|512|60000|1000000|900000|32|N|u|1
+n2|4096|512|3584|1000000|900000|32|N|u|1
+n3|65536|512|60000|1000000|900000|32|N|u|1
+
+a|2048|0|1|running|Y|n1||ext|
+b|2048|0|1|running|Y|n1||ext|
+
+`;
+
+const moveOf = (index: number, instance: string, to: string, after: number[]): Plan['moves'][number] => ({
+  index,
+  instance,
+  letters: `fa:${to}`,
+  from: { primary: 'n1' },
+  to: { primary: to },
+  after,
+  start_seconds: 0,
+  end_seconds: { p50: 10, p90: 12 },
+  score_after: 1,
+  steps: [
+    {
+      operation: 'live_migration',
+      source_node: 'n1',
+      target_node: to,
+      duration_seconds: { p10: 9, p50: 10, p90: 12 },
+    },
+  ],
+  commands: [],
+});
+const planOf = (moves: Plan['moves'], jobsets: number[][]): Plan => ({
+  score_before: 2,
+  score_after: 1,
+  duration_seconds: { p50: 20, p90: 24 },
+  bytes_mib: 4096,
+  moves,
+  jobsets,
+});
+
+let folder = '';
+const file = (name: string, content: unknown): string => {
+  const path = join(folder, name);
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+};
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'movecast-simulate-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const simulate = (plan: Plan, truth: object, ...options: string[]): ReturnType<typeof runCommand> =>
+  runCommand(['simulate', file('plan.json', plan), '--truth', file('truth.json', truth), ...options]);
+const seconds = {
+  table: [
+    { instance: 'a', seconds: 30 },
+    { instance: 'b', seconds: 5 },
+  ],
+};
+
+describe('movecast simulate', () => {
+  it('is no faster than the nodes allow, and says what waited for them', async () => {
+    const plan = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [])], [[0, 1]]);
+    const { code, out } = await simulate(plan, seconds);
+    expect([code, out]).toEqual([
+      0,
+      'Done after 35 s; promised 20 s, nine times of ten 24 s.\n' +
+        'No order of these moves could take less than 35 s.\n' +
+        '2 moves completed, 0 failed, 0 not started.\n' +
+        '1 move waited for nodes that others held, beyond what the plan says: 30 s at most.\n',
+    ]);
+  });
+
+  it('ends well when moves fail, and says what was not started', async () => {
+    const plan = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [0])], [[0], [1]]);
+    const failing = { ...seconds, failures: [{ instance: 'a' }] };
+    const { code, out } = await simulate(plan, failing);
+    expect([code, out.split('\n').slice(2)]).toEqual([
+      0,
+      [
+        '0 moves completed, 1 failed, 1 not started.',
+        '  move 0 of a: failed',
+        '  move 1 of b: not started',
+        '',
+      ],
+    ]);
+    const json = await simulate(plan, failing, '--json');
+    const { moves } = JSON.parse(json.out) as { moves: { status: string }[] };
+    expect(moves.map(({ status }) => status)).toEqual(['failed', 'not started']);
+  });
+
+  it('refuses a plan whose moves wait for each other, and job sets that leave moves out', async () => {
+    const circle = planOf([moveOf(0, 'a', 'n2', [1]), moveOf(1, 'b', 'n3', [0])], []);
+    const refused = await simulate(circle, seconds);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringMatching(/plan\.json: moves 0, 1 wait for each other in a circle; .+\n$/),
+    ]);
+    const straight = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [0])], []);
+    expect((await simulate(straight, seconds)).code).toBe(0);
+    const sets = await simulate(straight, seconds, '--jobsets');
+    expect([sets.code, sets.err]).toEqual([
+      2,
+      expect.stringMatching(/plan\.json: move 0 is in no job set; .+\n$/),
+    ]);
+  });
+
+  it('warns of moves without room on the cluster, and of names that it does not have', async () => {
+    const plan = planOf(
+      [moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n2', [0]), moveOf(2, 'c', 'n4', [1])],
+      [[0], [1], [2]],
+    );
+    const cluster = file('c.data', CLUSTER);
+    const truth = { table: ['a', 'b', 'c'].map((instance) => ({ instance, seconds: 5 })) };
+    const { code, err } = await simulate(plan, truth, '--cluster', cluster);
+    const planFile = join(folder, 'plan.json');
+    expect([code, err.trim().split('\n')]).toEqual([
+      0,
+      [
+        `movecast: ${planFile}: a move names instance c, which is not there`,
+        `movecast: ${planFile}: a move names node n4, which is not there`,
+        `movecast: ${join(folder, 'truth.json')}: table names instance c, which is not there`,
+        'movecast: move 1 of b: n2 has 1536 MiB of memory free when it starts, 2048 are needed',
+      ],
+    ]);
+    expect((await simulate(plan, truth, '--cluster', cluster, '--quiet')).err).toBe('');
+  });
+});

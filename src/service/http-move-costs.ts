@@ -13,7 +13,8 @@ import {
 
 /**
  * Prices of moves from a running service: asked for in batches, kept for the plan, asked for once more when an answer
- * fails, and, when that fails too, from plain figures, which the plan then says.
+ * fails. When that fails too, all are plain figures from then on, so that a plan does not weigh two sources against each
+ * other and a service that hangs is waited for once; the plan then says so.
  */
 
 const refusedSchema = z.object({ error: z.object({ field: z.string(), message: z.string() }) });
@@ -40,16 +41,27 @@ export class HttpMoveCosts implements MoveCosts {
   readonly #fallback = new ConstantMoveCosts({});
   readonly #known = new Map<string, [p10: number, p50: number, p90: number]>();
   readonly #warnings = new Set<string>();
+  readonly #timeoutMs: number;
+  /** Why the service is not asked any more. */
+  #silence: string | undefined;
   #model: ModelReference | undefined;
 
-  /** `url` is the service's root, such as http://127.0.0.1:8642; `token` its bearer token where it asks for one. */
+  /**
+   * `url` is the service's root, such as http://127.0.0.1:8642; `token` its bearer token where it asks for one. An
+   * answer that takes longer than `timeoutMs` fails.
+   */
   constructor(
     url: string,
-    { token, fetch = globalThis.fetch }: { token?: string | undefined; fetch?: Fetch } = {},
+    {
+      token,
+      fetch = globalThis.fetch,
+      timeoutMs = TIMEOUT_MS,
+    }: { token?: string | undefined; fetch?: Fetch; timeoutMs?: number } = {},
   ) {
     this.#url = url.replace(/\/+$/, '');
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.#fetch = fetch;
+    this.#timeoutMs = timeoutMs;
   }
 
   get model(): ModelReference | undefined {
@@ -62,12 +74,12 @@ export class HttpMoveCosts implements MoveCosts {
 
   async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
     const keys = requests.map((request) => JSON.stringify(request));
-    const unknown = new Map<string, MoveRequest>();
-    requests.forEach((request, r) => {
-      if (!this.#known.has(keys[r]!)) unknown.set(keys[r]!, request);
-    });
-    const wanted = [...unknown];
-    for (let from = 0; from < wanted.length; from += BATCH) await this.#ask(wanted.slice(from, from + BATCH));
+    const requestOf = new Map(requests.map((request, r) => [keys[r]!, request]));
+    const unknown = (): [string, MoveRequest][] => [...requestOf].filter(([key]) => !this.#known.has(key));
+    const wanted = unknown();
+    for (let from = 0; from < wanted.length && this.#silence === undefined; from += BATCH)
+      await this.#ask(wanted.slice(from, from + BATCH));
+    if (this.#silence !== undefined) await this.#takePlain(unknown());
     const columns: CostColumns = {
       p10: new Float64Array(requests.length),
       p50: new Float64Array(requests.length),
@@ -83,6 +95,7 @@ export class HttpMoveCosts implements MoveCosts {
   }
 
   async predictions(requests: readonly MoveRequest[]): Promise<(Prediction | undefined)[]> {
+    if (this.#silence !== undefined) throw this.#unavailable(this.#silence);
     const found: (Prediction | undefined)[] = [];
     try {
       for (let from = 0; from < requests.length; from += BATCH) {
@@ -90,8 +103,7 @@ export class HttpMoveCosts implements MoveCosts {
         found.push(...answers.map((answer) => ('error' in answer ? undefined : answer)));
       }
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new UserError('service-unavailable', `the service at ${this.#url} does not answer (${reason})`);
+      throw this.#unavailable(reasonOf(error));
     }
     return found;
   }
@@ -102,7 +114,7 @@ export class HttpMoveCosts implements MoveCosts {
     try {
       const response = await this.#fetch(`${this.#url}/v1/past-errors`, {
         headers: this.#headers,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(this.#timeoutMs),
       });
       return response.ok ? errorsAnswerSchema.parse(await response.json()).errors : undefined;
     } catch {
@@ -112,20 +124,29 @@ export class HttpMoveCosts implements MoveCosts {
 
   async #ask(batch: readonly (readonly [string, MoveRequest])[]): Promise<void> {
     const requests = batch.map(([, request]) => request);
-    let reason: string;
     try {
       return await this.#take(batch, await this.#post(requests, durationsSchema));
     } catch {
       try {
         return await this.#take(batch, await this.#post(requests, durationsSchema));
       } catch (error) {
-        reason = error instanceof Error ? error.message : String(error);
+        this.#giveUp(reasonOf(error));
       }
     }
+  }
+
+  #giveUp(reason: string): void {
+    this.#silence = reason;
+    this.#known.clear();
+    this.#model = undefined;
+    this.#warnings.clear();
     this.#warnings.add(
-      `the service at ${this.#url} does not answer (${reason}): durations are plain figures, 8 s + RAM at 100 MiB/s and 10 s + disk at 60 MiB/s`,
+      `the service at ${this.#url} does not answer (${reason}) and is not asked again: all durations are plain figures, 8 s + RAM at 100 MiB/s and 10 s + disk at 60 MiB/s`,
     );
-    await this.#takePlain(batch);
+  }
+
+  #unavailable(reason: string): UserError {
+    return new UserError('service-unavailable', `the service at ${this.#url} does not answer (${reason})`);
   }
 
   async #post<T>(requests: readonly MoveRequest[], one: z.ZodType<T>): Promise<(T | Refused)[]> {
@@ -133,7 +154,7 @@ export class HttpMoveCosts implements MoveCosts {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...this.#headers },
       body: JSON.stringify({ requests }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      signal: AbortSignal.timeout(this.#timeoutMs),
     });
     if (!response.ok) throw new Error(`status ${response.status}`);
     const answer = z
@@ -159,7 +180,9 @@ export class HttpMoveCosts implements MoveCosts {
       this.#known.set(batch[b]![0], [p10, p50, p90]);
     });
     if (refused.length === 0) return;
-    this.#warnings.add(`the service refused ${refused.length} requests: their durations are plain figures`);
+    const [count, whose] =
+      refused.length === 1 ? ['1 request', 'its'] : [`${refused.length} requests`, 'their'];
+    this.#warnings.add(`the service refused ${count}: ${whose} durations are plain figures`);
     await this.#takePlain(refused);
   }
 
@@ -168,3 +191,5 @@ export class HttpMoveCosts implements MoveCosts {
     batch.forEach(([key], b) => this.#known.set(key, [p10[b]!, p50[b]!, p90[b]!]));
   }
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

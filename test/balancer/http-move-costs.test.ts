@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { MoveRequest } from '../../src/domain/move-request.js';
 import type { Prediction } from '../../src/domain/prediction.js';
-import { HttpMoveCosts } from '../../src/service/http-move-costs.js';
+import { HttpMoveCosts, type Fetch } from '../../src/service/http-move-costs.js';
 
 const request: MoveRequest = {
   instance: 'a',
@@ -81,6 +81,39 @@ describe('costs from a service', () => {
     expect(costs.warnings().join()).toContain('does not answer (status 500)');
   });
 
+  const many = Array.from({ length: 12_000 }, (_, i) => ({ ...request, instance: `i${i}` }));
+
+  it('wait for a service that hangs in the first batch alone', async () => {
+    let asked = 0;
+    const fetch: Fetch = (_url, { signal }) => {
+      asked += 1;
+      return new Promise((_answer, fail) => {
+        const giveUp = (): void => fail(signal!.reason as Error);
+        if (signal!.aborted) giveUp();
+        else signal!.addEventListener('abort', giveUp);
+      });
+    };
+    const costs = new HttpMoveCosts('http://127.0.0.1:9', { fetch, timeoutMs: 1 });
+    expect([...new Set((await costs.durations(many)).p50)]).toEqual([18]);
+    expect(asked).toBe(2);
+    await costs.durations([{ ...request, instance: 'another' }]);
+    await expect(costs.predictions([request])).rejects.toThrow('does not answer');
+    expect(await costs.pastErrors()).toBeUndefined();
+    expect(asked).toBe(2);
+  });
+
+  it('are all plain where the service falls silent amid a plan, also those that it had given before', async () => {
+    const url = await service((call, requests) => (call === 2 ? requests.map(prediction) : 500));
+    const fickle = new HttpMoveCosts(url);
+    const { p10, p50, p90 } = await fickle.durations(many);
+    expect([...new Set([...p10, ...p50, ...p90])]).toEqual([12, 18, 27]);
+    expect(calls).toHaveLength(4);
+    expect(fickle.model).toBeUndefined();
+    expect(fickle.warnings()).toEqual([
+      expect.stringMatching(/does not answer \(status 500\) and is not asked again: all durations are plain/),
+    ]);
+  });
+
   it('fall back for requests that the service refuses, and only for those', async () => {
     const url = await service((_call, requests) =>
       requests.map((one, r) => (r === 0 ? { error: { field: 'instance', message: 'no' } } : prediction(one))),
@@ -88,7 +121,7 @@ describe('costs from a service', () => {
     const costs = new HttpMoveCosts(url);
     const { p50 } = await costs.durations([request, { ...request, memory_mib: 2000 }]);
     expect([...p50]).toEqual([18, 20]);
-    expect(costs.warnings().join()).toContain('refused 1 requests');
+    expect(costs.warnings().join()).toContain('refused 1 request: its');
   });
 
   it('come with the past errors of the model, asked for with the token', async () => {

@@ -13,8 +13,8 @@ import {
 
 /**
  * Prices of moves from a running service: asked for in batches, kept for the plan, asked for once more when an answer
- * fails. When that fails too, all are plain figures from then on, so that a plan does not weigh two sources against each
- * other and a service that hangs is waited for once; the plan then says so.
+ * fails. When that fails too, all are plain figures for a while, so that a plan does not weigh two sources against each
+ * other and a service that hangs is waited for once; the plan then says so. An execution of hours asks again later.
  */
 
 const refusedSchema = z.object({ error: z.object({ field: z.string(), message: z.string() }) });
@@ -31,6 +31,8 @@ const errorsAnswerSchema = z.object({ errors: pastErrorsSchema.optional() });
 /** The service takes up to 10,000 requests in one call; fewer keep the body under a few MiB. */
 const BATCH = 5000;
 const TIMEOUT_MS = 30_000;
+/** A service that fell silent is not asked again before; longer than any plan is computed. */
+const SILENCE_MINUTES = 10;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -42,8 +44,9 @@ export class HttpMoveCosts implements MoveCosts {
   readonly #known = new Map<string, [p10: number, p50: number, p90: number]>();
   readonly #warnings = new Set<string>();
   readonly #timeoutMs: number;
-  /** Why the service is not asked any more. */
-  #silence: string | undefined;
+  readonly #now: () => number;
+  /** Why the service is not asked any more, and until when. */
+  #silence: { reason: string; untilMs: number } | undefined;
   #model: ModelReference | undefined;
 
   /**
@@ -56,12 +59,14 @@ export class HttpMoveCosts implements MoveCosts {
       token,
       fetch = globalThis.fetch,
       timeoutMs = TIMEOUT_MS,
-    }: { token?: string | undefined; fetch?: Fetch; timeoutMs?: number } = {},
+      now = Date.now,
+    }: { token?: string | undefined; fetch?: Fetch; timeoutMs?: number; now?: () => number } = {},
   ) {
     this.#url = url.replace(/\/+$/, '');
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
     this.#fetch = fetch;
     this.#timeoutMs = timeoutMs;
+    this.#now = now;
   }
 
   get model(): ModelReference | undefined {
@@ -73,6 +78,7 @@ export class HttpMoveCosts implements MoveCosts {
   }
 
   async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+    this.#endSilence();
     const keys = requests.map((request) => JSON.stringify(request));
     const requestOf = new Map(requests.map((request, r) => [keys[r]!, request]));
     const unknown = (): [string, MoveRequest][] => [...requestOf].filter(([key]) => !this.#known.has(key));
@@ -95,7 +101,8 @@ export class HttpMoveCosts implements MoveCosts {
   }
 
   async predictions(requests: readonly MoveRequest[]): Promise<(Prediction | undefined)[]> {
-    if (this.#silence !== undefined) throw this.#unavailable(this.#silence);
+    this.#endSilence();
+    if (this.#silence !== undefined) throw this.#unavailable(this.#silence.reason);
     const found: (Prediction | undefined)[] = [];
     try {
       for (let from = 0; from < requests.length; from += BATCH) {
@@ -136,13 +143,23 @@ export class HttpMoveCosts implements MoveCosts {
   }
 
   #giveUp(reason: string): void {
-    this.#silence = reason;
+    this.#forget();
+    this.#silence = { reason, untilMs: this.#now() + SILENCE_MINUTES * 60_000 };
+    this.#warnings.add(
+      `the service at ${this.#url} does not answer (${reason}) and is not asked again for ${SILENCE_MINUTES} minutes: all durations are plain figures, 8 s + RAM at 100 MiB/s and 10 s + disk at 60 MiB/s`,
+    );
+  }
+
+  /** By then what is plain is known no more, and all is asked for again. */
+  #endSilence(): void {
+    if (this.#silence !== undefined && this.#now() >= this.#silence.untilMs) this.#forget();
+  }
+
+  #forget(): void {
+    this.#silence = undefined;
     this.#known.clear();
     this.#model = undefined;
     this.#warnings.clear();
-    this.#warnings.add(
-      `the service at ${this.#url} does not answer (${reason}) and is not asked again: all durations are plain figures, 8 s + RAM at 100 MiB/s and 10 s + disk at 60 MiB/s`,
-    );
   }
 
   #unavailable(reason: string): UserError {

@@ -110,8 +110,25 @@ describe('costs from a service', () => {
     expect(calls).toHaveLength(4);
     expect(fickle.model).toBeUndefined();
     expect(fickle.warnings()).toEqual([
-      expect.stringMatching(/does not answer \(status 500\) and is not asked again: all durations are plain/),
+      expect.stringMatching(
+        /does not answer \(status 500\) and is not asked again for 10 minutes: all durations are plain/,
+      ),
     ]);
+  });
+
+  it('are those of the service again once it answers, ten minutes after it fell silent', async () => {
+    let now = 0;
+    const url = await service((call, requests) => (call <= 2 ? 500 : requests.map(prediction)));
+    const costs = new HttpMoveCosts(url, { now: () => now });
+    const price = async (): Promise<number> => (await costs.durations([request])).p50[0]!;
+    expect(await price()).toBe(18);
+    now = 599_999;
+    expect(await price()).toBe(18);
+    now = 600_000;
+    expect(await price()).toBe(10);
+    expect(calls).toHaveLength(3);
+    expect(costs.model).toEqual(model);
+    expect(costs.warnings()).toEqual([]);
   });
 
   it('fall back for requests that the service refuses, and only for those', async () => {

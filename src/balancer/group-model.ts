@@ -128,6 +128,7 @@ export class GroupModel {
   readonly exclusionTagCount: number;
   /** nodeCount × exclusionTagCount: how often a node's primaries have each. */
   readonly tagCounts: Int32Array;
+  /** Of foreign nodes too, after the group's own: a mirror there can share them. */
   readonly locationTags: readonly Int32Array[];
   readonly desiredLocations: readonly Int32Array[];
   readonly locationTagCount: number;
@@ -223,7 +224,9 @@ export class GroupModel {
     );
     this.exclusionTagCount = tags.exclusionCount;
     this.tagCounts = new Int32Array(n * this.exclusionTagCount);
-    this.locationTags = nodes.map((node) => tags.location(node.tags));
+    const locationTags: Int32Array[] = [];
+    cluster.nodes.forEach((node, i) => (locationTags[toLocal[i]!] = tags.location(node.tags)));
+    this.locationTags = locationTags;
     this.desiredLocations = instances.map((instance) => tags.desired(instance.tags));
     this.locationTagCount = tags.locationCount;
     this.hasLocations =
@@ -247,8 +250,8 @@ export class GroupModel {
    * `secondary` may be -1.
    */
   locationScoreAt(instance: number, primary: number, secondary: number): number {
-    const here = this.locationTags[primary] ?? NO_NUMBERS;
-    const there = secondary < 0 ? NO_NUMBERS : (this.locationTags[secondary] ?? NO_NUMBERS);
+    const here = this.locationTags[primary]!;
+    const there = secondary < 0 ? NO_NUMBERS : this.locationTags[secondary]!;
     let score = 0;
     for (const tag of here) if (there.includes(tag)) score += 1;
     for (const tag of this.desiredLocations[instance]!) if (!here.includes(tag)) score += 1;

@@ -27,7 +27,6 @@ import { ScoreBoard } from '../../src/balancer/score.js';
 import { defaultSearchOptions } from '../../src/balancer/search-options.js';
 import { reorderMoves, timedSearch, type TimedSettings } from '../../src/balancer/timed-search.js';
 import { generateCluster } from './cluster-generator.js';
-import { slowScore } from './slow-score.js';
 
 /** Searching is work: on a busy machine the usual five seconds are not enough. */
 jest.setTimeout(120_000);
@@ -215,23 +214,6 @@ describe('a timed plan', () => {
       ),
       { numRuns: 20, examples: [[3225, 0.5, true]] },
     );
-  });
-
-  it('says the score that its end state has when that is computed from nothing', async () => {
-    for (const seed of [11, 12, 13]) {
-      const cluster = clusterOf(seed);
-      const start = new GroupModel(cluster, { group: 0 });
-      const { moves, scoreAfter } = await plan(start);
-      const primary = start.primary.slice();
-      const secondary = start.secondary.slice();
-      const touched = new Set<number>();
-      for (const move of moves) {
-        primary[move.instance] = move.toPrimary;
-        secondary[move.instance] = move.toSecondary;
-        for (const node of nodesOfMove(move)) touched.add(node);
-      }
-      expect(slowScore(cluster, primary, secondary, touched).score).toBeCloseTo(scoreAfter, 8);
-    }
   });
 
   it('is the same for the same seed', async () => {

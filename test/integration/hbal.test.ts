@@ -6,7 +6,9 @@ import { Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { main } from '../../src/main.js';
 import { processContext } from '../../src/commands/context.js';
+import { formatHtoolsText } from '../../src/balancer/htools-text.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
+import { strangeCluster, strangeLoads } from '../balancer/strange-cluster.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** The real hbal beside ours: the same words on standard output, the same exit code, the same saved files. */
@@ -62,6 +64,10 @@ class Sink extends Writable {
     ['-e', '3'],
   ];
 
+  /** How many nodes break the policy is counted in a way of its own there; everything that follows is compared. */
+  const comparable = (text: string): string =>
+    text.replace(/^The cluster contains \d+ policy-violating nodes\.\n.*\n/m, '');
+
   it.each(Array.from({ length: 24 }, (_, s) => s + 200))(
     'says what we say on random cluster %i, with its options',
     async (seed) => {
@@ -74,9 +80,6 @@ class Sink extends Writable {
       const options = ['-l', '6', '-v', '-v', '-C', ...variants[seed % variants.length]!];
       const theirs = hbal(['-t', file, '-S', join(folder, 'theirs'), ...options]);
       const mine = await ours(['-t', file, '-S', join(folder, 'mine'), ...options]);
-      // How many nodes break the policy is counted in a way of its own there; everything that follows is compared.
-      const comparable = (text: string): string =>
-        text.replace(/^The cluster contains \d+ policy-violating nodes\.\n.*\n/m, '');
       expect(comparable(mine.out)).toBe(comparable(theirs.out));
       expect(mine.code).toBe(theirs.code);
       for (const state of theirs.out.includes('Nothing to do') ? ['original'] : ['original', 'balanced']) {
@@ -117,6 +120,30 @@ class Sink extends Writable {
       expect(await ours(args)).toEqual(hbal(args));
     }
   });
+
+  it.each(Array.from({ length: 40 }, (_, s) => s + 400))(
+    'says what we say on strange cluster %i, with loads',
+    async (seed) => {
+      const cluster = strangeCluster(seed, {
+        nodes: 2 + (seed % 5),
+        instancesPerNode: 2 + (seed % 4),
+        split: false,
+      });
+      const file = join(folder, `strange-${seed}.data`);
+      writeFileSync(file, formatHtoolsText(cluster));
+      const loads = join(folder, `strange-${seed}.loads`);
+      writeFileSync(
+        loads,
+        [...strangeLoads(seed, cluster)].map(([name, load]) => `${[name, ...load].join(' ')}\n`).join(''),
+      );
+      const group = `group${1 + (seed % cluster.groups.length)}`;
+      const args = ['-t', file, '-U', loads, '-G', group, '-l', '6', '-v', '-v', '-C'];
+      const theirs = hbal(args);
+      const mine = await ours(args);
+      expect(comparable(mine.out)).toBe(comparable(theirs.out));
+      expect(mine.code).toBe(theirs.code);
+    },
+  );
 
   const spoken = (text: string): string =>
     // Nodes whose free memory the instances do not explain make both warn, and fail N+1.

@@ -1,0 +1,136 @@
+import { describe, expect, it, jest } from '@jest/globals';
+import fc from 'fast-check';
+import type { Cluster } from '../../src/balancer/cluster.js';
+import {
+  FORTHCOMING,
+  GroupModel,
+  MIRROR_INTERNAL,
+  MIRROR_NONE,
+  type GroupModelOptions,
+} from '../../src/balancer/group-model.js';
+import { MoveTrial } from '../../src/balancer/move-trial.js';
+import { FAILOVER, FAILOVER_TO_ANY, type Move } from '../../src/balancer/moves.js';
+import { seededRandom } from '../../src/balancer/random.js';
+import { METRICS, ScoreBoard } from '../../src/balancer/score.js';
+import { LETTERS, slowAllows, slowMayStand, type SlowMove } from './slow-rules.js';
+import { placementOf, slowOptimum, slowScore, type SlowState } from './slow-score.js';
+import { strangeCluster, strangeLoads } from './strange-cluster.js';
+
+/** Score and checks beside twins that compute them from nothing, on clusters with everything that the format allows. */
+
+jest.setTimeout(120_000);
+
+const cases = fc.record({
+  seed: fc.integer({ min: 1, max: 1_000_000 }),
+  nodes: fc.integer({ min: 1, max: 6 }),
+  instancesPerNode: fc.integer({ min: 1, max: 5 }),
+  withLoads: fc.boolean(),
+  ignoreLoads: fc.boolean(),
+  calledOffline: fc.boolean(),
+  loadRule: fc.constantFrom('3.0' as const, '3.1' as const),
+  exclusionTags: fc.constantFrom([], ['role']),
+  minDiskRatio: fc.constantFrom(0, 0.3),
+  maxCpuRatio: fc.constantFrom(undefined, 1.5),
+  ignoreSoftErrors: fc.boolean(),
+});
+
+type Case = typeof cases extends fc.Arbitrary<infer T> ? T : never;
+
+/** Made of a case within a property, so that a failing one is told by its few numbers. */
+function groupOf({ seed, nodes, instancesPerNode, withLoads, calledOffline, maxCpuRatio, ...plain }: Case): {
+  cluster: Cluster;
+  options: GroupModelOptions;
+} {
+  const cluster = strangeCluster(seed, { nodes, instancesPerNode });
+  const { ignoreLoads, loadRule, exclusionTags, minDiskRatio } = plain;
+  const options = {
+    group: seed % cluster.groups.length,
+    ignoreLoads,
+    loadRule,
+    exclusionTags,
+    minDiskRatio,
+    ...(withLoads ? { loads: strangeLoads(seed, cluster) } : {}),
+    ...(calledOffline ? { offline: new Set([cluster.nodes[seed % nodes]!.name]) } : {}),
+    ...(maxCpuRatio === undefined ? {} : { maxCpuRatio }),
+  };
+  return { cluster, options };
+}
+
+const nodesOf = ({ fromPrimary, fromSecondary, toPrimary, toSecondary }: Move): number[] =>
+  [fromPrimary, fromSecondary, toPrimary, toSecondary].filter((k) => k >= 0);
+
+const isClose = (fast: number, slow: number): boolean => Math.abs(fast - slow) <= 1e-9 * (1 + Math.abs(slow));
+
+describe('beside a twin that computes from nothing', () => {
+  it('score, components and checks are the same before every move, and after those that are made', () => {
+    const allowed = new Map<string, number>();
+    const refused = new Map<string, number>();
+    const positive = new Set<number>();
+    const count = (where: Map<string, number>, what: string): unknown =>
+      where.set(what, (where.get(what) ?? 0) + 1);
+    fc.assert(
+      fc.property(cases, (one) => {
+        const { seed, ignoreSoftErrors } = one;
+        const { cluster, options } = groupOf(one);
+        const model = new GroupModel(cluster, options);
+        const board = new ScoreBoard(model);
+        const trial = new MoveTrial(board, { ignoreSoftErrors });
+        const random = seededRandom(seed);
+        const below = (n: number): number => Math.floor(random() * n);
+        const touched = new Set<number>();
+        const state = (): SlowState => ({ cluster, options, now: placementOf(model), touched });
+        const compare = (): void => {
+          const slow = slowScore(state());
+          const wrong = METRICS.filter((_metric, c) => !isClose(board.components[c]!, slow.components[c]!));
+          expect(wrong).toEqual([]);
+          expect(isClose(board.score, slow.score)).toBe(true);
+          slow.components.forEach((value, c) => value > 0 && positive.add(c));
+        };
+        compare();
+        expect(isClose(model.optimum, slowOptimum(cluster, options))).toBe(true);
+        for (let step = 0; step < 25 && model.instanceCount > 0; step++) {
+          const i = below(model.instanceCount);
+          const s = model.secondary[i]!;
+          const x = below(model.nodeCount);
+          const mirrored = model.mirror[i] === MIRROR_INTERNAL;
+          if (model.mirror[i] === MIRROR_NONE || s >= model.nodeCount || (mirrored && s < 0)) continue;
+          trial.begin(i);
+          const y = mirrored ? below(model.nodeCount) : -1;
+          // Where it stands already is no place to ask for.
+          const elsewhere = x !== y && (x !== model.primary[i] || y !== s);
+          const place = [model.nodeIndex[x]!, y < 0 ? -1 : model.nodeIndex[y]!] as const;
+          const keeps = [random() < 0.2, random() < 0.2] as const;
+          const stands = elsewhere && slowMayStand(state(), model.instanceIndex[i]!, place, keeps);
+          expect(elsewhere && trial.allowsPlacement(x, y, ...keeps)).toBe(stands);
+          if (elsewhere) count(stands ? allowed : refused, 'stand');
+          if (x === model.primary[i] || x === s) continue;
+          const kind = mirrored ? ([0, 2, 3, 4, 5] as const)[below(5)]! : FAILOVER_TO_ANY;
+          const move: SlowMove = {
+            instance: model.instanceIndex[i]!,
+            letters: LETTERS[kind],
+            target: kind === FAILOVER ? -1 : model.nodeIndex[x]!,
+          };
+          const may = slowAllows(state(), move, ignoreSoftErrors);
+          expect([move.letters, trial.allows(kind, kind === FAILOVER ? -1 : x)]).toEqual([move.letters, may]);
+          count(may ? allowed : refused, move.letters);
+          if (!may) continue;
+          const promised = trial.exactScore();
+          expect(isClose(trial.approximateScore(), promised)).toBe(true);
+          const limit = promised + 1e-9 * (1 + promised);
+          expect(trial.approximateScore(limit, board.leastSpreads(i))).toBeLessThan(Infinity);
+          for (const k of nodesOf(trial.commit()))
+            if (!model.has(i, FORTHCOMING)) touched.add(model.nodeIndex[k]!);
+          expect(board.score).toBe(promised);
+          compare();
+        }
+      }),
+      { numRuns: 300 },
+    );
+    // Every component, and every kind of move both ways: else nothing was compared.
+    expect(positive.size).toBe(20);
+    for (const letters of [...Object.values(LETTERS), 'stand']) {
+      expect(allowed.get(letters)).toBeGreaterThan(3);
+      expect(refused.get(letters)).toBeGreaterThan(3);
+    }
+  });
+});

@@ -20,27 +20,18 @@ import {
 } from './group-model.js';
 import { REPLACE_PRIMARY, type Move } from './moves.js';
 
-/** Fields of a row, and what an instance that has not yet left takes from each: sign -1 of what is free, +1 of what is used. */
-const MEMORY: readonly (readonly [number, number])[] = [
-  [U_MEM, -1],
-  [F_MEM_FORTH, -1],
-];
-const CPUS: readonly (readonly [number, number])[] = [
-  [U_CPU, 1],
-  [U_CPU_FORTH, 1],
-];
-const DISK: readonly (readonly [number, number])[] = [
-  [F_DSK, -1],
-  [F_DSK_FORTH, -1],
-];
-const SPINDLES: readonly (readonly [number, number])[] = [
-  [I_SPIN, 1],
-  [I_SPIN_FORTH, 1],
-];
-const FREE_SPINDLES: readonly (readonly [number, number])[] = [
-  [F_SPIN, -1],
-  [F_SPIN_FORTH, -1],
-];
+/** A quantity of a row and its twin that counts forthcoming instances in; what is free falls, what is used rises. */
+interface Quantity {
+  field: number;
+  forth: number;
+  sign: 1 | -1;
+}
+
+const MEMORY: Quantity = { field: U_MEM, forth: F_MEM_FORTH, sign: -1 };
+const CPUS: Quantity = { field: U_CPU, forth: U_CPU_FORTH, sign: 1 };
+const DISK: Quantity = { field: F_DSK, forth: F_DSK_FORTH, sign: -1 };
+const SPINDLES: Quantity = { field: I_SPIN, forth: I_SPIN_FORTH, sign: 1 };
+const FREE_SPINDLES: Quantity = { field: F_SPIN, forth: F_SPIN_FORTH, sign: -1 };
 
 /**
  * What running moves still occupy where they come from, for nodes that take part in several moves at once: a group
@@ -132,25 +123,27 @@ export class HeldResources {
       this.#store(i, fromSecondary, sign);
   }
 
-  /** Memory and CPUs of an instance that runs on a node. */
+  /** Memory and CPUs of an instance on its primary node; what is down takes memory from the promised alone. */
   #run(i: number, node: number, sign: 1 | -1): void {
     const model = this.#model;
-    if (model.has(i, FORTHCOMING)) return;
-    if (model.has(i, USES_MEMORY)) this.#add(MEMORY, node, sign * model.memory[i]!);
-    if (model.has(i, COUNTS_CPU)) this.#add(CPUS, node, sign * model.vcpus[i]!);
+    this.#add(MEMORY, node, sign * model.memory[i]!, model.has(i, USES_MEMORY));
+    if (model.has(i, COUNTS_CPU)) this.#add(CPUS, node, sign * model.vcpus[i]!, !model.has(i, FORTHCOMING));
   }
 
-  /** Disk and spindles of one of its copies. */
+  /** Disk and spindles of one of its copies; with exclusive storage spindles count whatever the template. */
   #store(i: number, node: number, sign: 1 | -1): void {
     const model = this.#model;
-    if (!model.has(i, LOCAL_DISK)) return;
-    this.#add(DISK, node, sign * model.disk[i]!);
-    if (model.exclusive[node] === 0) this.#add(SPINDLES, node, sign * model.spindleUse[i]!);
-    else if (!Number.isNaN(model.diskSpindles[i]!))
-      this.#add(FREE_SPINDLES, node, sign * model.diskSpindles[i]!);
+    const exists = !model.has(i, FORTHCOMING);
+    const local = model.has(i, LOCAL_DISK);
+    if (local) this.#add(DISK, node, sign * model.disk[i]!, exists);
+    if (model.exclusive[node] === 1) {
+      const spindles = model.diskSpindles[i]!;
+      if (!Number.isNaN(spindles)) this.#add(FREE_SPINDLES, node, sign * spindles, exists);
+    } else if (local) this.#add(SPINDLES, node, sign * model.spindleUse[i]!, exists);
   }
 
-  #add(fields: readonly (readonly [number, number])[], node: number, amount: number): void {
-    for (const [field, sign] of fields) this.#held[node * ROW + field]! += sign * amount;
+  #add({ field, forth, sign }: Quantity, node: number, amount: number, inUse: boolean): void {
+    this.#held[node * ROW + forth]! += sign * amount;
+    if (inUse) this.#held[node * ROW + field]! += sign * amount;
   }
 }

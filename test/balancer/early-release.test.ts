@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { possibleKinds } from '../../src/balancer/candidates.js';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
-import { earlyReleases, releasedNode } from '../../src/balancer/early-release.js';
+import { earlyReleases, heldSeconds, releasedNode } from '../../src/balancer/early-release.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { bestOrder } from '../../src/balancer/list-schedule.js';
@@ -64,6 +64,19 @@ describe('a move off an offline node', () => {
   it('does not copy from it where the instance can go to its secondary first', () => {
     expect(possibleKinds(start, 2, defaultSearchOptions)).toEqual([4, 5]);
     expect(possibleKinds(start, 0, defaultSearchOptions)).toEqual([2, 3]);
+  });
+});
+
+describe('the seconds for which a node that is let go is held', () => {
+  it('are those of a failover that goes first, and of setting the mirror up, which is no longer than its copy', () => {
+    // A failover and a long copy; a failover and a short one; nothing let go; a copy and a failover.
+    const releases = {
+      node: Int32Array.of(0, 3, -1, 3),
+      failsOver: Uint8Array.of(1, 1, 0, 0),
+      letGo: [[], [], [], []],
+    };
+    const times = { firstStep: Int32Array.of(0, 2, 4, 5, 7) };
+    expect([...heldSeconds(releases, times, [30, 110, 25, 4, 77, 120, 33])]).toEqual([40, 29, 0, 10]);
   });
 });
 

@@ -56,6 +56,80 @@ describe('a plan made by someone else', () => {
     expect(parseForeignPlan(JSON.stringify(document), start, 'plan.json')).toEqual(moves);
   });
 
+  it.each([
+    ['through the secondary and back', ['migrate', 'replace', 'migrate'], [4]],
+    ['to the secondary', ['migrate', 'replace'], [5]],
+    ['a mirror, then there', ['replace', 'migrate'], [3]],
+    ['two mirrors', ['replace', 'other'], [2, 2]],
+    ['two mirrors after a migration', ['migrate', 'replace', 'other'], [5, 2]],
+    ['a mirror, there and back', ['replace', 'migrate', 'migrate'], [3, 0]],
+    ['failed over as it is migrated', ['failover', 'replace'], [5]],
+  ] as const)('has as few moves as its commands can be: %s', (_case, verbs, kinds) => {
+    const { instance, fromPrimary, fromSecondary } = moves.find(({ fromSecondary: s }) => s >= 0)!;
+    const [x, y] = [...start.nodes.keys()].filter((k) => k !== fromPrimary && k !== fromSecondary);
+    const { name } = start.instances[instance]!;
+    const lines = {
+      migrate: `gnt-instance migrate -f ${name}`,
+      failover: `  sudo gnt-instance failover -f ${name}  `,
+      replace: `gnt-instance replace-disks -n ${start.nodes[x!]!.name} ${name}`,
+      other: `gnt-instance replace-disks --new-secondary ${start.nodes[y!]!.name} ${name}`,
+    };
+    const text = verbs.map((verb) => lines[verb]).join('\n');
+    const read = parseForeignPlan(text, start, 'plan.sh');
+    expect(read.map(({ kind }) => kind)).toEqual(kinds);
+    // Each begins where the one before it ended.
+    expect([read[0]!.fromPrimary, read[0]!.fromSecondary]).toEqual([fromPrimary, fromSecondary]);
+    read.slice(1).forEach((move, m) => {
+      expect([move.fromPrimary, move.fromSecondary]).toEqual([read[m]!.toPrimary, read[m]!.toSecondary]);
+    });
+  });
+
+  it('leaves a job that another begins apart, and instances by their turn', () => {
+    const [a, b] = moves.filter(({ fromSecondary: s }) => s >= 0).map(({ instance }) => instance);
+    const migrate = (i: number): string => `gnt-instance migrate -f ${start.instances[i]!.name}`;
+    const replace = (i: number): string => {
+      const x = [...start.nodes.keys()].find((k) => k !== start.primary[i] && k !== start.secondary[i])!;
+      return `gnt-instance replace-disks -n ${start.nodes[x]!.name} ${start.instances[i]!.name}`;
+    };
+    const kindsOf = (lines: readonly string[]): [number, number][] =>
+      parseForeignPlan(lines.join('\n'), start, 'plan.sh').map(({ instance, kind }) => [instance, kind]);
+    expect(kindsOf([migrate(a!), 'echo job 1/2', replace(a!)])).toEqual([
+      [a, 0],
+      [a, 2],
+    ]);
+    expect(kindsOf([migrate(a!), migrate(b!), replace(b!)])).toEqual([
+      [a, 0],
+      [b, 5],
+    ]);
+  });
+
+  it('has shared instances go to the node that is named, and leaves out what moves nothing', () => {
+    const i = start.instances.findIndex(({ template }) => ['ext', 'rbd', 'sharedfile'].includes(template));
+    const { name } = start.instances[i]!;
+    const here = start.nodes[start.primary[i]!]!.name;
+    const x = [...start.nodes.keys()].find((k) => k !== start.primary[i])!;
+    const there = start.nodes[x]!.name;
+    const read = (text: string): unknown[] =>
+      parseForeignPlan(text, start, 'plan').map(({ instance, kind, target }) => [instance, kind, target]);
+    expect(read(`gnt-instance migrate --target-node ${there} -f ${name}`)).toEqual([[i, 1, x]]);
+    expect(read(`  1. ${name} ${here} => ${there}  3.1 a=fa:${there}`)).toEqual([[i, 1, x]]);
+    expect(read(`  1. ${name} ${here} => ${here}  3.1 a=fa:${here}`)).toEqual([]);
+  });
+
+  it('is refused where no single move leads to a place that it names', () => {
+    const { instance, fromPrimary, fromSecondary } = moves.find(({ fromSecondary: s }) => s >= 0)!;
+    const [x, y] = [...start.nodes.keys()].filter((k) => k !== fromPrimary && k !== fromSecondary);
+    const [from, to] = [
+      `${start.nodes[fromPrimary]!.name}:${start.nodes[fromSecondary]!.name}`,
+      `${start.nodes[x!]!.name}:${start.nodes[y!]!.name}`,
+    ];
+    const { name } = start.instances[instance]!;
+    const text = `  1. ${name} ${from} => ${to}  3.1 a=f r:x`;
+    expect(() => parseForeignPlan(text, start, 'p.txt')).toThrow(
+      `takes ${name} from where it stands to ${to};`,
+    );
+  });
+
   const alone = start.instances[start.secondary.indexOf(-1)]!.name;
 
   it.each([

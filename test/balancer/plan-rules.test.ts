@@ -85,10 +85,10 @@ describe('a plan for a strange cluster', () => {
             if (moves.length > 1) plans += 1;
           },
         ),
-        { numRuns: 40 },
+        { numRuns: 25 },
       );
-      expect(plans).toBeGreaterThan(5);
-      expect(otherOrders).toBeGreaterThan(5);
+      expect(plans).toBeGreaterThan(2);
+      expect(otherOrders).toBeGreaterThan(2);
     },
   );
 });

@@ -86,6 +86,10 @@ g2|1,2,3,4,5,6||file|6.0|34.0
     ): Cluster['policy'] => ({ standard: spec(1), ranges, templates, vcpuRatio, spindleRatio });
     const { cluster, remarks } = parse(text);
     expect(remarks).toEqual([]);
+    // Totals are written as whole numbers, halves to even.
+    expect(formatHtoolsText(cluster)).toBe(
+      text.replace('n1|1000.5|', 'n1|1000|').replace('|10000.5|9000|4.5|', '|10000|9000|4|'),
+    );
     expect(cluster).toEqual({
       groups: [
         {

@@ -241,8 +241,9 @@ export function slowScore(state: SlowState): { score: number; components: number
   const total = (of: (node: SlowNode) => number): number => sum(online.map(of));
   const excess = (values: readonly string[]): number => values.length - distinct(values).length;
   const hosted = (node: SlowNode): number => node.primaries.length + node.secondaries.length;
+  const share = (free: number, all: number): number => (all === 0 ? 1 : free / all);
   const diskShare = (node: SlowNode, free: number, freeSpindles: number): number =>
-    node.exclusive ? freeSpindles / node.spindles : node.totalDisk === 0 ? 1 : free / node.totalDisk;
+    node.exclusive ? share(freeSpindles, node.spindles) : share(free, node.totalDisk);
   const values: Record<(typeof METRICS)[number]['name'], number> = {
     free_mem_cv: 0.5 * spread((node) => node.unallocated / node.totalMemory),
     free_disk_cv: 0.5 * spread((node) => diskShare(node, node.freeDisk, node.freeSpindles)),

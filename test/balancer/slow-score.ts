@@ -241,7 +241,7 @@ export function slowScore(state: SlowState): { score: number; components: number
   const total = (of: (node: SlowNode) => number): number => sum(online.map(of));
   const excess = (values: readonly string[]): number => values.length - distinct(values).length;
   const hosted = (node: SlowNode): number => node.primaries.length + node.secondaries.length;
-  const share = (free: number, all: number): number => (all === 0 ? 1 : free / all);
+  const share = (free: number, whole: number): number => (whole === 0 ? 1 : free / whole);
   const diskShare = (node: SlowNode, free: number, freeSpindles: number): number =>
     node.exclusive ? share(freeSpindles, node.spindles) : share(free, node.totalDisk);
   const values: Record<(typeof METRICS)[number]['name'], number> = {

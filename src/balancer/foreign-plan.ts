@@ -1,4 +1,5 @@
 import { UserError } from '../domain/errors.js';
+import { parseJson } from '../domain/json.js';
 import { planSchema } from '../domain/plan.js';
 import { MIRROR_EXTERNAL, type GroupModel } from './group-model.js';
 import { commonSuffix } from './hbal-report.js';
@@ -60,13 +61,7 @@ function parseOwnPlan(
   text: string,
   file: string,
 ): { instance: string; to: { primary: string; secondary?: string | undefined } }[] {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new UserError('input-unreadable', `${file}: is not JSON (${(error as Error).message})`);
-  }
-  const parsed = planSchema.safeParse(json);
+  const parsed = planSchema.safeParse(parseJson(text, file));
   if (!parsed.success) throw new UserError('input-invalid', `${file}: is JSON but not a plan`);
   return parsed.data.moves;
 }

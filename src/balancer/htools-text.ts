@@ -1,4 +1,5 @@
 import { UserError } from '../domain/errors.js';
+import { withArticle } from '../domain/fields.js';
 import {
   ALLOCATION_POLICIES,
   DISK_TEMPLATES,
@@ -182,14 +183,15 @@ class RowReader {
     return new Row(line.split('|'), `${this.#file}, line ${lineNumber}`, (kind, known, found) => {
       this.#rowsWithExtraColumns += 1;
       if (this.#firstExtra === '')
-        this.#firstExtra = `line ${lineNumber}: a ${kind} has ${known} columns, found ${found}`;
+        this.#firstExtra = `line ${lineNumber}: ${withArticle(kind)} has ${known} columns, found ${found}`;
     });
   }
 
   remarks(): string[] {
     if (this.#rowsWithExtraColumns === 0) return [];
+    const rows = this.#rowsWithExtraColumns === 1 ? '1 row has' : `${this.#rowsWithExtraColumns} rows have`;
     return [
-      `${this.#file}: ${this.#rowsWithExtraColumns} rows have columns that the format does not know; they are ignored (first at ${this.#firstExtra})`,
+      `${this.#file}: ${rows} columns that the format does not know; they are ignored (first at ${this.#firstExtra})`,
     ];
   }
 }
@@ -214,7 +216,7 @@ class Row {
     if (found < least)
       throw new UserError(
         'input-invalid',
-        `${this.#place}: a ${kind} needs at least ${least} columns parted by |, found ${found}`,
+        `${this.#place}: ${withArticle(kind)} needs at least ${least} columns parted by |, found ${found}`,
       );
     if (found > most) this.#onExtra(kind, most, found);
   }

@@ -2,7 +2,10 @@ import type { ModelReference, Prediction } from '../domain/prediction.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import type { PastErrors } from '../domain/past-errors.js';
 
-/** Predicted durations of n requests as columns, in seconds, in the order of the requests; NaN where a move is impossible. */
+/**
+ * Predicted durations of n requests as columns, in seconds, in the order of the requests: positive and finite, p10 ≤ p50
+ * ≤ p90. Only moves that can be made are asked for, so that a NaN is refused.
+ */
 export interface CostColumns {
   p10: Float64Array;
   p50: Float64Array;

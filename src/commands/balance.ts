@@ -5,8 +5,6 @@ import { ganttSvg, ganttText } from '../balancer/gantt.js';
 import { GroupModel, type GroupModelOptions } from '../balancer/group-model.js';
 import {
   ShortNames,
-  commandLines,
-  commandScript,
   componentLines,
   countBad,
   countPolicyViolations,
@@ -19,7 +17,6 @@ import {
 } from '../balancer/hbal-report.js';
 import { showFixed } from '../balancer/haskell-numbers.js';
 import { formatHtoolsText } from '../balancer/htools-text.js';
-import { jobsetsOf } from '../balancer/jobsets.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { MovePrices } from '../balancer/move-prices.js';
 import { buildPlan, type BuiltPlan } from '../balancer/plan-builder.js';
@@ -45,6 +42,7 @@ import { HbalCommand, refuseHbalOptions, withHbalOptions, type HbalOptions } fro
 import { LearningCosts } from './learning-costs.js';
 import { integer, list, number, positive, share } from './option-values.js';
 import { StepPredictions } from './step-predictions.js';
+import { printCommands } from './plan-commands.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
 
 /** Columns of time in the chart that `-v` prints. */
@@ -217,7 +215,8 @@ async function balance(file: string, options: Options, context: Context): Promis
   const settings = await modelSettings(cluster, options);
   const search = searchOptions(cluster, options);
   for (const line of remarks) remark(`movecast: ${line}`);
-  if (verbosity > 0) for (const line of inconsistencyLines(cluster)) sayAside(line);
+  // At 0 alone, as hbal: with -q twice they are there again.
+  if (verbosity !== 0) for (const line of inconsistencyLines(cluster)) sayAside(line);
   if (verbosity > 1) {
     say(`Loaded cluster tags: ${cluster.tags.join(',')}`);
     say(`Loaded cluster ipolicy: ${policyRecord(cluster.policy)}`);
@@ -290,7 +289,13 @@ async function balance(file: string, options: Options, context: Context): Promis
     }
   }
   if (options.printCommands !== undefined && !hbalStops)
-    await printCommands(options.printCommands, start, result, options, context);
+    await printCommands(
+      options.printCommands,
+      start,
+      result.steps.map(({ move }) => move),
+      { json: options.json === true, names: blind ? names : undefined },
+      context,
+    );
   if (options.execute === true && toExecute !== undefined)
     await execute(
       file,
@@ -466,8 +471,8 @@ function searchOptions(cluster: Cluster, options: Options): SearchOptions {
   };
 }
 
-/** As hbal counts: 1 unless -v or -q was given. */
-const verbosityOf = ({ verbose, quiet }: Options): number => 1 + verbose - (quiet === true ? 1 : 0);
+/** As hbal counts: 1 unless -v or -q was given, each as often as it is given. */
+const verbosityOf = ({ verbose, quietness = 0 }: Options): number => 1 + verbose - quietness;
 
 function sayChecks(model: GroupModel, verbosity: number, say: (line?: string) => void): void {
   const bad = countBad(model);
@@ -515,25 +520,6 @@ function sayResult(
 
 function printTable(title: string, lines: readonly string[], context: Context): void {
   context.stderr.write(`\n${title}:\n${lines.map((line) => `${line}\n`).join('')}`);
-}
-
-async function printCommands(
-  file: string,
-  start: GroupModel,
-  result: SearchResult,
-  options: Options,
-  context: Context,
-): Promise<void> {
-  const moves = result.steps.map(({ move }) => move);
-  const names = options.blind === true ? new ShortNames(start) : undefined;
-  const lines = commandLines(start, moves, jobsetsOf(moves), { checks: file !== '', names });
-  if (file !== '') {
-    await writeWhole(file, commandScript(lines));
-    if (options.json !== true) context.stdout.write(`The commands have been written to file '${file}'\n`);
-  } else if (options.json !== true)
-    context.stdout.write(
-      `\nCommands to run to reach the above solution:\n${lines.map((line) => `  ${line}\n`).join('')}`,
-    );
 }
 
 /** More at once than any network card shares well. */

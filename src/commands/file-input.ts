@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { gunzipSync } from 'node:zlib';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { parseJson } from '../domain/json.js';
 
 /** A text file's content; a gzip file is unpacked. Throws a sentence that names the file. */
 export async function readTextFile(path: string): Promise<string> {
@@ -20,10 +21,5 @@ export async function readTextFile(path: string): Promise<string> {
 
 /** Parsed JSON of a file. Throws a sentence that names the file. */
 export async function readJsonFile(path: string): Promise<unknown> {
-  const text = await readTextFile(path);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new UserError('input-unreadable', `${path}: is not JSON (${(error as Error).message})`);
-  }
+  return parseJson(await readTextFile(path), path);
 }

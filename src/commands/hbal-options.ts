@@ -6,19 +6,28 @@ export interface HbalOptions {
   reason?: string;
   priority?: string;
   mond?: string;
+  /** How often `-q` was given. */
+  quietness?: number;
 }
 
-/** Options whose value may be left out and then must not swallow the next word, as in hbal. */
-const LOOSE_OPTIONS: Record<string, string> = {
+/** `-C`, whose value may be left out and then must not swallow the next word, as in hbal. */
+const LOOSE_COMMANDS: Record<string, string> = {
   '-C': '--print-commands=',
   '--print-commands': '--print-commands=',
+};
+
+/** The same for all of hbal's options of that kind. */
+const LOOSE_OPTIONS: Record<string, string> = {
+  ...LOOSE_COMMANDS,
   '-p': '--print-nodes=',
   '--print-nodes': '--print-nodes=',
   '-L': '--luxi=',
   '--luxi': '--luxi=',
   '--mond': '--mond=',
-  '-q': '--quiet',
 };
+
+/** Flags that can be given several times, also in one word: `-qq`, `-vvq`. */
+const COUNTED_FLAGS = /^-[qv]+$/;
 
 /** hbal's options that are not taken, and what there is in their place. */
 const NOT_TAKEN: readonly [flags: string, instead: string][] = [
@@ -37,13 +46,26 @@ const PRIORITIES = ['low', 'normal', 'high'];
 /** What ends with 2 in hbal as well. */
 const UNREADABLE = ['commander.unknownOption', 'commander.optionMissingArgument'];
 
+/** A command that has hbal's `-C[FILE]`. */
+export class CommandsCommand extends Command {
+  override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
+    return super.parseOptions(argv.map((word) => LOOSE_COMMANDS[word] ?? word));
+  }
+}
+
 /** A command that reads its words as hbal does, and with `--blind` ends with hbal's exit code where they are wrong. */
 export class HbalCommand extends Command {
   #isBlind = false;
 
   override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
     this.#isBlind = argv.includes('--blind');
-    return super.parseOptions(argv.map((word) => LOOSE_OPTIONS[word] ?? word));
+    return super.parseOptions(
+      argv.flatMap((word) =>
+        COUNTED_FLAGS.test(word)
+          ? Array.from(word.slice(1), (flag) => (flag === 'q' ? '--quiet' : '--verbose'))
+          : [LOOSE_OPTIONS[word] ?? word],
+      ),
+    );
   }
 
   override error(message: string, options?: Parameters<Command['error']>[1]): never {
@@ -61,7 +83,8 @@ export function withHbalOptions(command: Command): Command {
     ...NOT_TAKEN.map(([flags]) => flags),
   ];
   for (const flags of hidden) command.addOption(new Option(flags).hideHelp());
-  return command;
+  let quietness = 0;
+  return command.on('option:quiet', () => command.setOptionValue('quietness', ++quietness));
 }
 
 /** Options of the search for time, which `--blind` does not make ... */

@@ -1,5 +1,6 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { parseForeignPlan } from '../balancer/foreign-plan.js';
+import { ganttSvg } from '../balancer/gantt.js';
 import { GroupModel } from '../balancer/group-model.js';
 import { MovePrices } from '../balancer/move-prices.js';
 import { buildPlan, jobsetDuration } from '../balancer/plan-builder.js';
@@ -15,9 +16,12 @@ import {
 } from './cluster-options.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { moveCostsOf } from './cost-source.js';
-import { durationText, planText } from './plan-text.js';
 import { readTextFile } from './file-input.js';
+import { CommandsCommand } from './hbal-options.js';
 import { integer } from './option-values.js';
+import { refuseInputAsOutput, writeWhole } from './output-file.js';
+import { printCommands } from './plan-commands.js';
+import { durationText, planText } from './plan-text.js';
 
 interface Options extends CommonOptions, ClusterOptions {
   costs?: string;
@@ -25,16 +29,20 @@ interface Options extends CommonOptions, ClusterOptions {
   service?: string;
   seed: number;
   keepOrder?: boolean;
+  printCommands?: string;
+  svg?: string;
 }
 
 export function priceCommand(context: Context): Command {
-  const command = new Command('price')
+  const command = new CommandsCommand('price')
     .argument('<cluster>', 'a Ganeti htools text file, or a RAPI URL')
     .argument('<plan>', "hbal's printed solution, its -C commands, or a plan in JSON")
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
     .option('--keep-order', 'price the moves in the order given, rather than in a better one')
+    .option('-C, --print-commands [file]', 'print the Ganeti commands, or write them as a script (-CFILE)')
+    .option('--svg <file>', 'draw the schedule as an SVG picture')
     .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1);
   withClusterOptions(command);
   withCommonOptions(command, context, {
@@ -56,6 +64,9 @@ async function run(clusterFile: string, planFile: string, options: Options, cont
     '--model': options.model,
   });
   refuseSenselessLimits(options);
+  const read = [clusterFile, planFile, ...(options.costs === undefined ? [] : [options.costs])];
+  await refuseInputAsOutput('--svg', options.svg, read);
+  await refuseInputAsOutput('-C', options.printCommands || undefined, read);
   const { cluster, remarks } = await readCluster(
     clusterFile,
     'later-wins',
@@ -74,14 +85,13 @@ async function run(clusterFile: string, planFile: string, options: Options, cont
   const asGiven = await jobsetDuration(model, given, costs, options.seed);
   for (const line of [...remarks, ...(document.warnings ?? [])])
     if (options.quiet !== true) context.stderr.write(`movecast: ${line}\n`);
-  if (options.json === true) {
-    context.stdout.write(
-      `${JSON.stringify({ ...document, jobsets_seconds: asGiven.p50, jobsets_p90_seconds: asGiven.p90 })}\n`,
-    );
-    return;
-  }
-  context.stdout.write(planText(document));
+  if (options.svg !== undefined) await writeWhole(options.svg, ganttSvg(document));
+  const json = options.json === true;
   context.stdout.write(
-    `As given, job set after job set, done in ${durationText(asGiven.p50)} (nine times of ten in ${durationText(asGiven.p90)}).\n`,
+    json
+      ? `${JSON.stringify({ ...document, jobsets_seconds: asGiven.p50, jobsets_p90_seconds: asGiven.p90 })}\n`
+      : `${planText(document)}As given, job set after job set, done in ${durationText(asGiven.p50)} (nine times of ten in ${durationText(asGiven.p90)}).\n`,
   );
+  if (options.printCommands !== undefined)
+    await printCommands(options.printCommands, model, moves, { json }, context);
 }

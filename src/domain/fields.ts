@@ -90,4 +90,5 @@ function issueClause(issue: z.core.$ZodIssue): string {
   }
 }
 
-const withArticle = (type: string): string => `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;
+/** `a node`, `an instance`. */
+export const withArticle = (type: string): string => `${/^[aeiou]/.test(type) ? 'an' : 'a'} ${type}`;

@@ -1,0 +1,14 @@
+import { UserError } from './errors.js';
+
+/**
+ * JSON of a file. @throws UserError `input-unreadable` in one line: what the engine says quotes the text with its
+ * line breaks.
+ */
+export function parseJson(text: string, file: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const fault = (error as Error).message.replace(/\s+/g, ' ');
+    throw new UserError('input-unreadable', `${file}: is not JSON (${fault})`);
+  }
+}

@@ -16,6 +16,8 @@ export interface OrderWorth {
   makespan: number;
   /** ∫ (score − final score) over time, the score being that of the placement that the ended moves have made. */
   area: number;
+  /** ∫ |score − final score| over time: the same where the score never falls below the final one. */
+  swing: number;
   /** When `EARLY_SHARE` of the gain is there for the first time. */
   early: number;
 }
@@ -103,7 +105,12 @@ export class OrderPlayer {
     const wanted = scoreBefore - EARLY_SHARE * (scoreBefore - board.score) + ROUNDING;
     const enough = scores.findIndex((score) => score <= wanted);
     const early = enough < 0 ? makespan : ends[byEnd[enough]!]!;
-    return { makespan, area: above - makespan * board.score, early };
+    let swing = 0;
+    byEnd.forEach((c, t) => {
+      const [score, since] = t === 0 ? [scoreBefore, 0] : [scores[t - 1]!, ends[byEnd[t - 1]!]!];
+      swing += (ends[c]! - since) * Math.abs(score - board.score);
+    });
+    return { makespan, area: above - makespan * board.score, swing, early };
   }
 }
 
@@ -134,7 +141,8 @@ export function refineOrder(
   nodes.forEach((list, c) => {
     for (const node of list) onNode.set(node, [...(onNode.get(node) ?? []), c]);
   });
-  const areaUnit = Math.max(first.area, 1e-9);
+  // Of a plan that gains next to nothing, or passes better scores on its way, the area is near 0 or below it.
+  const areaUnit = Math.max(first.swing, ROUNDING * first.makespan);
   const ofMakespan = (makespan: number): number => (MAKESPAN_WEIGHT * makespan) / first.makespan;
   const energyOf = ({ makespan, area, early }: OrderWorth): number =>
     ofMakespan(makespan) + area / areaUnit + early / first.early;

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { blindSearch } from '../../src/balancer/blind-search.js';
@@ -7,9 +9,11 @@ import { GroupModel } from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import type { TimedMove } from '../../src/balancer/list-schedule.js';
 import { MovePrices } from '../../src/balancer/move-prices.js';
+import { FAILOVER } from '../../src/balancer/moves.js';
+import { possibleKinds } from '../../src/balancer/candidates.js';
 import { MoveTrial } from '../../src/balancer/move-trial.js';
 import { EARLY_SHARE, OrderPlayer, refineOrder } from '../../src/balancer/order-refinement.js';
-import { seededRandom } from '../../src/balancer/random.js';
+import { seededRandom, type Random } from '../../src/balancer/random.js';
 import { movesBefore, playOrder } from '../../src/balancer/schedule.js';
 import { ScoreBoard } from '../../src/balancer/score.js';
 import { defaultSearchOptions } from '../../src/balancer/search-options.js';
@@ -59,6 +63,33 @@ function slowWorth(
   return { makespan, area, early };
 }
 
+/** Moves that keep every rule one after another, whatever they do to the score; each instance once. */
+function anyMoves(start: GroupModel, prices: MovePrices, random: Random, count: number): TimedMove[] {
+  const trial = new MoveTrial(new ScoreBoard(start.copy()));
+  const timed: TimedMove[] = [];
+  const moved = new Set<number>();
+  while (timed.length < count) {
+    const instance = Math.floor(random() * start.instanceCount);
+    if (moved.has(instance)) continue;
+    const kinds = possibleKinds(trial.model, instance, defaultSearchOptions);
+    const kind = kinds[Math.floor(random() * kinds.length)];
+    const node = Math.floor(random() * start.nodeCount);
+    if (
+      kind === undefined ||
+      node === trial.model.primary[instance] ||
+      node === trial.model.secondary[instance]
+    )
+      continue;
+    const target = kind === FAILOVER ? -1 : node;
+    trial.begin(instance);
+    if (!trial.allows(kind, target)) continue;
+    if (prices.of(instance, kind, target) === Infinity) continue;
+    moved.add(instance);
+    timed.push(timedMove(start, prices, trial.commit()));
+  }
+  return timed;
+}
+
 const rules = { ignoreSoftErrors: false };
 
 describe('an order that is made better', () => {
@@ -103,6 +134,23 @@ describe('an order that is made better', () => {
       { numRuns: 25 },
     );
   });
+
+  it.each([2, 71])(
+    'ends sooner first of all, also where moves pass better scores than they end with (%i)',
+    async (seed) => {
+      const text = readFileSync(join('test', 'fixtures', 'clusters', 'mirrored-6.data'), 'utf8');
+      const { cluster } = parseHtoolsText(text, { file: 'mirrored', duplicates: 'refuse' });
+      const start = new GroupModel(cluster, { group: 0 });
+      const prices = await MovePrices.ask(start, new ConstantMoveCosts({}), 0.5);
+      const timed = anyMoves(start, prices, seededRandom(seed), 12);
+      const given = [...timed.keys()];
+      const first = new OrderPlayer(start, timed, rules).play(given)!;
+      expect(first.area).toBeLessThan(0);
+      expect(first.swing).toBeGreaterThan(-first.area);
+      const { worth } = refineOrder(start, timed, given, { tries: 800, random: seededRandom(1), ...rules });
+      expect(worth!.makespan).toBeLessThan(0.95 * first.makespan);
+    },
+  );
 
   it('brings forward what gains most, where that costs no time', () => {
     // Both leave node a, one after the other: the sooner the large instance is gone, the better.

@@ -376,6 +376,42 @@ describe('the chart of a schedule', () => {
     expect(text).toContain('10 s');
   });
 
+  const inTime: Plan = planOf(
+    [
+      { ...moveOf(0, 'a', 'n1', 'n2'), end_seconds: { p50: 30, p90: 90 } },
+      {
+        ...moveOf(1, 'b', 'n3', 'n1', [0]),
+        start_seconds: 30,
+        end_seconds: { p50: 40, p90: 99 },
+        steps: [{ ...moveOf(1, 'b', 'n3', 'n1').steps[0]!, operation: 'disk_replication' }],
+        releases_early: 'n3',
+      },
+    ],
+    [[0], [1]],
+  );
+
+  it('has its bars on the lines of their nodes, from start to end', () => {
+    expect(ganttText(inTime, 8).split('\n')).toEqual([
+      'n1 |00000011|',
+      'n2 |000000..|',
+      'n3 |........|',
+      '    0 s   40 s',
+      '',
+    ]);
+    const bars = ganttSvg(inTime).matchAll(
+      /<rect x="([\d.]+)" y="(\d+)" width="([\d.]+)" height="(\d+)" fill="([^"]+)"[^>]*><title>(\d)/g,
+    );
+    expect([...bars].map((found) => found.slice(1))).toEqual([
+      ['220.0', '34', '720.0', '20', '#3b7dd8', '0'],
+      ['220.0', '56', '720.0', '20', '#3b7dd8', '0'],
+      ['940.0', '34', '240.0', '20', '#d98c2b', '1'],
+    ]);
+    const ticks = ganttSvg(inTime).matchAll(/<text x="([\d.]+)" y="118" text-anchor="middle">(\d+) s/g);
+    expect([...ticks].map((found) => found.slice(1).map(Number))).toEqual(
+      [0, 1, 2, 3, 4, 5, 6].map((t) => [220 + 160 * t, Math.round((40 * t) / 6)]),
+    );
+  });
+
   it('is SVG with a bar for each node that a move keeps busy, and escapes names', () => {
     const odd = planOf([moveOf(0, 'a<b>&"', 'n1', 'n2')], [[0]]);
     const svg = ganttSvg(odd);

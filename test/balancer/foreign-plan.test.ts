@@ -114,6 +114,9 @@ describe('a plan made by someone else', () => {
     expect(read(`gnt-instance migrate --target-node ${there} -f ${name}`)).toEqual([[i, 1, x]]);
     expect(read(`  1. ${name} ${here} => ${there}  3.1 a=fa:${there}`)).toEqual([[i, 1, x]]);
     expect(read(`  1. ${name} ${here} => ${here}  3.1 a=fa:${here}`)).toEqual([]);
+    const m = start.instances.findIndex(({ secondary }) => secondary >= 0);
+    const both = `${start.nodes[start.primary[m]!]!.name}:${start.nodes[start.secondary[m]!]!.name}`;
+    expect(read(`  1. ${start.instances[m]!.name} ${both} => ${both}  3.1 a=f`)).toEqual([]);
   });
 
   it('is refused where no single move leads to a place that it names', () => {

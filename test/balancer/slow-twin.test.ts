@@ -8,6 +8,7 @@ import {
   MIRROR_NONE,
   type GroupModelOptions,
 } from '../../src/balancer/group-model.js';
+import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { MoveTrial } from '../../src/balancer/move-trial.js';
 import { FAILOVER, FAILOVER_TO_ANY, type Move } from '../../src/balancer/moves.js';
 import { seededRandom } from '../../src/balancer/random.js';
@@ -133,4 +134,38 @@ describe('beside a twin that computes from nothing', () => {
       expect(refused.get(letters)).toBeGreaterThan(3);
     }
   });
+
+  it.each([
+    ['goes', 1, 2, 1],
+    ['comes', 2, 1, 3],
+  ] as const)(
+    'a node whose memory is just what is reserved fails N+1 once what %s is made',
+    (name, i, x, n1) => {
+      const { cluster } = parseHtoolsText(
+        `g|u|preferred||
+
+a|1000|0|800|10000|9000|8|N|u|1
+b|300|0|200|10000|9000|8|N|u|1
+c|1000|0|900|10000|9000|8|N|u|1
+
+mirrored|${name === 'goes' ? 300 : 100}|500|1|running|Y|a|b|drbd||1
+goes|100|500|1|running|Y|b||ext||1
+comes|100|500|1|running|Y|c||ext||1
+
+`,
+        { file: 'just', duplicates: 'refuse' },
+      );
+      const options = { group: 0 };
+      const model = new GroupModel(cluster, options);
+      const board = new ScoreBoard(model);
+      const trial = new MoveTrial(board, { ignoreSoftErrors: true });
+      trial.begin(i);
+      expect(trial.allows(FAILOVER_TO_ANY, x)).toBe(true);
+      trial.commit();
+      const slow = slowScore({ cluster, options, now: placementOf(model), touched: new Set([1, 2]) });
+      const failing = METRICS.findIndex(({ name: metric }) => metric === 'n1_cnt');
+      expect([board.components[failing], slow.components[failing]]).toEqual([n1, n1]);
+      expect(isClose(board.score, slow.score)).toBe(true);
+    },
+  );
 });

@@ -410,7 +410,7 @@ export class DurationModel {
     return exp(this.physicsNow(inputs, keys, exp(this.volumesOf(inputs, keys).mean)));
   }
 
-  /** Whether the background of most of a cluster's last moves was known when they were learnt. */
+  /** Whether the background of most of a cluster's last moves, if any, was known when they were learnt. */
   knowsBackground(cluster: string): boolean {
     return this.known.knowsBackground(cluster);
   }

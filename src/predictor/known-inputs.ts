@@ -107,12 +107,15 @@ export class KnownInputs {
   /** What was looked up last, for the same reason. */
   private readonly asked = new Lookups();
 
-  /** Whether most of the last moves of a cluster came with their background. */
+  /**
+   * Whether most of the last moves of a cluster came with their background, so that what was learnt of it is about the rest;
+   * true of a cluster without moves, where all is left to physics.
+   */
   knowsBackground(cluster: string): boolean {
     const { values } = this.rings.get(cluster + SEPARATOR + BACKGROUND_KNOWN) ?? NONE;
     let known = 0;
     for (const value of values) known += value;
-    return 2 * known > values.length;
+    return values.length === 0 || 2 * known > values.length;
   }
 
   /** `inputs` as the record had them, `finishMs` when the move ended. */

@@ -146,6 +146,17 @@ describe('predictions with link samples', () => {
     expect(p.duration_seconds).toEqual(loadPredictor(unmeasured).predict(request, T0).duration_seconds);
   });
 
+  it('fill it for a cluster that has not moved anything yet', () => {
+    const predictor = loadPredictor(unmeasured);
+    for (let i = 0; i < 40; i++)
+      predictor.learnLinkSample({ ...sample(5 * i, 8000 + (i % 2)), cluster: 'new' });
+    const asked = { ...request, cluster: 'new' };
+    const p = predictor.predict(asked, T0);
+    expect(p.inputs_filled).toContain('background_mbps');
+    const given = predictor.predict({ ...asked, background_mbps: 8000 }, T0);
+    expect(p.duration_seconds.p50).toBeCloseTo(given.duration_seconds.p50, 1);
+  });
+
   it('are the same by column and as a matrix', () => {
     const predictor = withSamples(measured, (i) => 3000 + 1000 * (i % 3));
     const { duration_seconds: row } = predictor.predict(request, T0);

@@ -66,6 +66,8 @@ const OUTCOME_KEPT = 0.998;
 /** log T is kept in the range of a duration between a millisecond and the longest move that a record may have. */
 const LEAST_LOG = log(1e-3);
 const MOST_LOG = log(100 * 86_400);
+/** No quantile lies further beyond the shortest and the longest move ever learnt, and what physics says, than this (log scale). */
+const MOST_BEYOND = log(10);
 
 /**
  * What an instance sends, over what physics expects of its memory (log scale): how much of it is zero, how much is
@@ -216,6 +218,8 @@ export class DurationModel {
   private readonly queue = new QueuePlaces();
   private readonly shifts = new ShiftDetector();
   private readonly levelShifts = new LevelShifts();
+  /** log seconds of the shortest and the longest completed move ever learnt; the first above the second before any was. */
+  private readonly learntLogs: [number, number] = [Infinity, -Infinity];
   private readonly downtimes = new ResidualQuantiles();
   private readonly transfers = new ResidualQuantiles();
   private readonly transferQuantiles = new Float64Array(QUANTILE_LEVELS.length);
@@ -384,9 +388,13 @@ export class DurationModel {
       inTime = probabilityAt(standard, limit);
       truncate(standard, limit);
     }
+    const [shortest, longest] = this.learntLogs;
+    const knows = shortest <= longest;
+    const least = knows ? max(LEAST_LOG, min(shortest, this.physicsLog) - MOST_BEYOND) : LEAST_LOG;
+    const most = knows ? min(MOST_LOG, max(longest, this.physicsLog) + MOST_BEYOND) : MOST_LOG;
     let previous = 0;
     for (let j = 0; j < QUANTILE_LEVELS.length; j++) {
-      const logSeconds = min(MOST_LOG, max(LEAST_LOG, center + standard[j]!));
+      const logSeconds = min(most, max(least, center + standard[j]!));
       const seconds = max(previous, exp(logSeconds));
       out.seconds[j] = seconds;
       previous = seconds;
@@ -627,6 +635,8 @@ export class DurationModel {
     let residual = truth - physicsLog - place;
     const config = keys[Level.config]!;
     if (completed) {
+      this.learntLogs[0] = min(this.learntLogs[0], truth);
+      this.learntLogs[1] = max(this.learntLogs[1], truth);
       // What was sent excuses only those who reckon with it.
       this.answers[DURATION]! += this.physicsLog - physicsLog;
       // The first few moves of a new size are seldom like those that follow: who was near them proves nothing.
@@ -774,6 +784,7 @@ export class DurationModel {
       shifts: this.shifts.save(),
       levelShifts: this.levelShifts.save(),
       sizes: [...this.sizes],
+      ...(this.learntLogs[0] <= this.learntLogs[1] ? { learntLogs: [...this.learntLogs] } : {}),
       queue: this.queue.save(),
       known: this.known.save(),
       outcomes: [...this.outcomes].map(([key, o]) => [key, o.completed, o.broken]),
@@ -797,6 +808,7 @@ export class DurationModel {
     this.shifts.restore(state.shifts);
     this.levelShifts.restore(state.levelShifts ?? []);
     for (const [key, count] of state.sizes) this.sizes.set(key, count);
+    if (state.learntLogs !== undefined) [this.learntLogs[0], this.learntLogs[1]] = state.learntLogs;
     this.queue.restore(state.queue);
     this.known.restore(state.known);
     for (const [key, completed, broken] of state.outcomes) this.outcomes.set(key, { completed, broken });

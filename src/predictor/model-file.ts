@@ -74,6 +74,8 @@ export const modelFileSchema = z.object({
     /** Since models that give quantiles of the transferred bytes; older ones have none. */
     transfers: z.array(z.tuple([z.string(), z.array(finite)])).optional(),
     sizes: z.array(z.tuple([z.string(), finite])),
+    /** log seconds of the shortest and the longest move learnt; models from before it was kept do not know. */
+    learntLogs: z.tuple([finite, finite]).optional(),
     shifts: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite])])),
     levelShifts: z.array(z.tuple([z.string(), z.array(finite)])).optional(),
     coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),

@@ -71,7 +71,8 @@ interface Member {
 
 /**
  * The forecast of one series of non-negative values from irregular, gappy samples: learns value by value in O(1),
- * answers any time to come with quantiles in O(1), and is always finite, ordered and not negative.
+ * answers any time to come with quantiles in O(1), from its first sample on finite, ordered and not negative. Samples are
+ * learnt in order of time: one from the far future would shut out all before it, so whoever feeds a clock that jumps drops it.
  *
  * Values are forecast as their fourth roots: traffic is skewed and bursts by orders of magnitude; the fourth root tames
  * it nearly as the logarithm does, and knows 0. Quantiles pass through such a change of scale unharmed.

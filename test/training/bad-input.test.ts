@@ -8,6 +8,7 @@ import { absurdMoves } from './absurd-moves.js';
 import { inventedMoves } from './invented-moves.js';
 import { memoryPieces } from './memory-pieces.js';
 import { fitModel } from '../../training/fit.js';
+import { seededRandom } from '../../training/seeded-random.js';
 import { trainModel, type TrainedModel } from '../../training/train-model.js';
 
 /** The protocols of the card cost most of a training, and are not what is looked at here. */
@@ -218,6 +219,20 @@ describe('training on bad input', () => {
       },
       120_000,
     );
+  });
+
+  it('records that could each be true, but not together, make no duration longer or shorter by far than any of them', () => {
+    const random = seededRandom(5);
+    const scattered = inventedMoves(400, (i) =>
+      i < 100 ? {} : { memory_mib: undefined, duration_seconds: 10 ** (-2 + 7 * random()) },
+    );
+    const seconds = scattered.map(({ duration_seconds }) => duration_seconds);
+    const predictor = loadPredictor(fitModel(scattered, options));
+    for (const request of [asked, requests[1]!, requests[3]!]) {
+      const { p05, p95 } = predictor.predict(request, nowMs).duration_seconds;
+      expect(p05).toBeGreaterThanOrEqual(Math.min(...seconds) / 10.001);
+      expect(p95).toBeLessThanOrEqual(Math.max(...seconds) * 10.001);
+    }
   });
 
   it('records that cannot be true leave no trace in a prediction, whoever they name', () => {

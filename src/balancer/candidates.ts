@@ -12,19 +12,24 @@ import type { SearchOptions } from './search-options.js';
 /** Which instances may be moved at all, in index order. */
 export function movableInstances(model: GroupModel, options: SearchOptions): number[] {
   const movable: number[] = [];
-  for (let i = 0; i < model.instanceCount; i++) {
-    const instance = model.instances[i]!;
-    const mirror = model.mirror[i]!;
-    const secondary = model.secondary[i]!;
-    if (mirror === MIRROR_NONE || !instance.autoBalance) continue;
-    if (options.excluded.has(instance.name)) continue;
-    if (options.selected !== undefined && !options.selected.has(instance.name)) continue;
-    if (secondary >= model.nodeCount) continue; // split over two groups: hbal does not move it
-    if (mirror === MIRROR_INTERNAL && secondary < 0) continue; // a mirror without a second node
-    if (options.evacuate && !standsOnOffline(model, i)) continue;
-    movable.push(i);
-  }
+  for (let i = 0; i < model.instanceCount; i++)
+    if (whyImmovable(model, i, options) === undefined) movable.push(i);
   return movable;
+}
+
+/** Why an instance may not be moved, to be read after a number of such instances; undefined where it may. */
+export function whyImmovable(model: GroupModel, i: number, options: SearchOptions): string | undefined {
+  const { name, autoBalance } = model.instances[i]!;
+  const mirror = model.mirror[i]!;
+  const secondary = model.secondary[i]!;
+  if (mirror === MIRROR_NONE) return 'with disks on one node alone';
+  if (!autoBalance) return 'not balanced automatically';
+  if (options.excluded.has(name)) return 'excluded';
+  if (options.selected !== undefined && !options.selected.has(name)) return 'not selected';
+  if (secondary >= model.nodeCount) return 'split over two groups'; // hbal does not move it
+  if (mirror === MIRROR_INTERNAL && secondary < 0) return 'mirrored without a second node';
+  if (options.evacuate && !standsOnOffline(model, i)) return 'on no offline node';
+  return undefined;
 }
 
 const standsOnOffline = (model: GroupModel, i: number): boolean =>

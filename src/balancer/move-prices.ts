@@ -1,3 +1,4 @@
+import { UserError } from '../domain/errors.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import { MIRROR_INTERNAL, MIRROR_NONE, type GroupModel } from './group-model.js';
 import type { MoveCosts } from './move-costs.js';
@@ -44,6 +45,8 @@ export class MovePrices {
 
   /** Asks for all prices in one call. `quantile` is 0.1 to 0.9; `others`: moves at work on the same nodes besides. */
   static async ask(model: GroupModel, costs: MoveCosts, quantile: number, others = 0): Promise<MovePrices> {
+    if (!(quantile >= LEAST_QUANTILE && quantile <= MOST_QUANTILE))
+      throw new UserError('input-invalid', QUANTILE_RANGE, 'quantile');
     const pairwise = model.instanceCount * model.nodeCount * 4 <= MOST_QUESTIONS;
     const prices = new MovePrices(model, pairwise);
     const requests: MoveRequest[] = [];
@@ -127,12 +130,16 @@ export class MovePrices {
 /** Questions that a plan may ask for prices of pairs of nodes: a second or two of an in-process model. */
 const MOST_QUESTIONS = 250_000;
 
-/** Seconds at a quantile between p10 and p90, on straight lines between the logarithms. */
+/** Of a predicted duration no more is known than its p10 and p90. */
+export const LEAST_QUANTILE = 0.1;
+export const MOST_QUANTILE = 0.9;
+const QUANTILE_RANGE = `the quantile of durations must be from ${LEAST_QUANTILE} to ${MOST_QUANTILE}`;
+
+/** Seconds at a quantile from 0.1 to 0.9, on straight lines between the logarithms. */
 export function priceAt(level: number, p10: number, p50: number, p90: number): number {
-  const share = Math.min(0.9, Math.max(0.1, level));
-  return share < 0.5
-    ? p10 * (p50 / p10) ** ((share - 0.1) / 0.4)
-    : p50 * (p90 / p50) ** ((share - 0.5) / 0.4);
+  return level < 0.5
+    ? p10 * (p50 / p10) ** ((level - 0.1) / 0.4)
+    : p50 * (p90 / p50) ** ((level - 0.5) / 0.4);
 }
 
 /** An online node that is neither of two, spread over the group by the primary's number; -1 where there is none. */

@@ -17,10 +17,6 @@ export interface TimedSettings {
   seed: number;
   /** A plan to be no worse than; undefined: hbal's own, where that can be found out soon enough. */
   reference?: readonly Move[];
-  /** The best balance within so many seconds, rather than a balance as soon as possible. */
-  maxSeconds?: number;
-  /** Least score gain per hour of moving. */
-  maxGainCost?: number;
   /** Multiplies how long is searched; 1 is usual. */
   effort?: number;
 }
@@ -77,7 +73,7 @@ const REPAIRS = 3;
 const OPEN_ROUNDS: readonly Round[] = [{ hottest: 6, coldest: 0.01, busyPower: 8, part: 1 }];
 /** Energy of missing the whole gain, where one unit is the time to beat: where a search towards a score begins. */
 const SCORE_PENALTY = 60;
-/** The same where the score alone counts, or a time that is given. */
+/** The same where the score alone counts. */
 const OPEN_SCORE_PENALTY = 30;
 /** Orders draw from a stream of their own, so that the search does not hang on how many were tried. */
 const ORDER_SEED = 1;
@@ -88,11 +84,11 @@ const MOST_ORDERED_MOVES = 12_000;
 const REFINEMENTS = 3000;
 const MOST_REFINED_MOVES = 450_000;
 /** Moves of a plan where no other limit is given: a larger group is balanced in several plans. */
-const MOST_MOVES = 2000;
+export const MOST_MOVES = 2000;
 
 /**
  * A plan for time: which instances to move where, and in which order, so that the score is no worse than hbal's and the
- * last move ends as early as may be; or the best score within a given time. `start` is left as it is.
+ * last move ends as early as may be. `start` is left as it is.
  */
 export function timedSearch(
   start: GroupModel,
@@ -100,11 +96,11 @@ export function timedSearch(
   prices: MovePrices,
   settings: TimedSettings,
 ): TimedResult {
-  const { seed, maxSeconds, maxGainCost, effort = 1 } = settings;
+  const { seed, effort = 1 } = settings;
   const random = seededRandom(seed);
   const scoreBefore = new ScoreBoard(start).score;
-  const nothing: Plan = { moves: [], seconds: 0, movingSeconds: 0, score: scoreBefore };
-  const result = (plan: Plan, target: number | undefined, remarks: string[] = []): TimedResult => ({
+  const nothing = noMoves(scoreBefore);
+  const result = (plan: TimedPlan, target: number | undefined, remarks: string[] = []): TimedResult => ({
     moves: plan.moves,
     scoreBefore,
     scoreAfter: plan.score,
@@ -116,8 +112,7 @@ export function timedSearch(
   const balanced = !(scoreBefore - start.optimum >= options.minScore);
   if (balanced || movable.length === 0 || options.maxLength === 0) return result(nothing, undefined);
 
-  const openEnded = maxSeconds !== undefined || maxGainCost !== undefined;
-  const reference = openEnded ? undefined : (settings.reference ?? hbalsMoves(start, options));
+  const reference = settings.reference ?? hbalsMoves(start, options);
   const known =
     reference === undefined
       ? undefined
@@ -126,8 +121,7 @@ export function timedSearch(
   if (known?.moves.length === 0) return result(nothing, target);
 
   const search = new PlacementSearch(start, options, prices);
-  const proposals =
-    effort * Math.min(MOST_PROPOSALS, Math.max(LEAST_PROPOSALS, PROPOSALS_PER_INSTANCE * movable.length));
+  const proposals = proposalsFor(movable, effort);
   const scoreScale = Math.max(1e-9, scoreBefore - (target ?? start.optimum));
   const mostMoves = options.maxLength > 0 ? options.maxLength : MOST_MOVES;
   let best = known;
@@ -141,11 +135,7 @@ export function timedSearch(
   ): ChosenMove[][] => {
     const perNode = Math.max(1, start.onlineCount);
     const found = search.run(
-      {
-        targetScore: target ?? -Infinity,
-        busySeconds: maxSeconds ?? Infinity,
-        gainPerHour: maxGainCost ?? 0,
-      },
+      { targetScore: target ?? -Infinity, busySeconds: Infinity, gainPerHour: 0 },
       {
         proposals: Math.floor(part * proposals),
         random,
@@ -163,9 +153,8 @@ export function timedSearch(
     scorePenalty = found.scorePenalty;
     return found.states;
   };
-  const limits = { target, maxSeconds, mostMoves, effort };
-  /** Chosen moves as a plan; what no order allows, or ends too late, is left out and made up for. */
-  const planOf = (state: readonly ChosenMove[]): { plan: Plan; chosen: readonly ChosenMove[] } => {
+  /** Chosen moves as a plan; what no order allows is left out and made up for. */
+  const planOf = (state: readonly ChosenMove[]): { plan: TimedPlan; chosen: readonly ChosenMove[] } => {
     let chosen = state;
     let order = orderChosen(start, options, prices, chosen, effort);
     const fixed = new Set<number>();
@@ -176,7 +165,8 @@ export function timedSearch(
       chosen = anneal(REPAIR, free, fixed)[0]!;
       order = orderChosen(start, options, prices, chosen, effort);
     }
-    return { plan: finishOrder(start, options, prices, order, limits), chosen };
+    const ordered = replay(start, order.moves, prices, options);
+    return { plan: finish(start, options, prices, ordered, { target, mostMoves }), chosen };
   };
   for (const round of target === undefined ? OPEN_ROUNDS : ROUNDS) {
     for (const state of anneal(round, bestChosen)) {
@@ -199,7 +189,8 @@ export function timedSearch(
 /** Scores nearer than this are the same to the 8 decimals that hbal prints. */
 const SAME_SCORE = 5e-9;
 
-interface Plan {
+/** Moves in their order, with what comes of them. */
+export interface TimedPlan {
   moves: Move[];
   seconds: number;
   /** Of all moves together. */
@@ -207,7 +198,13 @@ interface Plan {
   score: number;
 }
 
-function isBetter(a: Plan, b: Plan, target: number | undefined): boolean {
+export const noMoves = (score: number): TimedPlan => ({ moves: [], seconds: 0, movingSeconds: 0, score });
+
+/** Proposals of one usual annealing run. */
+export const proposalsFor = (movable: readonly number[], effort: number): number =>
+  effort * Math.min(MOST_PROPOSALS, Math.max(LEAST_PROPOSALS, PROPOSALS_PER_INSTANCE * movable.length));
+
+function isBetter(a: TimedPlan, b: TimedPlan, target: number | undefined): boolean {
   if (target === undefined) return a.score < b.score;
   const aReaches = a.score <= target + SAME_SCORE;
   const bReaches = b.score <= target + SAME_SCORE;
@@ -216,18 +213,11 @@ function isBetter(a: Plan, b: Plan, target: number | undefined): boolean {
   return a.seconds < b.seconds || (a.seconds === b.seconds && a.movingSeconds < b.movingSeconds);
 }
 
-interface Limits {
-  target: number | undefined;
-  maxSeconds: number | undefined;
-  mostMoves: number;
-  effort: number;
-}
-
 const ordersToTry = (moves: number, effort: number): number =>
   Math.max(1, Math.floor(Math.min(1, effort) * Math.min(ORDERS, MOST_ORDERED_MOVES / Math.max(1, moves))));
 
 /** Chosen moves in the best order that is found. */
-function orderChosen(
+export function orderChosen(
   start: GroupModel,
   { ignoreSoftErrors, parallelPerNode }: SearchOptions,
   prices: MovePrices,
@@ -245,55 +235,70 @@ function orderChosen(
   });
 }
 
-/** A plan of the moves that an order has, with further ones for those that it has not. */
-function finishOrder(
-  start: GroupModel,
-  options: SearchOptions,
-  prices: MovePrices,
-  order: Order,
-  limits: Limits,
-): Plan {
-  let moves = order.moves;
-  const { maxSeconds } = limits;
-  // What would end too late falls out; later moves on the same nodes end later still, so that nothing is missing.
-  if (maxSeconds !== undefined) moves = moves.filter((_move, t) => order.ends[t]! <= maxSeconds);
-  return finish(start, options, prices, replay(start, moves, prices, options), limits);
-}
-
 /** Adds the moves with the best gain per time to a plan until its target is reached or no move helps. */
 function finish(
   start: GroupModel,
   options: SearchOptions,
   prices: MovePrices,
-  plan: Plan,
-  { target, mostMoves }: Limits,
-): Plan {
+  plan: TimedPlan,
+  { target, mostMoves }: { target: number | undefined; mostMoves: number },
+): TimedPlan {
   if (target === undefined || plan.score <= target) return plan;
+  return addMoves(start, options, prices, plan, { mostMoves, isWanted: (score) => score > target });
+}
+
+/** Which moves are added to a plan. */
+export interface AdditionRules {
+  /** Of the whole plan. */
+  mostMoves: number;
+  /** That may be looked at. Undefined: some seconds' worth. */
+  mostCandidates?: number | undefined;
+  /** True while a score is not good enough. */
+  isWanted: (score: number) => boolean;
+  /** False for what may not be made next from the placement that is reached. Undefined: anything may. */
+  mayFollow?: (model: GroupModel, instance: number, kind: MoveKind, target: number) => boolean;
+  /** False for what gains too little. Undefined: any gain will do. */
+  isWorth?: (gain: number, seconds: number, score: number) => boolean;
+  /** Told of each move that is added. */
+  onAdded?: (move: Move, seconds: number) => void;
+}
+
+/** Adds the moves with the best gain per time to a plan until its score is good enough or no move helps. */
+export function addMoves(
+  start: GroupModel,
+  options: SearchOptions,
+  prices: MovePrices,
+  plan: TimedPlan,
+  rules: AdditionRules,
+): TimedPlan {
   const model = start.copy();
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board, options);
   for (const move of plan.moves) make(trial, move);
   board.refresh();
   const moves = [...plan.moves];
-  const step = (power: number): boolean => {
-    const found = bestGain(model, board, trial, options, prices, power);
+  const step = (): boolean => {
+    const found = bestGain(model, board, trial, options, prices, rules);
     if (found === undefined) return false;
     trial.begin(found.instance);
     trial.allows(found.kind, found.target);
-    moves.push(trial.commit());
+    const move = trial.commit();
+    moves.push(move);
+    rules.onAdded?.(move, found.seconds);
     return true;
   };
   // A plan that is far from its target is given up: another run, or hbal's own moves, will do.
-  const mostSteps = Math.floor(MOST_FINISH_CANDIDATES / countCandidates(start, options));
-  const most = Math.min(mostMoves, plan.moves.length + mostSteps);
-  while (board.score > target && moves.length < most && step(TIME_POWER)) continue;
-  return replay(start, moves, prices, options);
+  const { mostCandidates = MOST_FINISH_CANDIDATES } = rules;
+  const mostSteps = Math.floor(mostCandidates / countCandidates(start, options));
+  const most = Math.min(rules.mostMoves, plan.moves.length + mostSteps);
+  while (rules.isWanted(board.score) && moves.length < most && step()) continue;
+  return moves.length === plan.moves.length ? plan : replay(start, moves, prices, options);
 }
 
 /** Gains are divided by seconds to this power: 1 would never touch a long move, 0 is hbal. */
 const TIME_POWER = 0.5;
 /** A gain below this is rounding. */
-const LEAST_GAIN = 1e-7;
+export const LEAST_GAIN = 1e-7;
 
 function bestGain(
   model: GroupModel,
@@ -301,21 +306,34 @@ function bestGain(
   trial: MoveTrial,
   options: SearchOptions,
   prices: MovePrices,
-  power: number,
-): { instance: number; kind: MoveKind; target: number } | undefined {
+  { mayFollow, isWorth }: AdditionRules,
+): ChosenMove | undefined {
   const present = board.score;
   let most = 0;
-  let found: { instance: number; kind: MoveKind; target: number } | undefined;
+  let found: ChosenMove | undefined;
   const consider = (instance: number, kind: MoveKind, target: number): void => {
-    if (!trial.allows(kind, target)) return;
+    if (mayFollow?.(model, instance, kind, target) === false || !trial.allows(kind, target)) return;
     const gain = present - trial.approximateScore(present);
     if (!(gain >= LEAST_GAIN)) return;
-    const worth = gain / prices.typical(instance, kind, target) ** power;
+    const seconds = prices.typical(instance, kind, target);
+    if (isWorth?.(gain, seconds, present) === false) return;
+    const worth = gain / seconds ** TIME_POWER;
     if (worth > most) {
       most = worth;
-      found = { instance, kind, target };
+      found = { instance, kind, target, seconds };
     }
   };
+  forEachCandidate(model, trial, options, consider);
+  return found;
+}
+
+/** Every move that the options offer from a placement; the trial has begun with its instance. */
+export function forEachCandidate(
+  model: GroupModel,
+  trial: MoveTrial,
+  options: SearchOptions,
+  consider: (instance: number, kind: MoveKind, target: number) => void,
+): void {
   for (const i of movableInstances(model, options)) {
     trial.begin(i);
     if (mayFailOver(model, i, options)) consider(i, FAILOVER, -1);
@@ -326,7 +344,6 @@ function bestGain(
       for (let k = 0; k < kinds.length; k++) consider(i, kinds[k]!, x);
     }
   }
-  return found;
 }
 
 /** What hbal would do, or undefined when finding that out takes too long. */
@@ -352,11 +369,11 @@ export function reorderMoves(
 /** The same moves in an order made better by changing it: no later done, and with more of the gain early. */
 function refine(
   start: GroupModel,
-  plan: Plan,
+  plan: TimedPlan,
   prices: MovePrices,
   options: SearchOptions,
   effort: number,
-): Plan {
+): TimedPlan {
   const { ignoreSoftErrors, parallelPerNode = 1 } = options;
   if (plan.moves.length < 2 || parallelPerNode > 1) return plan;
   const timed = plan.moves.map((move) => timedMove(start, prices, move));
@@ -373,11 +390,11 @@ function refine(
 /** The same moves in the best order that is found. */
 function reorder(
   start: GroupModel,
-  plan: Plan,
+  plan: TimedPlan,
   prices: MovePrices,
   options: SearchOptions,
   effort: number,
-): Plan {
+): TimedPlan {
   const { ignoreSoftErrors, parallelPerNode } = options;
   if (plan.moves.length === 0) return plan;
   const timed = plan.moves.map((move) => timedMove(start, prices, move));
@@ -397,12 +414,12 @@ function reorder(
 }
 
 /** Score and time of moves in their order. */
-function replay(
+export function replay(
   start: GroupModel,
   given: readonly Move[],
   prices: MovePrices,
   { parallelPerNode = 1, ignoreSoftErrors }: SearchOptions,
-): Plan {
+): TimedPlan {
   const moves = [...given];
   const model = start.copy();
   const board = new ScoreBoard(model);
@@ -434,14 +451,18 @@ export function timedMove(
   };
 }
 
-/** When the last of the moves ends, each as early as those before it allow. */
-function lastEnd(start: GroupModel, timed: readonly TimedMove[]): number {
+/** When the last of the moves ends, each as early as those before it allow. `ends` takes when each does. */
+export function lastEnd(
+  start: GroupModel,
+  timed: readonly TimedMove[],
+  ends = new Float64Array(timed.length),
+): number {
   const moves = timed.map(({ move }) => move);
   const releases = earlyReleases(start, moves);
   return playOrder(
     movesBefore(moves, releases),
     timed.map(({ seconds }) => seconds),
-    new Float64Array(timed.length),
+    ends,
     releases && { letGo: releases.letGo, held: timed.map(({ released }) => released?.heldSeconds ?? 0) },
   );
 }
@@ -481,7 +502,7 @@ function make(trial: MoveTrial, move: Move): void {
 }
 
 /** Seconds of the busiest node if every instance made its first kind of move: a scale, no prediction. */
-function busiestOfAll(start: GroupModel, movable: readonly number[], prices: MovePrices): number {
+export function busiestOfAll(start: GroupModel, movable: readonly number[], prices: MovePrices): number {
   const busy = new Float64Array(start.nodeCount);
   for (const i of movable) {
     const kind: MoveKind = start.secondary[i]! >= 0 ? FAILOVER : 1;

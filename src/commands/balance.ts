@@ -18,10 +18,10 @@ import {
 import { showFixed } from '../balancer/haskell-numbers.js';
 import { formatHtoolsText } from '../balancer/htools-text.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
-import { MovePrices } from '../balancer/move-prices.js';
 import { buildPlan, type BuiltPlan } from '../balancer/plan-builder.js';
+import { PlanSearch } from '../balancer/plan-search.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
-import { playMoves, timedSearch, type TimedSettings } from '../balancer/timed-search.js';
+import { playMoves } from '../balancer/timed-search.js';
 import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 import { fromIsoTime } from '../domain/units.js';
@@ -40,7 +40,7 @@ import {
 import { withCommonOptions, type Context } from './context.js';
 import { HbalCommand, refuseHbalOptions, withHbalOptions, type HbalOptions } from './hbal-options.js';
 import { LearningCosts } from './learning-costs.js';
-import { integer, list, number, positive, share } from './option-values.js';
+import { integer, list, notNegative, number, positive, quantileLevel } from './option-values.js';
 import { StepPredictions } from './step-predictions.js';
 import { printCommands } from './plan-commands.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
@@ -90,10 +90,15 @@ export function balanceCommand(context: Context): Command {
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
     .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
-    .option('--quantile <q>', 'which predicted duration the search counts with', share, 0.5)
+    .option(
+      '--quantile <q>',
+      'which predicted duration the search counts with, 0.1 to 0.9',
+      quantileLevel,
+      0.5,
+    )
     .option('--max-time <duration>', 'the best balance reachable in that time, such as 30m or 2h', duration)
     .option('--finish-by <time>', 'the same until a time of day (06:00) or an RFC 3339 time', String)
-    .option('--max-gain-cost <score>', 'least score gain per hour of moving', number)
+    .option('--max-gain-cost <score>', 'least score gain per hour of moving', notNegative)
     .option('--pareto', 'plans for several times: score against time, to choose from')
     .option('--effort <x>', 'search so many times as long as usual', positive, 1)
     .option(
@@ -247,11 +252,10 @@ async function balance(file: string, options: Options, context: Context): Promis
   if (options.printInstances === true) printTable('Initial instance map', instanceTable(model), context);
   if (options.printNodes !== undefined)
     printTable('Initial cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
+  const plans = blind || costs === undefined ? undefined : await planSearch(start, search, costs, options);
+  const found = await plans?.plan(secondsGiven(options, context.now()));
   const result: SearchResult =
-    blind || costs === undefined
-      ? blindSearch(model, search)
-      : await searchForTime(model, search, costs, options, timeLimits(options, context.now()), remark);
-  const moves = result.steps.map(({ move }) => move);
+    found === undefined ? blindSearch(model, search) : playMoves(model, found.moves, search.ignoreSoftErrors);
   sayResult(result, start, names, options, say);
   const hbalStops = asHbal && result.alreadyBalanced;
   if (!hbalStops) {
@@ -265,19 +269,20 @@ async function balance(file: string, options: Options, context: Context): Promis
   }
   let toExecute: { built: BuiltPlan; costs: MoveCosts } | undefined;
   if (costs !== undefined) {
-    const built = await buildPlan(start, moves, costs, {
-      seed: options.seed,
-      ignoreSoftErrors: search.ignoreSoftErrors,
-      parallelPerNode: search.parallelPerNode,
-    });
+    const moves = result.steps.map(({ move }) => move);
+    const built =
+      found?.built ??
+      (await buildPlan(start, moves, costs, {
+        seed: options.seed,
+        ignoreSoftErrors: search.ignoreSoftErrors,
+        parallelPerNode: search.parallelPerNode,
+      }));
     const { document } = built;
     toExecute = { built, costs };
     for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
     if (options.svg !== undefined) await writeWhole(options.svg, ganttSvg(document));
     const alternatives =
-      options.pareto === true && !blind
-        ? await paretoPlans(start, search, costs, options, document)
-        : undefined;
+      options.pareto === true && plans !== undefined ? await paretoPlans(plans, document) : undefined;
     if (options.json === true && options.execute !== true)
       context.stdout.write(
         `${JSON.stringify(alternatives === undefined ? document : { ...document, pareto: alternatives })}\n`,
@@ -311,24 +316,12 @@ async function balance(file: string, options: Options, context: Context): Promis
     );
 }
 
-/** The timed search; `model` is moved to where it ends. */
-async function searchForTime(
-  model: GroupModel,
+const planSearch = (
+  start: GroupModel,
   search: SearchOptions,
   costs: MoveCosts,
-  options: Options,
-  limits: Pick<TimedSettings, 'maxSeconds' | 'maxGainCost'>,
-  remark: (line: string) => void,
-): Promise<SearchResult> {
-  const prices = await MovePrices.ask(model, costs, options.quantile, options.parallelPerNode - 1);
-  const found = timedSearch(model, search, prices, {
-    seed: options.seed,
-    effort: options.effort,
-    ...limits,
-  });
-  for (const line of found.remarks) remark(`movecast: ${line}`);
-  return playMoves(model, found.moves, search.ignoreSoftErrors);
-}
+  { seed, effort, quantile, maxGainCost }: Options,
+): Promise<PlanSearch> => PlanSearch.ask(start, search, costs, { seed, effort, quantile, maxGainCost });
 
 /** Carries the plan out, with new plans by the same search where the cluster leaves it. */
 async function execute(
@@ -350,7 +343,7 @@ async function execute(
     remark: (line: string) => void;
   },
 ): Promise<void> {
-  const { maxSeconds, maxGainCost } = timeLimits(options, context.now());
+  const maxSeconds = secondsGiven(options, context.now());
   const learning = new LearningCosts(costs, context.now);
   const predictions = new StepPredictions(learning, context.now, remark);
   const { ignoreSoftErrors } = search;
@@ -369,19 +362,10 @@ async function execute(
     replan: async ({ start: now, excluded, made, remainingSeconds, ...news }) => {
       learning.learn(news);
       const left = search.maxLength < 0 ? search.maxLength : Math.max(0, search.maxLength - made);
-      const found = await searchForTime(
-        now.copy(),
-        { ...search, maxLength: left, excluded: new Set([...search.excluded, ...excluded]) },
-        learning,
-        options,
-        {
-          ...(remainingSeconds === undefined ? {} : { maxSeconds: remainingSeconds }),
-          ...(maxGainCost === undefined ? {} : { maxGainCost }),
-        },
-        remark,
-      );
-      const moves = found.steps.map(({ move }) => move);
-      const next = await buildPlan(now, moves, learning, { seed: options.seed, ignoreSoftErrors });
+      const excludedNow = new Set([...search.excluded, ...excluded]);
+      const stillOpen = { ...search, maxLength: left, excluded: excludedNow };
+      const plans = await planSearch(now, stillOpen, learning, options);
+      const { built: next } = await plans.plan(remainingSeconds);
       await predictions.ask(now, next);
       return next.document;
     },
@@ -405,29 +389,11 @@ function unworthiness({ minPlanGain, maxGainCost }: Options): (plan: Plan) => st
 /** Shares of the whole plan's time for which `--pareto` shows the best score. */
 const PARETO_SHARES = [0.05, 0.1, 0.2, 0.4, 0.7];
 
-async function paretoPlans(
-  start: GroupModel,
-  search: SearchOptions,
-  costs: MoveCosts,
-  options: Options,
-  whole: Plan,
-): Promise<ParetoPoint[]> {
-  const prices = await MovePrices.ask(start, costs, options.quantile, options.parallelPerNode - 1);
+async function paretoPlans(plans: PlanSearch, whole: Plan): Promise<ParetoPoint[]> {
   const points: ParetoPoint[] = [];
-  for (const part of PARETO_SHARES) {
-    const maxSeconds = part * whole.duration_seconds.p50;
-    const { moves } = timedSearch(start, search, prices, {
-      seed: options.seed,
-      effort: options.effort,
-      maxSeconds,
-    });
-    if (moves.length === 0) continue;
-    const { document } = await buildPlan(start, moves, costs, {
-      seed: options.seed,
-      ignoreSoftErrors: search.ignoreSoftErrors,
-      parallelPerNode: search.parallelPerNode,
-    });
-    points.push(pointOf(document));
+  for (const part of whole.moves.length === 0 ? [] : PARETO_SHARES) {
+    const { document } = (await plans.plan(part * whole.duration_seconds.p50)).built;
+    if (document.moves.length > 0) points.push(pointOf(document));
   }
   points.push(pointOf(whole));
   return points;
@@ -440,16 +406,11 @@ const pointOf = ({ duration_seconds, score_after, bytes_mib, moves }: Plan): Par
   moves: moves.length,
 });
 
-function timeLimits(options: Options, nowMs: number): Pick<TimedSettings, 'maxSeconds' | 'maxGainCost'> {
-  const limits = [
-    options.maxTime,
-    ...(options.finishBy === undefined ? [] : [secondsUntil(options.finishBy, nowMs)]),
-  ];
-  const given = limits.filter((limit) => limit !== undefined);
-  return {
-    ...(given.length === 0 ? {} : { maxSeconds: Math.min(...given) }),
-    ...(options.maxGainCost === undefined ? {} : { maxGainCost: options.maxGainCost }),
-  };
+/** Seconds that `--max-time` and `--finish-by` leave, the shorter of both. */
+function secondsGiven({ maxTime, finishBy }: Options, nowMs: number): number | undefined {
+  const untilThen = finishBy === undefined ? undefined : secondsUntil(finishBy, nowMs);
+  if (maxTime === undefined || untilThen === undefined) return maxTime ?? untilThen;
+  return Math.min(maxTime, untilThen);
 }
 
 function searchOptions(cluster: Cluster, options: Options): SearchOptions {

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { LEAST_QUANTILE, MOST_QUANTILE } from '../balancer/move-prices.js';
 
 /** Values of options as commander hands them over: text → value, or a sentence that says what it must be. */
 
@@ -27,9 +28,17 @@ export function integer(text: string): number {
   return value;
 }
 
-export function share(text: string): number {
+/** Of durations, of which no more is known than p10 and p90. */
+export function quantileLevel(text: string): number {
   const value = number(text);
-  if (!(value > 0 && value < 1)) throw new InvalidArgumentError('It must lie between 0 and 1.');
+  if (!(value >= LEAST_QUANTILE && value <= MOST_QUANTILE))
+    throw new InvalidArgumentError(`It must be from ${LEAST_QUANTILE} to ${MOST_QUANTILE}.`);
+  return value;
+}
+
+export function notNegative(text: string): number {
+  const value = number(text);
+  if (!(value >= 0 && value < Infinity)) throw new InvalidArgumentError('It must be a number, 0 or more.');
   return value;
 }
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
@@ -96,6 +96,7 @@ async function run(
 ): Promise<void> {
   const timetable = timetableOf(settings);
   const args = balanceArguments(address, settings);
+  await refuseAsBalance(args, context);
   const unlock = lockWatch(`${statePath}.lock`);
   try {
     const shown = shownAddress(address);
@@ -215,6 +216,21 @@ function balanceArguments(address: URL, settings: WatchSettings): string[] {
     ),
     ...words,
   ];
+}
+
+/** Refuses now what every run of `balance` would refuse. */
+async function refuseAsBalance([, ...words]: readonly string[], context: Context): Promise<void> {
+  const { balanceCommand } = await import('./balance.js');
+  const command = balanceCommand(context)
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined });
+  try {
+    const { unknown } = command.parseOptions(words);
+    if (unknown.length > 0) command.error(`unknown option ${unknown[0]}`);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    throw new UserError('usage', `--balance-options: ${error.message.replace(/^error: /, '')}`);
+  }
 }
 
 /** One process a window: two would have the same slots. @throws UserError `not-allowed` */

@@ -3,10 +3,8 @@ import { GroupModel } from '../balancer/group-model.js';
 import { parseHtoolsText } from '../balancer/htools-text.js';
 import { jobsetsOf } from '../balancer/jobsets.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
-import { MovePrices } from '../balancer/move-prices.js';
-import { buildPlan } from '../balancer/plan-builder.js';
+import { PlanSearch } from '../balancer/plan-search.js';
 import { defaultSearchOptions } from '../balancer/search-options.js';
-import { timedSearch } from '../balancer/timed-search.js';
 import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
 
@@ -43,8 +41,6 @@ export interface PlanAnswer extends Plan {
 const PARETO_SHARES = [0.1, 0.25, 0.5];
 /** Somebody waits for the answer: a fifth of the search finds nearly the same. */
 const DEFAULT_EFFORT = 0.2;
-/** Each point of the curve is searched for with this share of the effort. */
-const PARETO_EFFORT = 0.25;
 const DEFAULT_SEED = 1;
 const DEFAULT_QUANTILE = 0.5;
 
@@ -71,28 +67,22 @@ export async function computePlan(request: PlanRequest, costs: MoveCosts): Promi
     maxLength: request.max_moves ?? defaultSearchOptions.maxLength,
     diskMoves: request.disk_moves ?? defaultSearchOptions.diskMoves,
   };
-  const seed = request.seed ?? DEFAULT_SEED;
-  const prices = await MovePrices.ask(model, costs, request.quantile ?? DEFAULT_QUANTILE);
-  const effort = request.effort ?? DEFAULT_EFFORT;
-  const within = (maxSeconds: number | undefined, share: number): ReturnType<typeof timedSearch> =>
-    timedSearch(model, search, prices, {
-      seed,
-      effort: effort * share,
-      ...(maxSeconds === undefined ? {} : { maxSeconds }),
-    });
-  const found = within(request.max_seconds, 1);
-  const { document } = await buildPlan(model, found.moves, costs, {
-    seed,
-    warnings: [...remarks, ...found.remarks],
+  const plans = await PlanSearch.ask(model, search, costs, {
+    seed: request.seed ?? DEFAULT_SEED,
+    effort: request.effort ?? DEFAULT_EFFORT,
+    quantile: request.quantile ?? DEFAULT_QUANTILE,
   });
+  const { moves, built } = await plans.plan(request.max_seconds);
+  const warnings = [...remarks, ...(built.document.warnings ?? [])];
+  const document: Plan = { ...built.document, ...(warnings.length === 0 ? {} : { warnings }) };
   const script = commandScript(
-    commandLines(model, found.moves, jobsetsOf(found.moves), { checks: true, names: undefined }),
+    commandLines(model, moves, jobsetsOf(moves), { checks: true, names: undefined }),
   );
-  if (request.pareto !== true || found.moves.length === 0) return { ...document, script };
+  if (request.pareto !== true || moves.length === 0) return { ...document, script };
   const pareto: ParetoPoint[] = [];
   for (const share of PARETO_SHARES) {
-    const { moves } = within(share * document.duration_seconds.p50, PARETO_EFFORT);
-    if (moves.length > 0) pareto.push(pointOf((await buildPlan(model, moves, costs, { seed })).document));
+    const { built: within } = await plans.plan(share * document.duration_seconds.p50);
+    if (within.moves.length > 0) pareto.push(pointOf(within.document));
   }
   pareto.push(pointOf(document));
   return { ...document, script, pareto: notDominated(pareto) };

@@ -221,22 +221,6 @@ describe('a timed plan', () => {
     expect(await plan(start, { seed: 5 })).toEqual(await plan(start, { seed: 5 }));
   });
 
-  it('ends within the time that is given, and is no better than without a limit', async () => {
-    const start = new GroupModel(clusterOf(31, 6, 6), { group: 0 });
-    const whole = await plan(start);
-    const short = await plan(start, { maxSeconds: whole.seconds / 4 });
-    expect(short.seconds).toBeLessThanOrEqual(whole.seconds / 4);
-    expect(short.scoreAfter).toBeLessThanOrEqual(short.scoreBefore);
-  });
-
-  it('moves less when an hour of moving must gain more', async () => {
-    const start = new GroupModel(clusterOf(41, 6, 6), { group: 0 });
-    const easy = await plan(start, { maxGainCost: 0.001 });
-    const strict = await plan(start, { maxGainCost: 1e6 });
-    expect(easy.moves.length).toBeGreaterThan(0);
-    expect(strict.moves).toEqual([]);
-  });
-
   it('moves nothing where every instance is excluded', async () => {
     const cluster = clusterOf(51);
     const start = new GroupModel(cluster, { group: 0 });

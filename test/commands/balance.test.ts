@@ -9,6 +9,7 @@ import { processContext } from '../../src/commands/context.js';
 import { planSchema, type Plan } from '../../src/domain/plan.js';
 import { main } from '../../src/main.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
+import { runCommand } from './run-command.js';
 
 class Sink extends Writable {
   text = '';
@@ -68,28 +69,96 @@ describe('movecast balance', () => {
       '0.01',
     );
     expect(code).toBe(0);
-    const plan = JSON.parse(out) as Plan & { pareto: { score_after: number }[] };
+    const plan = JSON.parse(out) as Plan & { pareto: Pick<Plan, 'score_after' | 'duration_seconds'>[] };
     expect(planSchema.safeParse(plan).success).toBe(true);
-    expect(plan.pareto.at(-1)!.score_after).toBe(plan.score_after);
+    const points = plan.pareto.map(({ score_after, duration_seconds }) => [
+      score_after,
+      duration_seconds.p50,
+    ]);
+    expect(points.at(-1)).toEqual([plan.score_after, plan.duration_seconds.p50]);
+    expect(points.length).toBeGreaterThan(3);
+    for (const [at, point] of points.slice(1).entries()) expect(point[0]).toBeLessThan(points[at]![0]!);
+    const shares = points.slice(0, -1).map((point) => point[1]! / plan.duration_seconds.p50);
+    for (const [at, share] of shares.toReversed().entries())
+      expect(share).toBeLessThanOrEqual([0.7, 0.4, 0.2, 0.1, 0.05][at]!);
     expect(readFileSync(svg, 'utf8')).toMatch(/^<svg /);
   });
 
-  it('keeps to a time that is given', async () => {
-    const { out } = await run(
-      'balance',
-      cluster,
-      '--costs',
-      costs,
-      '--json',
-      '--max-time',
-      '2m',
-      '--effort',
-      '0.01',
-    );
-    const plan = JSON.parse(out) as Plan;
+  /** A plan as JSON; durations are of the costs file. The clock stands still at `NOW`. */
+  const planned = async (...more: string[]): Promise<Plan & { pareto?: Plan[] }> => {
+    const args = ['balance', cluster, '--costs', costs, '--json', '--effort', '0.01', ...more];
+    const { code, out, err } = await runCommand(args, { now: () => Date.parse(NOW) });
+    expect([code, err]).toEqual([0, '']);
+    return JSON.parse(out) as Plan;
+  };
+  const NOW = '2026-11-23T22:00:00Z';
+
+  it.each([
+    [120, ['--max-time', '2m']],
+    [120, ['--finish-by', '2026-11-23T22:02:00Z']],
+    [120, ['--max-time', '2m', '--finish-by', '2026-11-24T06:00:00Z']],
+    [120, ['--max-time', '8h', '--finish-by', '2026-11-23T22:02:00Z']],
+  ])('keeps to the %d s of %j', async (seconds, options) => {
+    const plan = await planned(...options);
     expect(plan.moves.length).toBeGreaterThan(0);
-    // 2 minutes by the medians; the simulated median of the end of several moves at once is a little later.
-    expect(plan.duration_seconds.p50).toBeLessThan(1.5 * 120);
+    expect(plan.duration_seconds.p50).toBeLessThanOrEqual(seconds);
+    const whole = await planned();
+    expect(whole.duration_seconds.p50).toBeGreaterThan(seconds);
+    expect(whole.score_after).toBeLessThan(plan.score_after);
+  });
+
+  it('goes on beyond the plan without a limit where there is time, and stops with it where there is just enough', async () => {
+    const whole = await planned();
+    const justEnough = await planned('--max-time', `${Math.ceil(whole.duration_seconds.p50)}s`);
+    expect(justEnough.score_after).toBeLessThanOrEqual(whole.score_after + 1e-9);
+    const hours = await planned('--max-time', '10h');
+    expect(hours.score_after).toBeLessThanOrEqual(justEnough.score_after + 1e-9);
+  });
+
+  it('makes only moves that gain enough an hour, the points of --pareto too', async () => {
+    const plain = await planned('--pareto');
+    const perHour = ({ score_after, duration_seconds }: Plan): number =>
+      ((plain.score_before - score_after) * 3600) / duration_seconds.p50;
+    const least = 1.5 * perHour(plain.pareto!.at(-1)!);
+    const asked = await planned('--pareto', '--max-gain-cost', String(least));
+    expect(asked.moves.length).toBeGreaterThan(0);
+    expect(asked.duration_seconds.p50).toBeLessThan(plain.duration_seconds.p50);
+    for (const point of asked.pareto!) expect(perHour(point)).toBeGreaterThan(least);
+    const tooMuch = await planned('--quiet', '--pareto', '--max-gain-cost', '1000000');
+    expect([tooMuch.moves, tooMuch.pareto!.length]).toEqual([[], 1]);
+    expect(tooMuch.warnings).toEqual([expect.stringContaining('an hour of moving')]);
+  });
+
+  it('counts with the durations of --quantile', async () => {
+    const wide = file('wide.json', JSON.stringify({ spread: 4 }));
+    const usual = await planned('--costs', wide, '--max-time', '4m');
+    const careful = await planned('--costs', wide, '--max-time', '4m', '--quantile', '0.9');
+    expect(careful.moves.length).toBeGreaterThan(0);
+    // p90 is four times the median: what is to end in time by p90 ends in little more than a quarter of it by medians.
+    expect(careful.duration_seconds.p50).toBeLessThan(0.6 * 240);
+    expect(usual.duration_seconds.p50).toBeGreaterThan(0.6 * 240);
+  });
+
+  it.each([
+    ['--max-time', '10h'],
+    ['--max-gain-cost', '0.01'],
+  ])('counts -e and -g beside %s %s', async (...limit) => {
+    const any = await planned(...limit);
+    const content = await planned(...limit, '-e', '5');
+    expect(content.moves.length).toBeLessThan(any.moves.length);
+    const large = await planned(...limit, '--quiet', '-g', '1000', '--min-gain-limit', '1000');
+    expect(large.moves).toEqual([]);
+    const atOnce = await planned(...limit, '-g', '1', '--min-gain-limit', '1000');
+    expect(atOnce.moves.length).toBeLessThan(any.moves.length);
+    expect(atOnce.moves.length).toBeGreaterThan(0);
+  });
+
+  it('says why nothing is moved, in the plan and as a remark', async () => {
+    const plan = await planned('--quiet', '--max-time', '1s');
+    expect(plan.moves).toEqual([]);
+    expect(plan.warnings).toEqual([expect.stringMatching(/quickest move .+ takes .+ s, and there are 1/)]);
+    const { err } = await run('balance', cluster, '--costs', costs, '--max-time', '1s', '--effort', '0.01');
+    expect(err).toBe(`movecast: ${plan.warnings![0]}\n`);
   });
 
   it('reads a gzip file as well', async () => {
@@ -115,6 +184,12 @@ describe('movecast balance', () => {
     ['a file that is not there', ['balance', '/nosuch.data'], 2, '/nosuch.data: no such file'],
     ['no cluster at all', ['balance'], 2, 'no cluster given'],
     ['two sources of the cluster', ['balance', 'a', '-t', 'b'], 2, 'exclude each other'],
+    ['a quantile above 0.9', ['balance', 'a', '--quantile', '0.95'], 2, 'from 0.1 to 0.9'],
+    ['a quantile below 0.1', ['balance', 'a', '--quantile', '0'], 2, 'from 0.1 to 0.9'],
+    ['a quantile that is none', ['balance', 'a', '--quantile', 'NaN'], 2, 'must be a number'],
+    ['a gain below 0', ['balance', 'a', '--max-gain-cost', '-1'], 2, '0 or more'],
+    ['an endless gain', ['balance', 'a', '--max-gain-cost', 'Infinity'], 2, '0 or more'],
+    ['a gain that is none', ['balance', 'a', '--max-gain-cost', 'NaN'], 2, 'must be a number'],
     ['a time that is none', ['balance', 'a', '--max-time', 'soon'], 2, 'must be a time'],
     ['a service address that is none', ['balance', 'CLUSTER', '--service', 'here'], 2, 'is no URL'],
     ['a costs file that is not there', ['balance', 'CLUSTER', '--costs', '/nosuch.json'], 2, '/nosuch.json'],

@@ -321,6 +321,16 @@ describe('movecast watch', () => {
     ],
     ['both modes', nightly0('--execute', '--dry-run'), /exclude each other/],
     ['options that are its own', nightly0('--balance-options', '--yes'), /--yes is watch's own/],
+    [
+      'an option that balance refuses',
+      nightly0('--balance-options', '--quantile 5'),
+      /--balance-options: .*from 0\.1 to 0\.9/,
+    ],
+    [
+      'an option that balance does not have',
+      nightly0('--balance-options', '--nosuch'),
+      /--balance-options: unknown option/,
+    ],
   ])('refuses %s with a sentence', async (_case, args, words) => {
     const { error, runs } = await night({ args });
     expect(error).toBeInstanceOf(UserError);

@@ -91,7 +91,7 @@ describe('the best plan within a time', () => {
           trial.commit();
         }
       }),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   });
 
@@ -112,12 +112,14 @@ describe('the best plan within a time', () => {
   });
 
   it('does not hang on what was searched for before', async () => {
-    const start = modelOf({ seed: 31 });
-    const { search } = await searchOf(start);
-    const longFirst = [3600, 300, 60].map((seconds) => search.within(seconds));
-    for (const [at, seconds] of [3600, 300, 60].entries()) {
-      const { search: fresh } = await searchOf(start);
-      expect(fresh.within(seconds)).toEqual(longFirst[at]);
+    for (const seed of [31, 32, 33]) {
+      const start = modelOf({ seed });
+      const { search } = await searchOf(start);
+      const longFirst = [3600, 300, 60].map((seconds) => search.within(seconds));
+      for (const [at, seconds] of [3600, 300, 60].entries()) {
+        const { search: fresh } = await searchOf(start);
+        expect(fresh.within(seconds)).toEqual(longFirst[at]);
+      }
     }
   });
 
@@ -146,11 +148,14 @@ describe('the best plan within a time', () => {
     const start = modelOf({ seed: 61 });
     const before = new ScoreBoard(start).score;
     const minScore = (before - start.optimum) / 2;
-    const content = (await searchOf(start, { minScore })).search.within(36_000);
+    const { search } = await searchOf(start, { minScore });
+    const content = search.within(36_000);
     const best = (await searchOf(start)).search.within(36_000);
     expect(content.score).toBeLessThanOrEqual(start.optimum + minScore + SAME);
     expect(content.moves.length).toBeLessThan(best.moves.length);
     expect(content.seconds).toBeLessThan(best.seconds);
+    // The plan without a limit is content with the same: of all such plans the soonest is taken.
+    expect(content.seconds).toBeLessThanOrEqual(search.whole.seconds);
   });
 
   it('has no moves that gain less than -g below --min-gain-limit', async () => {

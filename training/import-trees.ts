@@ -36,8 +36,8 @@ export interface TreeImport {
   target: TreeTarget;
   /** The frame's columns in the order of the trees, where their file does not name them. */
   columns?: readonly string[] | undefined;
-  /** Take only so many of the trees, as early stopping found best. */
-  trees?: number | undefined;
+  /** Take only the trees of so many rounds of the training, as early stopping found best. */
+  rounds?: number | undefined;
   /** Moves that the trees were not grown on, from which their errors are known. */
   rows?: readonly ErrorRow[] | undefined;
 }
@@ -128,9 +128,9 @@ export function importTrees(given: TreeImport): ImportedTrees {
   return { file, card, metrics, remarks: said, accuracy: accuracies.get(TREES) };
 }
 
-function readForest({ path, bytes, trees }: TreeImport): ReturnType<typeof forestFromAnyFormat> {
+function readForest({ path, bytes, rounds }: TreeImport): ReturnType<typeof forestFromAnyFormat> {
   try {
-    return forestFromAnyFormat(bytes, trees === undefined ? {} : { trees });
+    return forestFromAnyFormat(bytes, rounds === undefined ? {} : { rounds });
   } catch (error) {
     if (error instanceof UserError) throw new UserError(error.code, `${path}: ${error.message}`);
     throw error;

@@ -28,7 +28,7 @@ export interface TreeImportOptions {
   /** Epoch milliseconds: only rows that started at or after. */
   rowsFrom?: number;
   columns?: string;
-  trees?: number;
+  rounds?: number;
   quiet?: boolean;
 }
 
@@ -38,7 +38,7 @@ const optionNames: Readonly<Record<Exclude<keyof TreeImportOptions, 'name' | 'as
   rows: '--rows',
   rowsFrom: '--rows-from',
   columns: '--columns',
-  trees: '--trees',
+  rounds: '--rounds',
 };
 
 /** Refuses what means nothing for the folder of a model. @throws UserError `usage` */
@@ -85,7 +85,7 @@ export async function treesFromFile(
     base,
     target,
     columns: columns?.split(',').map((name) => name.trim()),
-    trees: options.trees,
+    rounds: options.rounds,
   };
   if (options.rows === undefined) return importTrees(given);
   // Trees and columns are looked at before the rows, so that a damaged file is not hidden behind a long read.

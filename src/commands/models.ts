@@ -135,7 +135,7 @@ export function modelsCommand(context: Context): Command {
     .option('--rows <file>', 'of trees: rows of the frame that they were not grown on, for the intervals')
     .option('--rows-from <time>', 'only rows that started at or after (RFC 3339)', timeOf)
     .option('--columns <names>', 'of trees whose file names no columns: the names, joined by commas')
-    .option('--trees <n>', 'only the first n trees, as early stopping found best', countOf)
+    .option('--rounds <n>', 'only the first n rounds of the training, as early stopping found best', countOf)
     .addHelpText(
       'after',
       `\nTargets:\n${Object.entries(treeTargets)

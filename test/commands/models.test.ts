@@ -142,7 +142,7 @@ describe('movecast models import FILE', () => {
     ],
     [
       'fewer trees of ONNX',
-      () => ['trees.onnx', ...schema(), '--target', 'seconds', '--trees', '3'],
+      () => ['trees.onnx', ...schema(), '--target', 'seconds', '--rounds', '3'],
       /taken whole/,
     ],
     ['a file that is no model', () => ['moves.jsonl', ...schema(), '--target', 'seconds'], /moves\.jsonl: /],

@@ -8,7 +8,9 @@ import { forestFromAnyFormat } from '../../src/predictor/tree-import/any-format.
 import type { ImportedForest } from '../../src/predictor/tree-import/imported-forest.js';
 import { importLimits } from '../../src/predictor/tree-import/imported-forest.js';
 import { forestFromLightgbm } from '../../src/predictor/tree-import/lightgbm-text.js';
+import { GRAPH, MODEL, VALUE } from '../../src/predictor/tree-import/onnx-format.js';
 import { forestFromOnnx } from '../../src/predictor/tree-import/onnx-trees.js';
+import { wireFields, WireWriter } from '../../src/predictor/tree-import/protobuf.js';
 import {
   greatestDoubleBelowFloat,
   greatestDoubleUpToFloat,
@@ -52,7 +54,7 @@ describe('models of the real libraries give their own answers, also a rounding b
   const onnx = fixtures('onnx', '.onnx');
 
   it('are there', () => {
-    expect([xgboost.length, lightgbm.length, onnx.length]).toEqual([7, 8, 3]);
+    expect([xgboost.length, lightgbm.length, onnx.length]).toEqual([9, 8, 6]);
   });
   for (const file of xgboost) {
     it(`XGBoost 1.7.4: ${file}`, () => {
@@ -60,9 +62,14 @@ describe('models of the real libraries give their own answers, also a rounding b
       // Theirs adds up in single precision, and the exponential of such a sum is no better.
       expectSameAnswers(file.replace('.json', ''), imported, 1e-5);
       expect(imported.featureNames).toEqual(NAMES);
-      expect(treeCount(imported.forest)).toBe(12);
+      expect(treeCount(imported.forest)).toBe(file === 'xgboost-parallel.json' ? 18 : 12);
     });
   }
+  it('XGBoost 1.7.4: the first two rounds of three trees each', () => {
+    const imported = forestFromXgboost(text('xgboost-parallel.json'), { rounds: 2 });
+    expectSameAnswers('xgboost-parallel-two-rounds', imported, 1e-5);
+    expect(treeCount(imported.forest)).toBe(6);
+  });
   for (const file of lightgbm) {
     it(`LightGBM 4.7.0: ${file}`, () => {
       const imported = forestFromLightgbm(text(file));
@@ -93,12 +100,57 @@ describe('XGBoost import', () => {
     expect(listed.forest.base).toBe(0.25);
   });
 
-  it('says where early stopping found fewer trees better, and takes as many as told', () => {
+  it('says where early stopping found fewer rounds better, and takes as many as told', () => {
     const stopped = changed((m) => (m.learner.attributes = { best_iteration: '4', best_score: '0.1' }));
     expect(forestFromXgboost(stopped).remarks).toEqual([
-      'early stopping found 5 rounds best; all 12 trees were taken, as Booster.predict does',
+      'early stopping found 5 rounds best; all 12 were taken, as Booster.predict does',
     ]);
-    expect(treeCount(forestFromXgboost(stopped, { trees: 5 }).forest)).toBe(5);
+    expect(treeCount(forestFromXgboost(stopped, { rounds: 5 }).forest)).toBe(5);
+  });
+
+  it('counts rounds, not trees, where several are grown at once', () => {
+    const parallel = text('xgboost-parallel.json');
+    expect(forestFromXgboost(parallel).remarks).toEqual([
+      'early stopping found 4 rounds best; all 6 were taken, as Booster.predict does',
+    ]);
+    // Before version 1.6 only the number of the best trees says how many a round has.
+    const old = parallel.replace('"num_parallel_tree":"3",', '');
+    expect(old).not.toBe(parallel);
+    expect(forestFromXgboost(old, { rounds: 2 })).toEqual(forestFromXgboost(parallel, { rounds: 2 }));
+    // Since version 2 the rounds' trees stand in the file.
+    const recent = parallel.replace('"trees":[', '"iteration_indptr":[0,4,10,18],"trees":[');
+    expect(treeCount(forestFromXgboost(recent, { rounds: 2 }).forest)).toBe(10);
+    expect(forestFromXgboost(recent).remarks).toEqual([]);
+  });
+
+  /** The committed model with one number of the first list after `start` written otherwise. */
+  const changedText = (start: string, place: number, written: string): string => {
+    const whole = text('xgboost-squared.json');
+    const from = whole.indexOf(start) + start.length;
+    const numbers = whole.slice(from, whole.indexOf(']', from)).split(',');
+    return (
+      whole.slice(0, from) + numbers.with(place, written).join(',') + whole.slice(whole.indexOf(']', from))
+    );
+  };
+
+  it('leaves words within names alone where it reads NaN', () => {
+    const named = text('xgboost-squared.json')
+      .replace('"memory_mib"', '"[NaN, \\"Infinity"')
+      .replace('"loss_changes":[', '"loss_changes":[NaN,-Infinity,');
+    expect(forestFromXgboost(named).featureNames![0]).toBe('[NaN, "Infinity');
+  });
+
+  it('refuses rounds that cannot be told, or are not there', () => {
+    const parallel = text('xgboost-parallel.json');
+    expectRefusal(
+      () => forestFromXgboost(parallel, { rounds: 7 }),
+      /has 6 rounds, so that 7 cannot be taken/,
+    );
+    for (const count of ['"5"', '"0"', '"1e-9"', '"x"', '"2.5"']) {
+      const unclear = parallel.replace('"num_parallel_tree":"3"', `"num_parallel_tree":${count}`);
+      expectRefusal(() => forestFromXgboost(unclear, { rounds: 2 }), /which of its trees are of one round/);
+      expect(treeCount(forestFromXgboost(unclear).forest)).toBe(18);
+    }
   });
 
   const refusals: [string, () => string, RegExp][] = [
@@ -116,6 +168,10 @@ describe('XGBoost import', () => {
       () => changed((m) => (m.learner.objective.name = 'my\nloss')),
       /objective "my\\nloss", which is none/,
     ],
+    ['categorical splits', () => text('refused-xgboost-categories.json'), /by categories/],
+    ['a leaf that is no number', () => changedText('"split_conditions":[', -1, 'NaN'), /not a finite number/],
+    ['a cut that is no number', () => changedText('"split_conditions":[', 0, 'NaN'), /threshold in node 0/],
+    ['an infinite cut', () => changedText('"split_conditions":[', 0, '-Infinity'), /threshold in node 0/],
     ['a cycle', () => changed((m) => (trees(m)[3]!.left_children[1] = 0)), /tree 3 reaches node 0 twice/],
     [
       'two parents',
@@ -147,7 +203,6 @@ describe('XGBoost import', () => {
       () => changed((m) => trees(m)[0]!.split_conditions.fill(3e39)),
       /not a finite number/,
     ],
-    ['categorical splits', () => changed((m) => (trees(m)[0]!.split_type[0] = 1)), /by categories/],
     [
       'vector leaves',
       () => changed((m) => (trees(m)[0]!.tree_param.size_leaf_vector = '3')),
@@ -205,8 +260,8 @@ describe('XGBoost import', () => {
 describe('LightGBM import', () => {
   const whole = text('lightgbm-squared.txt');
 
-  it('takes as many trees as told', () => {
-    expect(treeCount(forestFromLightgbm(whole, { trees: 3 }).forest)).toBe(3);
+  it('takes as many rounds as told', () => {
+    expect(treeCount(forestFromLightgbm(whole, { rounds: 3 }).forest)).toBe(3);
   });
 
   it('says so where the file names no objective', () => {
@@ -274,6 +329,44 @@ describe('LightGBM import', () => {
 });
 
 describe('ONNX import', () => {
+  const refusals: [string, string, RegExp][] = [
+    ['short floats before its trees', 'float16-before', /casts to something else than floats and doubles/],
+    ['whole numbers before its trees', 'whole-numbers-before', /casts to something else/],
+    ['whole numbers as its input', 'whole-numbers-taken', /takes neither floats nor doubles/],
+    ['whole numbers of its answer', 'int64-after', /casts to something else/],
+    ['a yes or no of its answer', 'bool-after', /casts to something else/],
+    ['short floats of its answer', 'float16-after', /casts to something else/],
+  ];
+  for (const [what, model, sentence] of refusals) {
+    it(`refuses a model that makes ${what}`, () =>
+      expectRefusal(() => forestFromOnnx(bytes(`refused-onnx-${model}.onnx`)), sentence));
+  }
+
+  it('walks from the output of the graph to its trees, and refuses where it cannot', () => {
+    const [graph] = [...wireFields(bytes('onnx-two-ways.onnx'))].filter(({ field }) => field === MODEL.graph);
+    const withOutputs = (...names: string[]): Uint8Array => {
+      const changed = new WireWriter();
+      for (const { field, bytes: part } of wireFields(graph!.bytes))
+        if (field !== GRAPH.output) changed.blob(field, part);
+      for (const name of names) changed.message(GRAPH.output, new WireWriter().text(VALUE.name, name));
+      return new WireWriter().integer(MODEL.irVersion, 7).message(MODEL.graph, changed).finish();
+    };
+    expect(forestFromOnnx(withOutputs('Y')).forest.link).toBe('exp');
+    expect(forestFromOnnx(withOutputs('nowhere')).forest.link).toBe('logistic');
+    expect(forestFromOnnx(withOutputs('sum')).forest.link).toBe('identity');
+    expectRefusal(() => forestFromOnnx(withOutputs('Y', 'sum')), /has 2 outputs/);
+    expectRefusal(() => forestFromOnnx(withOutputs('X')), /does not lead from its trees to its output/);
+    expectRefusal(() => forestFromOnnx(withOutputs()), /does not lead from its trees to its output/);
+  });
+
+  it('refuses trees that add to another target than the first', () => {
+    const whole = Buffer.from(bytes('onnx-two-ways.onnx')).toString('latin1');
+    const ids = '\n\ntarget_ids@\0@\0'; // an attribute of two whole numbers
+    expect(whole.split(ids)).toHaveLength(2);
+    const second = Buffer.from(whole.replace(ids, ids.slice(0, -1) + '\u0001'), 'latin1');
+    expectRefusal(() => forestFromOnnx(second), /several targets/);
+  });
+
   it('refuses what is not ONNX', () => {
     expectRefusal(() => forestFromOnnx(new Uint8Array(0)), /not an ONNX model: it holds no graph/);
     expectRefusal(() => forestFromOnnx(new TextEncoder().encode('{"learner": {}}')), /ONNX/);

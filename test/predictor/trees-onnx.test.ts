@@ -11,8 +11,9 @@ import {
   wireFields,
   WireWriter,
 } from '../../src/predictor/tree-import/protobuf.js';
+import { nextFloatUp } from '../../src/predictor/tree-import/single-precision.js';
 import { forestFromXgboost } from '../../src/predictor/tree-import/xgboost-json.js';
-import { constantForest, predictBatch, type Forest } from '../../src/predictor/trees.js';
+import { constantForest, LEAF, predictBatch, type Forest } from '../../src/predictor/trees.js';
 import { trainForest, type BoostingOptions } from '../../training/boosting.js';
 import { seededRandom } from '../../training/seeded-random.js';
 
@@ -81,6 +82,25 @@ describe('a forest written as ONNX and read again', () => {
       const back = forestFromOnnx(forestToOnnx(forest, { precision: 'float' }));
       expect(back.featureNames).toBeUndefined();
       expectNear(answers(back.forest, rows), answers(forest, rows), 1e-5);
+    }
+  });
+
+  it('decides as ours in single precision for the floats beside each cut, wherever the cut lies between them', () => {
+    const cuts = [0.1, 0.3, -0.1, 1 / 3, 1e-50, -1e-50, 0.5, 16_777_217, 0];
+    for (const cut of cuts) {
+      const stump: Forest = {
+        ...constantForest(1, 0),
+        treeStart: Int32Array.of(0, 3),
+        feature: Int32Array.of(0, LEAF, LEAF),
+        threshold: Float64Array.of(cut, 0, 0),
+        left: Int32Array.of(1, 0, 0),
+        defaultLeft: Uint8Array.of(0, 0, 0),
+        value: Float64Array.of(0, -1, 1),
+      };
+      const back = forestFromOnnx(forestToOnnx(stump, { precision: 'float' }));
+      const near = Math.fround(cut);
+      const rows = Float64Array.of(near, nextFloatUp(near), -nextFloatUp(-near));
+      expect(answers(back.forest, rows)).toEqual(answers(stump, rows));
     }
   });
 

@@ -65,9 +65,18 @@ def make_xgboost():
         'xgboost-gamma': (dict(objective='reg:gamma'), np.exp(y)),
         'xgboost-logistic': (dict(objective='binary:logistic', base_score=.3), (y > 1).astype(float)),
         'xgboost-aft': (dict(objective='survival:aft', aft_loss_distribution='logistic', tree_method='hist'), None),
+        'xgboost-logitraw': (dict(objective='binary:logitraw', base_score=.3), (y > 1).astype(float)),
         'xgboost-dart': (dict(objective='reg:squarederror', booster='dart', rate_drop=.3), y),
         'xgboost-monotone': (dict(objective='reg:squarederror', tree_method='hist', monotone_constraints='(1,0,-1,0,0)'), y),
     }
+
+    def probe_of(path):
+        model = json.load(open(path))['learner']['gradient_booster']
+        trees = model.get('gbtree', model)['model']['trees']
+        cuts = [(f, t) for tree in trees for f, t, l in
+                zip(tree['split_indices'], tree['split_conditions'], tree['left_children']) if l >= 0]
+        return probe(cuts[:25])
+
     for name, (params, target) in kinds.items():
         train = xgb.DMatrix(X, target, feature_names=NAMES)
         if target is None:
@@ -76,12 +85,22 @@ def make_xgboost():
         booster = xgb.train({**common, **params}, train, num_boost_round=12)
         path = os.path.join(HERE, name + '.json')
         booster.save_model(path)
-        model = json.load(open(path))['learner']['gradient_booster']
-        trees = model.get('gbtree', model)['model']['trees']
-        cuts = [(f, t) for tree in trees for f, t, l in
-                zip(tree['split_indices'], tree['split_conditions'], tree['left_children']) if l >= 0]
-        rows = probe(cuts[:25])
+        rows = probe_of(path)
         save(name, rows, booster.predict(xgb.DMatrix(rows, feature_names=NAMES)), 'XGBoost ' + xgb.__version__)
+    # Three trees a round, stopped by the last rows: all rounds, and the first two alone.
+    train, later = (xgb.DMatrix(X[part], y[part], feature_names=NAMES) for part in (slice(600), slice(600, None)))
+    booster = xgb.train({**common, 'eta': 1, 'num_parallel_tree': 3, 'subsample': .5}, train, num_boost_round=12,
+                        evals=[(later, 'later')], early_stopping_rounds=2, verbose_eval=False)
+    path = os.path.join(HERE, 'xgboost-parallel.json')
+    booster.save_model(path)
+    rows = probe_of(path)
+    save('xgboost-parallel', rows, booster.predict(xgb.DMatrix(rows, feature_names=NAMES)), 'XGBoost ' + xgb.__version__)
+    save('xgboost-parallel-two-rounds', rows[:60],
+         booster.predict(xgb.DMatrix(rows[:60], feature_names=NAMES), iteration_range=(0, 2)),
+         'XGBoost ' + xgb.__version__)
+    booster = xgb.train({**common, 'max_depth': 3, 'tree_method': 'hist', 'max_cat_to_onehot': 1},
+                        xgb.DMatrix(X, np.nan_to_num(X[:, 4]) % 3, feature_types=['q', 'q', 'q', 'q', 'c'], enable_categorical=True), 2)
+    booster.save_model(os.path.join(HERE, 'refused-xgboost-categories.json'))
     booster = xgb.train({'booster': 'gblinear', 'objective': 'reg:squarederror'}, xgb.DMatrix(np.nan_to_num(X), y), 2)
     booster.save_model(os.path.join(HERE, 'refused-xgboost-linear.json'))
     booster = xgb.train({'objective': 'multi:softprob', 'num_class': 3, 'max_depth': 2},
@@ -129,17 +148,37 @@ def make_lightgbm():
     booster.save_model(os.path.join(HERE, 'refused-lightgbm-zero-as-missing.txt'))
 
 
+ONNX_MODELS = {  # comparisons, double trees?, aggregate, doubles taken?, casts before the trees
+    'onnx-leq-float': (['BRANCH_LEQ'], False, 'SUM', False, []),
+    'onnx-mixed-float': (['BRANCH_LT', 'BRANCH_GT', 'BRANCH_GTE', 'BRANCH_LEQ'], False, 'AVERAGE', False, []),
+    'onnx-leq-double': (['BRANCH_LEQ'], True, 'SUM', True, []),
+    'onnx-float-cast-to-double': (['BRANCH_LT', 'BRANCH_GT', 'BRANCH_GTE', 'BRANCH_LEQ'], True, 'SUM', False, ['DOUBLE']),
+    'onnx-double-cast-to-float-and-back': (['BRANCH_LT', 'BRANCH_LEQ'], True, 'SUM', True, ['DOUBLE', 'FLOAT', 'DOUBLE']),
+}
+
+
 def make_onnx():
-    """Models built by onnx's own helper (another writer than ours), one for each comparison, float and double."""
+    """Models built by onnx's own helper (another writer than ours), one for each comparison, float and double, and with
+    casts on the way from the input to the trees."""
     import onnx
     from onnx import TensorProto, helper
     rng = np.random.default_rng(5)
     X, _ = data(1, 800)
-    for name, modes, double, aggregate in [
-        ('onnx-leq-float', ['BRANCH_LEQ'], False, 'SUM'),
-        ('onnx-mixed-float', ['BRANCH_LT', 'BRANCH_GT', 'BRANCH_GTE', 'BRANCH_LEQ'], False, 'AVERAGE'),
-        ('onnx-leq-double', ['BRANCH_LEQ'], True, 'SUM'),
-    ]:
+
+    def save_model(name, nodes, takes, columns, gives=TensorProto.FLOAT):
+        graph = helper.make_graph(nodes, name, [helper.make_tensor_value_info('X', takes, [None, columns])],
+                                  [helper.make_tensor_value_info('Y', gives, [None, 1])])
+        double = any(a.name == 'nodes_values_as_tensor' for node in nodes for a in node.attribute)
+        model = helper.make_model(graph, ir_version=7, opset_imports=[
+            helper.make_opsetid('', 13), helper.make_opsetid('ai.onnx.ml', 3 if double else 1)])
+        onnx.checker.check_model(model)
+        onnx.save(model, os.path.join(HERE, name + '.onnx'))
+
+    def save_rows(name, cuts):
+        with open(os.path.join(HERE, name + '.rows.json'), 'w') as file:
+            json.dump([[None if np.isnan(x) else float(x) for x in row] for row in probe(cuts)], file)
+
+    for name, (modes, double, aggregate, takes_doubles, casts) in ONNX_MODELS.items():
         a = {key: [] for key in ('treeids', 'nodeids', 'featureids', 'modes', 'values', 'truenodeids', 'falsenodeids',
                                  'missing_value_tracks_true')}
         leaves = []
@@ -167,30 +206,49 @@ def make_onnx():
             for key in ('nodes_values', 'target_weights', 'base_values'):
                 values = attributes.pop(key)
                 attributes[key + '_as_tensor'] = helper.make_tensor(key, TensorProto.DOUBLE, [len(values)], values)
-        element = TensorProto.DOUBLE if double else TensorProto.FLOAT
-        graph = helper.make_graph(
-            [helper.make_node('TreeEnsembleRegressor', ['X'], ['Y'], domain='ai.onnx.ml', **attributes)], name,
-            [helper.make_tensor_value_info('X', element, [None, 5])],
-            [helper.make_tensor_value_info('Y', TensorProto.FLOAT, [None, 1])])
-        model = helper.make_model(graph, ir_version=7, opset_imports=[
-            helper.make_opsetid('', 13), helper.make_opsetid('ai.onnx.ml', 3 if double else 1)])
-        onnx.checker.check_model(model)
-        onnx.save(model, os.path.join(HERE, name + '.onnx'))
-        cuts = [(f, v) for f, v, m in zip(a['featureids'], a['values'], a['modes']) if m != 'LEAF']
-        rows = probe(cuts[:25])
-        with open(os.path.join(HERE, name + '.rows.json'), 'w') as file:
-            json.dump([[None if np.isnan(x) else float(x) for x in row] for row in rows], file)
+        ways = ['X'] + [f'X{i}' for i in range(len(casts))]
+        nodes = [helper.make_node('Cast', [before], [after], to=getattr(TensorProto, cast))
+                 for before, after, cast in zip(ways, ways[1:], casts)]
+        nodes.append(helper.make_node('TreeEnsembleRegressor', [ways[-1]], ['Y'], domain='ai.onnx.ml', **attributes))
+        save_model(name, nodes, TensorProto.DOUBLE if takes_doubles else TensorProto.FLOAT, 5)
+        save_rows(name, [(f, v) for f, v, m in zip(a['featureids'], a['values'], a['modes']) if m != 'LEAF'][:25])
+
+    def stump(before, after):
+        return helper.make_node(
+            'TreeEnsembleRegressor', [before], [after], domain='ai.onnx.ml', nodes_treeids=[0] * 3,
+            nodes_nodeids=[0, 1, 2], nodes_featureids=[0] * 3, nodes_modes=['BRANCH_LEQ', 'LEAF', 'LEAF'],
+            nodes_values=[2048.1, 0., 0.], nodes_truenodeids=[1, 0, 0], nodes_falsenodeids=[2, 0, 0],
+            nodes_missing_value_tracks_true=[1, 0, 0], target_treeids=[0, 0], target_nodeids=[1, 2],
+            target_ids=[0, 0], target_weights=[.3, 1.7], n_targets=1)
+
+    def cast(before, after, to):
+        return helper.make_node('Cast', [before], [after], to=getattr(TensorProto, to))
+
+    # The trees' answer goes two ways, of which the first in the file leads nowhere.
+    save_model('onnx-two-ways', [stump('X', 'sum'), helper.make_node('Sigmoid', ['sum'], ['nowhere']),
+                                 helper.make_node('Exp', ['sum'], ['Y'])], TensorProto.FLOAT, 5)
+    save_rows('onnx-two-ways', [(0, 2048.1)])
+    save_model('refused-onnx-float16-before', [cast('X', 'short', 'FLOAT16'), cast('short', 'long', 'FLOAT'),
+                                               stump('long', 'Y')], TensorProto.FLOAT, 5)
+    save_model('refused-onnx-whole-numbers-before', [cast('X', 'whole', 'INT64'), cast('whole', 'float', 'FLOAT'),
+                                                     stump('float', 'Y')], TensorProto.FLOAT, 5)
+    save_model('refused-onnx-whole-numbers-taken', [cast('X', 'float', 'FLOAT'), stump('float', 'Y')],
+               TensorProto.INT64, 5)
+    for to in ('INT64', 'BOOL', 'FLOAT16'):
+        save_model('refused-onnx-' + to.lower() + '-after', [stump('X', 'sum'), cast('sum', 'Y', to)],
+                   TensorProto.FLOAT, 5, getattr(TensorProto, to))
 
 
 def answer_onnx():
     """The second half of `onnx`, where onnxruntime is installed: answers to the rows that `onnx` wrote."""
     import onnxruntime
-    for name in ('onnx-leq-float', 'onnx-mixed-float', 'onnx-leq-double'):
+    for name in [*ONNX_MODELS, 'onnx-two-ways']:
         path = os.path.join(HERE, name + '.rows.json')
         loaded = json.load(open(path))
         rows = np.array(loaded['rows'] if isinstance(loaded, dict) else loaded, dtype=float)
         session = onnxruntime.InferenceSession(os.path.join(HERE, name + '.onnx'), providers=['CPUExecutionProvider'])
-        asked = rows.astype(np.float64 if 'double' in name else np.float32)
+        takes_doubles = session.get_inputs()[0].type == 'tensor(double)'
+        asked = rows.astype(np.float64 if takes_doubles else np.float32)
         save(name, rows, session.run(None, {'X': asked})[0], 'onnxruntime ' + onnxruntime.__version__)
 
 

@@ -36,16 +36,19 @@ export function importFormat(bytes: Uint8Array): ImportFormat {
 
 /**
  * Reads a model file of any kind, as `forestFromXgboost`, `forestFromLightgbm` and `forestFromOnnx` do;
- * of XGBoost and LightGBM only the first `trees`, where that is given.
+ * of XGBoost and LightGBM only the first `rounds` of the training, where that is given.
  */
 export function forestFromAnyFormat(
   bytes: Uint8Array,
-  options: { trees?: number } = {},
+  options: { rounds?: number } = {},
 ): ImportedForest & { format: ImportFormat } {
   const format = importFormat(bytes);
   if (format === 'onnx') {
-    if (options.trees !== undefined)
-      throw new UserError('usage', 'an ONNX model is taken whole: fewer of its trees cannot be asked for');
+    if (options.rounds !== undefined)
+      throw new UserError(
+        'usage',
+        'an ONNX model is taken whole: it does not know the rounds of its training',
+      );
     return { ...forestFromOnnx(bytes), format };
   }
   const text = new TextDecoder().decode(bytes);

@@ -47,7 +47,7 @@ const MISSING_IS_ZERO = 1;
  * the training data had none. Throws a UserError for what is not such a model, is damaged, or cannot be said with one
  * number a row: several classes, categorical splits, linear leaves, zeros that are missing.
  */
-export function forestFromLightgbm(text: string, options: { trees?: number } = {}): ImportedForest {
+export function forestFromLightgbm(text: string, options: { rounds?: number } = {}): ImportedForest {
   checkImportSize(LIBRARY, text.length);
   const blocks = blocksOf(text);
   const header = blocks[0]!;
@@ -80,7 +80,7 @@ export function forestFromLightgbm(text: string, options: { trees?: number } = {
   const features = Number(header.get('max_feature_idx')) + 1;
   if (!Number.isInteger(features) || features < 0)
     refuseImport(LIBRARY, 'does not say how many features it has');
-  const treeBlocks = blocks.slice(1, options.trees === undefined ? undefined : 1 + options.trees);
+  const treeBlocks = blocks.slice(1, options.rounds === undefined ? undefined : 1 + options.rounds);
   if (treeBlocks.length > importLimits.trees) {
     throw new UserError(
       'too-large',

@@ -31,13 +31,13 @@ import {
   VALUE,
 } from './onnx-format.js';
 import { appendIntegers, appendReals, WireError, wireFields, type WireField } from './protobuf.js';
-import { greatestDoubleBelowFloat, greatestDoubleUpToFloat } from './single-precision.js';
+import { greatestDoubleUpToFloat, greatestFloatUpTo } from './single-precision.js';
 
 const LIBRARY = 'ONNX';
 const TREES = 'TreeEnsembleRegressor';
 
-/** What may stand around the trees without changing a number, and what changes it in a way that a forest can say. */
-const HARMLESS = new Set(['Identity', 'Cast', 'Reshape', 'Squeeze', 'Flatten']);
+/** What may stand behind the trees without changing a number, and what changes it in a way that a forest can say. */
+const HARMLESS = new Set(['Identity', 'Reshape', 'Squeeze', 'Flatten']);
 const AFTERWARDS: Record<string, ForestLink> = { Exp: 'exp', Sigmoid: 'logistic' };
 
 interface Attribute {
@@ -55,7 +55,8 @@ interface Operator {
   attributes: Map<string, Attribute>;
 }
 
-interface GraphInput {
+/** An input or output of the graph. */
+interface GraphValue {
   name: string;
   element: number;
   /** Size of each dimension, 0 where it is open. */
@@ -63,8 +64,9 @@ interface GraphInput {
 }
 
 /**
- * Reads a model from its bytes. A model that takes floats rounds each value first, and so does the forest. Throws a
- * UserError for what is not ONNX, is damaged, holds other operators, several targets, or comparisons by equality.
+ * Reads a model from its bytes. A model that takes floats, or makes floats of its input, rounds each value first, and so
+ * does the forest. Throws a UserError for what is not ONNX, is damaged, holds other operators or casts to anything else
+ * than floats and doubles, several targets or outputs, or comparisons by equality.
  */
 export function forestFromOnnx(bytes: Uint8Array): ImportedForest {
   checkImportSize(LIBRARY, bytes.length);
@@ -87,10 +89,12 @@ function readModel(bytes: Uint8Array): ImportedForest {
     throw new UserError('input-unreadable', 'this is not an ONNX model: it holds no graph');
 
   const operators: Operator[] = [];
-  const inputs: GraphInput[] = [];
+  const inputs: GraphValue[] = [];
+  const outputs: GraphValue[] = [];
   for (const field of wireFields(graph)) {
     if (field.field === GRAPH.node) operators.push(operatorOf(field.bytes));
-    if (field.field === GRAPH.input) inputs.push(inputOf(field.bytes));
+    if (field.field === GRAPH.input) inputs.push(valueOf(field.bytes));
+    if (field.field === GRAPH.output) outputs.push(valueOf(field.bytes));
   }
   const ensembles = operators.filter((operator) => operator.type === TREES);
   const ensemble = ensembles[0];
@@ -101,9 +105,9 @@ function readModel(bytes: Uint8Array): ImportedForest {
       `needs one ${TREES}, but has ${ensembles.length} (operators: ${found.join(', ') || 'none'})`,
     );
   }
-  const { element, input } = wayTo(ensemble, operators, inputs);
-  const link = wayFrom(ensemble, operators);
-  const tables = tablesOf(ensemble, element);
+  const { isRounded, input } = wayTo(ensemble, operators, inputs);
+  const link = wayFrom(ensemble, operators, outputs);
+  const tables = tablesOf(ensemble, isRounded);
   const highest =
     ensemble.attributes.get('nodes_featureids')?.ints.reduce((most, f) => Math.max(most, f), -1) ?? -1;
   const features = input.shape[1] ?? 0;
@@ -118,24 +122,23 @@ function readModel(bytes: Uint8Array): ImportedForest {
   };
 }
 
-/** Walks from the trees up to the graph's input: only casts may stand in between. */
+/** Walks from the trees up to the graph's input: only casts may stand in between, and one to floats rounds for good. */
 function wayTo(
   ensemble: Operator,
   operators: Operator[],
-  inputs: GraphInput[],
-): { element: number; input: GraphInput } {
+  inputs: GraphValue[],
+): { isRounded: boolean; input: GraphValue } {
   let name = ensemble.inputs[0];
-  let element: number | undefined;
+  let isRounded = false;
   for (let step = 0; step <= operators.length; step++) {
     const input = inputs.find((candidate) => candidate.name === name);
     if (input !== undefined) {
-      element ??= input.element;
-      if (element !== FLOAT && element !== DOUBLE) refuseImport(LIBRARY, 'takes neither floats nor doubles');
-      return { element, input };
+      if (!isReal(input.element)) refuseImport(LIBRARY, 'takes neither floats nor doubles');
+      return { isRounded: isRounded || input.element === FLOAT, input };
     }
     const before = operators.find((operator) => operator.outputs[0] === name);
     if (before === undefined) break;
-    if (before.type === 'Cast') element ??= before.attributes.get('to')?.i ?? FLOAT;
+    if (before.type === 'Cast') isRounded = castTo(before) === FLOAT || isRounded;
     else if (before.type !== 'Identity') {
       refuseImport(
         LIBRARY,
@@ -147,8 +150,8 @@ function wayTo(
   return refuseImport(LIBRARY, 'does not lead from its input to its trees');
 }
 
-/** Walks from the trees down to the graph's output. */
-function wayFrom(ensemble: Operator, operators: Operator[]): ForestLink {
+/** Walks from the graph's output up to the trees. */
+function wayFrom(ensemble: Operator, operators: Operator[], outputs: GraphValue[]): ForestLink {
   const transform = ensemble.attributes.get('post_transform')?.s ?? 'NONE';
   if (transform !== 'NONE') {
     // onnxruntime applies LOGISTIC to several targets only, whatever the operator's page says.
@@ -157,25 +160,39 @@ function wayFrom(ensemble: Operator, operators: Operator[]): ForestLink {
       `ends with post_transform ${transform.slice(0, 40)}, which runtimes read differently; use an operator Sigmoid or Exp`,
     );
   }
+  if (outputs.length > 1)
+    refuseImport(LIBRARY, `has ${outputs.length} outputs; export one with a single one`);
   let link: ForestLink = 'identity';
-  let name = ensemble.outputs[0];
+  let name = outputs[0]?.name;
   for (let step = 0; step <= operators.length; step++) {
-    const after = operators.find((operator) => operator.inputs.includes(name ?? ''));
-    if (after === undefined) return link;
-    const changed = AFTERWARDS[after.type];
+    const before = operators.find((operator) => operator.outputs[0] === name);
+    if (before === undefined) break;
+    if (before === ensemble) return link;
+    const changed = AFTERWARDS[before.type];
     if (changed !== undefined && link === 'identity') link = changed;
-    else if (!HARMLESS.has(after.type)) {
+    else if (before.type === 'Cast') castTo(before);
+    else if (!HARMLESS.has(before.type)) {
       refuseImport(
         LIBRARY,
-        `changes the answer of its trees by ${after.type.slice(0, 40)}, which is not taken`,
+        `changes the answer of its trees by ${before.type.slice(0, 40)}, which is not taken`,
       );
     }
-    name = after.outputs[0];
+    name = before.inputs[0];
   }
-  return refuseImport(LIBRARY, 'has operators that feed themselves');
+  return refuseImport(LIBRARY, 'does not lead from its trees to its output');
 }
 
-function tablesOf(ensemble: Operator, element: number): NodeTable[] {
+const isReal = (element: number): boolean => element === FLOAT || element === DOUBLE;
+
+/** What a Cast makes of its numbers: whole numbers, booleans and short floats are not what the trees were grown on. */
+function castTo(cast: Operator): number {
+  const element = cast.attributes.get('to')?.i ?? 0;
+  return isReal(element)
+    ? element
+    : refuseImport(LIBRARY, 'casts to something else than floats and doubles, which is not taken');
+}
+
+function tablesOf(ensemble: Operator, isRounded: boolean): NodeTable[] {
   const of = (name: string): Attribute | undefined => ensemble.attributes.get(name);
   const ints = (name: string): number[] => of(name)?.ints ?? [];
   const treeIds = ints('nodes_treeids');
@@ -204,7 +221,7 @@ function tablesOf(ensemble: Operator, element: number): NodeTable[] {
       `this ONNX model has ${nodes} nodes, at most ${importLimits.nodes} are taken`,
     );
   }
-  if ((of('n_targets')?.i ?? 1) > 1)
+  if ((of('n_targets')?.i ?? 1) > 1 || ints('target_ids').some((target) => target !== 0))
     refuseImport(LIBRARY, 'answers several targets; export one model for each');
 
   const members = new Map<number, number[]>(); // tree id → places of its nodes, in the order of the file
@@ -246,7 +263,7 @@ function tablesOf(ensemble: Operator, element: number): NodeTable[] {
       if (yes >= 0) hasParent[yes] = 1;
       if (no >= 0) hasParent[no] = 1;
       table.feature[i] = features[place]!;
-      table.threshold[i] = doubleCut(cuts[place]!, strict, element);
+      table.threshold[i] = doubleCut(cuts[place]!, strict, isRounded);
       table.left[i] = trueIsLeft ? yes : no;
       table.right[i] = trueIsLeft ? no : yes;
       table.defaultLeft[i] = (missingIsTrue[place] === 1) === trueIsLeft ? 1 : 0;
@@ -265,9 +282,11 @@ const comparisons: Record<string, { strict: boolean; trueIsLeft: boolean }> = {
   BRANCH_GTE: { strict: true, trueIsLeft: false },
 };
 
-function doubleCut(cut: number, strict: boolean, element: number): number {
-  if (element === FLOAT) return strict ? greatestDoubleBelowFloat(cut) : greatestDoubleUpToFloat(cut);
-  return strict ? nextDown(cut) : cut;
+/** The greatest double that goes the way of the smaller ones; values that are rounded to floats meet cuts that need not be. */
+function doubleCut(cut: number, strict: boolean, isRounded: boolean): number {
+  if (strict && cut === -Infinity) return NaN; // nothing is below
+  const greatest = strict ? nextDown(cut) : cut;
+  return isRounded ? greatestDoubleUpToFloat(greatestFloatUpTo(greatest)) : greatest;
 }
 
 /** Swaps the root to place 0, where `forestFromTables` looks for it. */
@@ -358,20 +377,20 @@ function tensorOf(bytes: Uint8Array): number[] {
   return values;
 }
 
-function inputOf(bytes: Uint8Array): GraphInput {
-  const input: GraphInput = { name: '', element: 0, shape: [] };
+function valueOf(bytes: Uint8Array): GraphValue {
+  const value: GraphValue = { name: '', element: 0, shape: [] };
   for (const field of wireFields(bytes)) {
-    if (field.field === VALUE.name) input.name = textOf(field);
+    if (field.field === VALUE.name) value.name = textOf(field);
     if (field.field !== VALUE.type) continue;
     for (const type of wireFields(field.bytes)) {
       if (type.field !== TYPE.tensor) continue;
       for (const part of wireFields(type.bytes)) {
-        if (part.field === TENSOR_TYPE.element) input.element = part.number;
-        if (part.field === TENSOR_TYPE.shape) input.shape = shapeOf(part.bytes);
+        if (part.field === TENSOR_TYPE.element) value.element = part.number;
+        if (part.field === TENSOR_TYPE.shape) value.shape = shapeOf(part.bytes);
       }
     }
   }
-  return input;
+  return value;
 }
 
 function shapeOf(bytes: Uint8Array): number[] {

@@ -18,27 +18,28 @@ import { greatestDoubleBelowFloat } from './single-precision.js';
 
 const LIBRARY = 'XGBoost';
 
-/** How the sum of the leaves becomes the answer, and the base score (an answer) the start of the sum. */
-const links: Record<string, { link: ForestLink; baseOf?: ForestLink }> = {
-  'reg:squarederror': { link: 'identity' },
-  'reg:linear': { link: 'identity' },
-  'reg:absoluteerror': { link: 'identity' },
-  'reg:pseudohubererror': { link: 'identity' },
-  'reg:squaredlogerror': { link: 'identity' },
-  'reg:quantileerror': { link: 'identity' },
-  'reg:gamma': { link: 'exp' },
-  'reg:tweedie': { link: 'exp' },
-  'count:poisson': { link: 'exp' },
-  'survival:aft': { link: 'exp' },
-  'survival:cox': { link: 'exp' },
-  'reg:logistic': { link: 'logistic' },
-  'binary:logistic': { link: 'logistic' },
-  'binary:logitraw': { link: 'identity', baseOf: 'logistic' },
+/** How the sum of the leaves becomes the answer; the base score is an answer before the first tree. */
+const links: Record<string, ForestLink> = {
+  'reg:squarederror': 'identity',
+  'reg:linear': 'identity',
+  'reg:absoluteerror': 'identity',
+  'reg:pseudohubererror': 'identity',
+  'reg:squaredlogerror': 'identity',
+  'reg:quantileerror': 'identity',
+  'reg:gamma': 'exp',
+  'reg:tweedie': 'exp',
+  'count:poisson': 'exp',
+  'survival:aft': 'exp',
+  'survival:cox': 'exp',
+  'reg:logistic': 'logistic',
+  'binary:logistic': 'logistic',
+  'binary:logitraw': 'identity',
 };
 
 const treeSchema = z.object({
   split_indices: z.array(z.number()),
-  split_conditions: z.array(z.number()),
+  /** Null: no finite number. Splits by categories have none here. */
+  split_conditions: z.array(z.number().nullable()),
   left_children: z.array(z.number()),
   right_children: z.array(z.number()),
   default_left: z.array(z.union([z.number(), z.boolean()])),
@@ -47,7 +48,13 @@ const treeSchema = z.object({
 });
 
 const gbtreeSchema = z.object({
-  model: z.object({ trees: z.array(treeSchema) }),
+  model: z.object({
+    trees: z.array(treeSchema),
+    /** Since version 1.6: trees that were grown at once, in each round. */
+    gbtree_model_param: z.object({ num_parallel_tree: z.string().optional() }).optional(),
+    /** Since version 2: how many trees there were before each round and after the last. */
+    iteration_indptr: z.array(z.number()).optional(),
+  }),
 });
 
 const modelSchema = z.object({
@@ -68,11 +75,12 @@ const modelSchema = z.object({
 
 /**
  * Reads a model from its JSON text. Missing values go where XGBoost sends them; DART weights are taken in; all trees
- * are used, as by `Booster.predict` (a remark says where early stopping had found fewer to be better; `trees` cuts).
+ * are used, as by `Booster.predict` (a remark says where early stopping had found fewer rounds to be better; `rounds`
+ * takes only the first, each with all of its parallel trees).
  * Throws a UserError for what is not such a model, is damaged, or cannot be said with one number a row: several
  * classes or targets, categorical splits, linear boosters.
  */
-export function forestFromXgboost(text: string, options: { trees?: number } = {}): ImportedForest {
+export function forestFromXgboost(text: string, options: { rounds?: number } = {}): ImportedForest {
   checkImportSize(LIBRARY, text.length);
   const { learner } = parsed(text, modelSchema);
   const params = learner.learner_model_param;
@@ -84,34 +92,53 @@ export function forestFromXgboost(text: string, options: { trees?: number } = {}
       refuseImport(LIBRARY, `answers ${what}; train one model for each and import those`);
   }
   const { booster, dropWeights } = boosterOf(learner.gradient_booster);
-  const known = links[learner.objective.name];
-  if (known === undefined) {
+  const link = links[learner.objective.name];
+  if (link === undefined) {
     refuseImport(
       LIBRARY,
       `has the objective ${shown(learner.objective.name)}, which is none of ${Object.keys(links).join(', ')}`,
     );
   }
   const remarks: string[] = [];
-  let trees = booster.model.trees;
+  let { trees } = booster.model;
   const best = Number(learner.attributes?.['best_iteration'] ?? NaN) + 1;
-  if (options.trees !== undefined) trees = trees.slice(0, options.trees);
-  else if (best < trees.length) {
+  const ends = roundEnds(booster.model, best, learner.attributes?.['best_ntree_limit']);
+  if (options.rounds !== undefined) {
+    if (ends === undefined)
+      refuseImport(LIBRARY, 'does not say which of its trees are of one round, so that all must be taken');
+    if (options.rounds > ends.length)
+      refuseImport(LIBRARY, `has ${ends.length} rounds, so that ${options.rounds} cannot be taken`);
+    trees = trees.slice(0, ends[options.rounds - 1] ?? 0);
+  } else if (best < (ends ?? trees).length) {
     remarks.push(
-      `early stopping found ${best} rounds best; all ${trees.length} trees were taken, as Booster.predict does`,
+      `early stopping found ${best} rounds best; all ${(ends ?? trees).length} were taken, as Booster.predict does`,
     );
   }
-  const base = baseScore(params.base_score, known.baseOf ?? known.link);
+  const base = baseScore(params.base_score, link);
   const tables = trees.map((tree, i) => tableOf(tree, i, dropWeights?.[i] ?? 1));
   const features = Number(params.num_feature);
   if (!Number.isInteger(features) || features < 0)
     refuseImport(LIBRARY, 'does not say how many features it has');
   const names = learner.feature_names ?? [];
   return {
-    forest: forestFromTables(LIBRARY, tables, { features, base, link: known.link }),
+    forest: forestFromTables(LIBRARY, tables, { features, base, link }),
     featureNames: names.length === features && features > 0 ? names : undefined,
     objective: learner.objective.name,
     remarks,
   };
+}
+
+/** How many trees there are after each round; undefined where the file does not say it, or says what cannot be. */
+function roundEnds(
+  { trees, iteration_indptr: starts, gbtree_model_param: param }: z.infer<typeof gbtreeSchema>['model'],
+  best: number,
+  bestTrees: string | undefined,
+): number[] | undefined {
+  const inEach = Number(param?.num_parallel_tree ?? Number(bestTrees) / best);
+  const rounds = inEach >= 1 ? trees.length / inEach : 0;
+  const ends = starts?.slice(1) ?? Array.from({ length: rounds }, (_, i) => (i + 1) * inEach);
+  const isRising = ends.every((end, i) => Number.isInteger(end) && end >= (ends[i - 1] ?? 0));
+  return isRising && (ends.at(-1) ?? 0) === trees.length ? ends : undefined;
 }
 
 function boosterOf(booster: z.infer<typeof modelSchema>['learner']['gradient_booster']): {
@@ -147,11 +174,13 @@ function tableOf(tree: z.infer<typeof treeSchema>, index: number, weight: number
   const isLeaf = tree.left_children.map((child) => child === -1);
   return {
     feature: tree.split_indices.map((feature, node) => (isLeaf[node]! ? LEAF : feature)),
-    threshold: tree.split_conditions.map((t, node) => (isLeaf[node]! ? 0 : greatestDoubleBelowFloat(t))),
+    threshold: tree.split_conditions.map((t, node) =>
+      isLeaf[node]! ? 0 : greatestDoubleBelowFloat(t ?? NaN),
+    ),
     left: tree.left_children,
     right: tree.right_children,
     defaultLeft: tree.default_left.map(Number),
-    value: tree.split_conditions.map((v, node) => (isLeaf[node]! ? Math.fround(v) * weight : 0)),
+    value: tree.split_conditions.map((v, node) => (isLeaf[node]! ? Math.fround(v ?? NaN) * weight : 0)),
   };
 }
 
@@ -165,7 +194,7 @@ function baseScore(text: string, link: ForestLink): number {
 function parsed<T>(text: string, schema: z.ZodType<T>): T {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parsedAsWritten(text);
   } catch {
     throw new UserError(
       'input-unreadable',
@@ -173,6 +202,19 @@ function parsed<T>(text: string, schema: z.ZodType<T>): T {
     );
   }
   return checked(json, schema);
+}
+
+/** XGBoost writes NaN and Infinity as bare words, which JSON does not know: they are read as null. */
+function parsedAsWritten(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return JSON.parse(
+      text.replace(/"(?:[^"\\]+|\\.)*"?|-?\b(?:NaN|Infinity)\b/g, (word) =>
+        word.startsWith('"') ? word : 'null',
+      ),
+    );
+  }
 }
 
 function checked<T>(json: unknown, schema: z.ZodType<T>): T {

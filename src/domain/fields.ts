@@ -50,6 +50,7 @@ export const milliseconds = z
   .max(LONGEST_MOVE_SECONDS * 1000);
 export const count = z.int().nonnegative().max(1_000_000_000);
 export const durationSeconds = z.number().positive().max(LONGEST_MOVE_SECONDS);
+export const elapsedSeconds = z.number().nonnegative().max(LONGEST_MOVE_SECONDS);
 
 export const scalar = z.union([z.string(), z.number(), z.boolean()]);
 export const labels = z.record(z.string(), scalar);

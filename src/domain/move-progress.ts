@@ -7,7 +7,7 @@ import * as field from './fields.js';
  */
 export const moveProgressSchema = z
   .object({
-    elapsed_seconds: field.durationSeconds.describe('since the move started'),
+    elapsed_seconds: field.elapsedSeconds.describe('since the move started; 0 when it has not yet'),
     transferred_mib: field.mib.optional().describe('sent so far'),
     remaining_mib: field.mib.optional().describe('still to send, as counted at this moment'),
     dirty_rate_mib_s: field.mibPerSecond

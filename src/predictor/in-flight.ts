@@ -4,6 +4,7 @@ import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import { mbpsToMibPerSecond } from '../domain/units.js';
 import { IN_FLIGHT_FIT, type InFlightFit } from './in-flight-fit.js';
 import { Capability, type MoveInputs } from './move-inputs.js';
+import { DEFAULT_MEMORY_MIB } from './move-physics.js';
 import { NORMAL_QUANTILES } from './normal-quantiles.js';
 import { newPrecopyResult, precopy, type PrecopyInputs } from './precopy.js';
 import { conditionedOn, probabilityBelow } from './quantile-curve.js';
@@ -21,6 +22,9 @@ const { abs, exp, log, max, min } = Math;
  *
  * Weights and errors (`in-flight-fit.ts`) were fitted to measured moves; they are ratios of times and of bytes, so that they
  * hold for a move of seconds and for one of hours. Nothing measured after the poll is used.
+ *
+ * A poll that shows nothing yet leaves the prediction as it is: a move that has sent nothing still has the whole to do, and
+ * near the start, what the prediction did not know is still not known.
  */
 
 /** What is known of a move before and while it runs. */
@@ -41,12 +45,20 @@ export interface InFlightEstimate {
   completionProbability: number;
   /** As of `DurationEstimate`, by what the poll shows; undefined where it tells nothing of bytes. */
   divergingSeconds: number | undefined;
+  /** The rate by which bytes go on, MiB/s, and the least that is still to send, MiB; undefined as above. */
+  sentMibS: number | undefined;
+  toSendMib: number | undefined;
+  /** The poll says that not one byte was sent so far. */
+  hasSentNothing: boolean;
 }
 
 export const newInFlightEstimate = (): InFlightEstimate => ({
   remaining: new Float64Array(LEVELS),
   completionProbability: 1,
   divergingSeconds: undefined,
+  sentMibS: undefined,
+  toSendMib: undefined,
+  hasSentNothing: false,
 });
 
 const LEVELS = QUANTILE_LEVELS.length;
@@ -79,6 +91,8 @@ const MOST_DIRTIED_OVER_SENT = 2;
 /** Dirtied over sent at which each round is half of the one before: less than that ends by itself soon. */
 const CONVERGING_SHARE = 0.5;
 const MOST_DIVERGENCE = 2;
+/** Managers count milliseconds: a move that has run for less has not started, as far as can be told. */
+const LEAST_ELAPSED_SECONDS = 0.001;
 /** A move that is running has at least so long to go: the shortest that a poll can tell from its end. */
 export const LEAST_REMAINING_SECONDS = 0.02;
 const LEAST_PHYSICS_SECONDS = 0.01;
@@ -92,6 +106,8 @@ const LEAST_RATE_MIB_S = 0.05;
 const LEAST_COUNTED_SHARE = 0.05;
 /** Where rounds are not counted: the first has sent less than so many times what was expected (0.8 to 1.1 were tried). */
 const FIRST_ROUND_SHARE = 1.1;
+/** What left the guest may still lie in sockets' buffers: 16 MiB at each end, as hosts on fast networks are tuned to. */
+const BUFFERED_MIB = 32;
 /** Nothing is more certain than this. */
 const MOST_SURE = 0.995;
 
@@ -114,6 +130,26 @@ export function remainingByPrior(
   return out;
 }
 
+/**
+ * The memory of the guest after a poll, MiB: `inputs.memoryMib` unless the poll counts more. Until the first round ends, what
+ * was sent and what remains are pages of the guest that are counted once; whatever the round, no more can remain than it has.
+ */
+export function memoryShown(inputs: MoveInputs, progress: MoveProgress): number {
+  const { memoryMib, usedMemoryMib, diskMib, operation } = inputs;
+  const { transferred_mib: sentMib = 0, remaining_mib: remainingMib, dirty_sync_count: rounds } = progress;
+  if (operation !== 'live_migration' || remainingMib === undefined) return memoryMib;
+  const countedMib = remainingMib + (rounds !== undefined && rounds <= 1 ? sentMib : 0);
+  const shownMib = countedMib - (diskMib > 0 ? diskMib : 0);
+  const toldMib = memoryMib >= 0 ? memoryMib : usedMemoryMib >= 0 ? usedMemoryMib : DEFAULT_MEMORY_MIB;
+  return shownMib > toldMib ? shownMib : memoryMib;
+}
+
+/** A stream that seems faster than its link is so only by what the buffers took, and the less so the longer it has run. */
+function withinLink(seenMibS: number, elapsed: number, { linkMbps }: MoveInputs): number {
+  if (!(linkMbps > 0)) return seenMibS;
+  return max(min(seenMibS, mbpsToMibPerSecond(linkMbps)), seenMibS - BUFFERED_MIB / elapsed);
+}
+
 /** What a poll says, with what it leaves out put in from the prediction. MiB, seconds, MiB/s. */
 interface Reading {
   isFirstRound: boolean;
@@ -124,16 +160,18 @@ interface Reading {
 }
 
 /** Undefined where the poll tells nothing of bytes. */
-function readingOf({ progress, stream, inputs }: InFlightQuestion): Reading | undefined {
+function readingOf(question: InFlightQuestion): Reading | undefined {
+  const { progress, stream, inputs } = question;
   const { elapsed_seconds: elapsed, transferred_mib, remaining_mib, dirty_rate_mib_s: dirty } = progress;
   if (transferred_mib === undefined && remaining_mib === undefined) return undefined;
+  if (sentNothing(question)) return undefined;
   const expectedMib = volumeOf(stream, inputs);
   const rounds = progress.dirty_sync_count;
   const isCounted = transferred_mib !== undefined && transferred_mib > 0;
   const sentMib = isCounted ? transferred_mib : max(0, expectedMib - (remaining_mib ?? expectedMib));
   const isFirstRound = rounds !== undefined ? rounds <= 1 : sentMib < FIRST_ROUND_SHARE * expectedMib;
   const polled = progress.throughput_mbps;
-  const sentMibS =
+  const seenMibS =
     polled !== undefined && polled > 0
       ? mbpsToMibPerSecond(polled)
       : sentMib > 0
@@ -143,7 +181,7 @@ function readingOf({ progress, stream, inputs }: InFlightQuestion): Reading | un
     isFirstRound,
     remainingMib: remaining_mib ?? max(0, expectedMib - sentMib),
     sentMib,
-    sentMibS: max(LEAST_RATE_MIB_S, sentMibS),
+    sentMibS: max(LEAST_RATE_MIB_S, withinLink(seenMibS, elapsed, inputs)),
     // QEMU says 0 during the first round, because it has not looked yet.
     dirtyMibS: dirty === undefined || (isFirstRound && dirty === 0) ? stream.dirtyMibS : dirty,
   };
@@ -152,6 +190,20 @@ function readingOf({ progress, stream, inputs }: InFlightQuestion): Reading | un
 /** What the first pass over memory, and a disk that is copied along, is expected to send. */
 const volumeOf = (stream: PrecopyInputs, inputs: MoveInputs): number =>
   stream.volumeMib + (inputs.diskMib > 0 ? inputs.diskMib : 0);
+
+/**
+ * Whether a poll says that not one byte was sent so far, so that the whole move is still to come. Where less remains than
+ * there was, some were sent, and 0 only says that they are not counted.
+ */
+function sentNothing({ progress, stream, inputs }: InFlightQuestion): boolean {
+  const { transferred_mib, remaining_mib, throughput_mbps = 0 } = progress;
+  const wholeMib = inputs.operation === 'live_migration' ? stream.volumeMib : inputs.diskMib;
+  return (
+    transferred_mib === 0 &&
+    throughput_mbps === 0 &&
+    (remaining_mib === undefined || !(remaining_mib < wholeMib))
+  );
+}
 
 const continued: PrecopyInputs = {
   volumeMib: 0,
@@ -167,6 +219,8 @@ const continued: PrecopyInputs = {
 export interface InFlightForm {
   features: Float64Array;
   physicsSeconds: number;
+  sentMibS: number;
+  toSendMib: number;
   way: number;
   /** 0 while rounds shrink or auto-converge or post-copy would end them; 1 when as much is dirtied as is sent. */
   divergence: number;
@@ -201,10 +255,11 @@ export function formOf(question: InFlightQuestion, priorSeconds: number): InFlig
   const dirtied = min(MOST_DIRTIED_OVER_SENT, dirtyMibS / sentMibS);
   const prior = clipped(max(LEAST_PHYSICS_SECONDS, priorSeconds) / physicsSeconds);
   const first = isFirstRound ? 1 : 0;
+  const byBytesMibS = withinLink(sentMib / elapsed, elapsed, inputs);
   const byBytes =
     first === 0 || !(sentMib > 0)
       ? 0
-      : clipped(max(LEAST_PHYSICS_SECONDS, (elapsed * (expectedMib - sentMib)) / sentMib) / physicsSeconds);
+      : clipped(max(LEAST_PHYSICS_SECONDS, (expectedMib - sentMib) / byBytesMibS) / physicsSeconds);
   const counted =
     first === 1 ? 0 : clipped(max(LEAST_PHYSICS_SECONDS, remainingMib / sentMibS) / physicsSeconds);
   features[0] = 1;
@@ -225,6 +280,8 @@ export function formOf(question: InFlightQuestion, priorSeconds: number): InFlig
   return {
     features,
     physicsSeconds,
+    sentMibS,
+    toSendMib,
     way,
     divergence:
       isFirstRound || stream.autoConverge || stream.postcopy
@@ -262,20 +319,32 @@ export function estimateInFlight(
   const { inputs, progress, seconds } = question;
   const { remaining } = out;
   const elapsed = progress.elapsed_seconds;
+  out.divergingSeconds = out.sentMibS = out.toSendMib = undefined;
+  out.hasSentNothing = false;
+  if (elapsed < LEAST_ELAPSED_SECONDS) {
+    remaining.set(seconds);
+    out.completionProbability = question.completionProbability;
+    return out;
+  }
   remainingByPrior(seconds, elapsed, remaining);
   const priorSeconds = remaining[MIDDLE]!;
-  let way = elapsed / (elapsed + priorSeconds);
   let divergence = 0;
-  out.divergingSeconds = undefined;
-  if (inputs.operation === 'live_migration') {
+  out.hasSentNothing = sentNothing(question);
+  if (out.hasSentNothing) for (let j = 0; j < LEVELS; j++) remaining[j] = max(remaining[j]!, seconds[j]!);
+  else if (inputs.operation === 'live_migration') {
     const form = formOf(question, priorSeconds);
     if (form !== undefined) {
-      ({ way, divergence } = form);
+      ({ divergence, sentMibS: out.sentMibS, toSendMib: out.toSendMib } = form);
+      const { way } = form;
       out.divergingSeconds = physics.converged ? 0 : physics.downtimeSeconds;
       const middle = log(form.physicsSeconds) + dot(fit.weights, form.features);
-      for (let j = 0; j < LEVELS; j++) remaining[j] = exp(middle + errorAt(fit, way, j));
+      // Near the start, by the bytes and by the time that was predicted, the prediction still counts.
+      const begun = max(way, elapsed / (elapsed + priorSeconds));
+      const trust = min(1, begun / fit.knots[0]!);
+      for (let j = 0; j < LEVELS; j++)
+        remaining[j] = exp(trust * (middle + errorAt(fit, way, j)) + (1 - trust) * log(remaining[j]!));
     }
-  } else if (inputs.operation === 'disk_replication') diskInFlight(question, remaining);
+  } else if (inputs.operation === 'disk_replication') diskInFlight(question, out);
   let below = LEAST_REMAINING_SECONDS;
   for (let j = 0; j < LEVELS; j++)
     below = remaining[j] = max(below, min(LONGEST_MOVE_SECONDS, remaining[j]!));
@@ -289,11 +358,17 @@ export function estimateInFlight(
 const LEAST_DISK_SPREAD = 0.05;
 
 /** From the prediction towards what is left at the observed rate, in proportion to the way; it has one round only. */
-function diskInFlight({ inputs, progress }: InFlightQuestion, remaining: Float64Array): void {
+function diskInFlight({ inputs, progress }: InFlightQuestion, out: InFlightEstimate): void {
+  const { remaining } = out;
   const { elapsed_seconds: elapsed, transferred_mib: sent, remaining_mib, throughput_mbps } = progress;
   const toSend =
     remaining_mib ?? (sent !== undefined && inputs.diskMib > 0 ? max(0, inputs.diskMib - sent) : undefined);
-  const done = sent ?? (toSend !== undefined && inputs.diskMib > 0 ? inputs.diskMib - toSend : undefined);
+  const done =
+    sent !== undefined && sent > 0
+      ? sent
+      : toSend !== undefined && inputs.diskMib > 0
+        ? inputs.diskMib - toSend
+        : undefined;
   const rate =
     throughput_mbps !== undefined && throughput_mbps > 0
       ? mbpsToMibPerSecond(throughput_mbps)
@@ -301,7 +376,10 @@ function diskInFlight({ inputs, progress }: InFlightQuestion, remaining: Float64
         ? done / elapsed
         : NaN;
   if (toSend === undefined || !(rate > 0)) return;
-  const seconds = max(LEAST_REMAINING_SECONDS, toSend / max(LEAST_RATE_MIB_S, rate));
+  const sentMibS = max(LEAST_RATE_MIB_S, withinLink(rate, elapsed, inputs));
+  out.sentMibS = sentMibS;
+  out.toSendMib = toSend;
+  const seconds = max(LEAST_REMAINING_SECONDS, toSend / sentMibS);
   const way = elapsed / (elapsed + seconds);
   const middle = (1 - way) * log(remaining[MIDDLE]!) + way * log(seconds);
   const prior = remaining.map(log);

@@ -10,7 +10,6 @@ import {
   type Prediction,
 } from '../domain/prediction.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
-import { mbpsToMibPerSecond } from '../domain/units.js';
 import { moveFeatures } from './move-features.js';
 import { fromJson } from './trees.js';
 import { UserError } from '../domain/errors.js';
@@ -23,7 +22,7 @@ import {
 } from './duration-model.js';
 import { ImportedTreesModel } from './imported-trees.js';
 import { ForecastInputs, widenByForecasts } from './forecast-inputs.js';
-import { estimateInFlight, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
+import { estimateInFlight, memoryShown, newInFlightEstimate, type InFlightEstimate } from './in-flight.js';
 import { parseModelFile, type ModelFile } from './model-file.js';
 import { Capability, inputsOfRequest, type MoveInputs } from './move-inputs.js';
 import { DEFAULT_DOWNTIME_LIMIT_MS, newStream } from './move-physics.js';
@@ -32,6 +31,10 @@ import type { DurationColumns, Predictor } from './predictor.js';
 
 /** So far (as a factor) beyond the trained range an input is worth a warning. */
 const RANGE_FACTOR = 2;
+/** A poll that counts so many times the guest's memory is worth a warning: video memory and firmware are counted with it. */
+const COUNTED_FACTOR = 1.25;
+/** A move that has sent nothing for so long is worth a warning: setting up takes a second or two. */
+const STALLED_SECONDS = 5;
 
 /**
  * A model file, as parsed from JSON, ready to predict. The history inside the model is already learnt.
@@ -87,6 +90,12 @@ class LoadedPredictor implements Predictor {
       );
     const filled: string[] = [];
     const forecast = this.forecasts.fillIn(inputs, this.durationModel, filled);
+    const { progress } = request;
+    if (progress !== undefined) {
+      const told = inputs.memoryMib;
+      inputs.memoryMib = memoryShown(inputs, progress);
+      if (inputs.memoryMib > told * COUNTED_FACTOR) warnings.push(memoryWarning(inputs.memoryMib, told));
+    }
     const e = this.durationModel.estimate(inputs, this.estimate);
     widenByForecasts(forecast, this.durationModel, inputs, e);
     const [p05, p10, p50, p90, p95] = e.seconds as unknown as [number, number, number, number, number];
@@ -101,8 +110,7 @@ class LoadedPredictor implements Predictor {
       warnings,
     };
     let diverging = e.divergingSeconds;
-    if (request.progress !== undefined)
-      diverging = this.continue(prediction, inputs, request.progress) ?? diverging;
+    if (progress !== undefined) diverging = this.continue(prediction, inputs, progress) ?? diverging;
     if (diverging > 0) warnings.push(divergingWarning(diverging, inputs));
     return request.request_id === undefined ? prediction : { request_id: request.request_id, ...prediction };
   }
@@ -112,7 +120,8 @@ class LoadedPredictor implements Predictor {
    * which it does not converge, see `InFlightEstimate`.
    */
   private continue(prediction: Prediction, inputs: MoveInputs, progress: MoveProgress): number | undefined {
-    const { remaining, completionProbability, divergingSeconds } = this.inFlightOf(inputs, progress);
+    const inFlight = this.inFlightOf(inputs, progress);
+    const { remaining, completionProbability, divergingSeconds, sentMibS, toSendMib } = inFlight;
     const elapsed = progress.elapsed_seconds;
     const [p05, p10, p50, p90, p95] = remaining as unknown as [number, number, number, number, number];
     const mean = meanOfQuantiles(remaining);
@@ -122,11 +131,12 @@ class LoadedPredictor implements Predictor {
       prediction.duration_seconds[name] = elapsed + left[name];
     prediction.completion_probability = completionProbability;
     const sent = progress.transferred_mib;
-    if (sent !== undefined && prediction.transferred_mib !== undefined) {
-      const rate = progress.throughput_mbps;
-      const mibS = rate !== undefined && rate > 0 ? mbpsToMibPerSecond(rate) : sent / elapsed;
-      prediction.transferred_mib = { p50: sent + mibS * p50, p90: sent + mibS * p90 };
-    }
+    if (sent !== undefined && sentMibS !== undefined && toSendMib !== undefined)
+      prediction.transferred_mib = {
+        p50: sent + Math.max(toSendMib, sentMibS * p50),
+        p90: sent + Math.max(toSendMib, sentMibS * p90),
+      };
+    if (isStalled(inputs, progress, inFlight)) prediction.warnings.push(stalledWarning(progress));
     return divergingSeconds;
   }
 
@@ -157,6 +167,7 @@ class LoadedPredictor implements Predictor {
       const forecast = this.forecasts.fillIn(inputs, this.durationModel);
       const { estimate } = this;
       const { progress } = requests[i]!;
+      if (progress !== undefined) inputs.memoryMib = memoryShown(inputs, progress);
       if (progress === undefined) this.durationModel.estimateSeconds(inputs, estimate);
       else this.durationModel.estimate(inputs, estimate);
       widenByForecasts(forecast, this.durationModel, inputs, estimate);
@@ -257,6 +268,25 @@ export const rangeInputs: readonly (readonly [string, keyof MoveInputs])[] = [
 
 export const basisOf = (e: DurationEstimate): Basis =>
   e.pairCount > 0 ? 'link' : e.nodeCount > 0 ? 'node' : e.clusterCount > 0 ? 'cluster' : 'prior';
+
+const memoryWarning = (countedMib: number, memoryMib: number): string =>
+  `progress counts ${round(countedMib)} MiB of the guest's memory, but memory_mib says ${round(memoryMib)}: ` +
+  'the move is predicted by what progress counts';
+
+const isStalled = (
+  { operation }: MoveInputs,
+  { elapsed_seconds, remaining_mib, throughput_mbps }: MoveProgress,
+  { hasSentNothing }: InFlightEstimate,
+): boolean =>
+  operation !== 'failover' &&
+  elapsed_seconds >= STALLED_SECONDS &&
+  remaining_mib !== 0 &&
+  (throughput_mbps === 0 || hasSentNothing);
+
+function stalledWarning({ elapsed_seconds, transferred_mib }: MoveProgress): string {
+  const what = transferred_mib === 0 ? 'nothing was sent' : 'nothing is being sent';
+  return `${what} after ${round(elapsed_seconds)} s: the move waits or hangs, and what remains is predicted as if it went on now`;
+}
 
 /** `seconds`: what each round leaves to be sent would take so long. */
 function divergingWarning(seconds: number, { capabilities, downtimeLimitMs }: MoveInputs): string {

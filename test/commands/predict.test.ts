@@ -168,6 +168,13 @@ describe('movecast predict', () => {
     expect(asTable).toEqual(asJson);
   });
 
+  it('says of a move of 0 seconds what it says before the start', async () => {
+    const [notYet] = answers((await run([...vm1, '--elapsed-seconds', '0', '--json'])).out);
+    const [before] = answers((await run([...vm1, '--json'])).out);
+    expect(notYet!.remaining_seconds!.p50).toBeCloseTo(before!.duration_seconds.p50, 3);
+    expect(notYet!.transferred_mib!.p50).toBeCloseTo(before!.transferred_mib!.p50!, 3);
+  });
+
   it.each<[string, string[], number, RegExp]>([
     [
       'progress without the time',
@@ -179,7 +186,7 @@ describe('movecast predict', () => {
       'an elapsed time that is none',
       ['--instance', 'a', '--source-node', 'b', '--target-node', 'c', '--elapsed-seconds', '-1'],
       2,
-      /progress\.elapsed_seconds must be greater than 0/,
+      /progress\.elapsed_seconds must be at least 0/,
     ],
     ['an unknown model', ['--model', 'nosuch', '--requests', '-'], 2, /no model nosuch/],
     ['a file that is not there', ['--requests', 'absent.jsonl'], 2, /absent\.jsonl/],

@@ -26,7 +26,7 @@ const amount = (max: number) => fc.double({ min: 0, max, noNaN: true });
 
 const progresses: fc.Arbitrary<MoveProgress> = fc.record(
   {
-    elapsed_seconds: fc.double({ min: 0.001, max: 1e6, noNaN: true }),
+    elapsed_seconds: amount(1e6),
     transferred_mib: amount(1e7),
     remaining_mib: amount(1e7),
     dirty_rate_mib_s: amount(1e5),
@@ -62,6 +62,11 @@ describe('physics of a move under way', () => {
     }
   });
 });
+
+const p50Of = (progress: MoveProgress, more: Partial<MoveRequest> = {}): number =>
+  predictor.predict(running(progress, more), NOW).remaining_seconds!.p50;
+/** A cluster that nothing is known of, so that memory and link are what the request says. */
+const elsewhere = { cluster: 'elsewhere', link_mbps: 1000 };
 
 describe('a running move', () => {
   it('has quantiles that rise, are finite and lie above what has elapsed, whatever it shows', () => {
@@ -190,8 +195,134 @@ describe('a running move', () => {
     );
   });
 
-  it('is the same by column', () => {
-    const progress = { elapsed_seconds: 30, transferred_mib: 2000, remaining_mib: 2096 };
+  it('has so much memory as its first round counts, whatever is said or guessed of it', () => {
+    const progress = {
+      elapsed_seconds: 20,
+      transferred_mib: 2300,
+      remaining_mib: 60_000,
+      dirty_sync_count: 1,
+    };
+    const told = p50Of(progress, { ...elsewhere, memory_mib: 62_300 });
+    expect(told).toBeGreaterThan(200);
+    expect(p50Of(progress, { ...elsewhere, memory_mib: 4096 })).toBe(told);
+    expect(p50Of(progress, { ...elsewhere, memory_mib: undefined })).toBe(told);
+    const { transferred_mib } = predictor.predict(running(progress, elsewhere), NOW);
+    expect(transferred_mib!.p50).toBeGreaterThan(20_000);
+  });
+
+  it('has not more memory for what it sent again in later rounds', () => {
+    const progress = { elapsed_seconds: 90, transferred_mib: 9000, remaining_mib: 500 };
+    for (const more of [{ dirty_sync_count: 4 }, {}])
+      expect(predictor.predict(running({ ...progress, ...more }), NOW).warnings).toEqual([]);
+  });
+
+  it('is warned about when it counts far more than the memory that was said', () => {
+    const warnings = (remaining_mib: number, memory_mib?: number): string[] =>
+      predictor
+        .predict(
+          running(
+            { elapsed_seconds: 10, transferred_mib: 100, remaining_mib, dirty_sync_count: 1 },
+            { ...elsewhere, memory_mib },
+          ),
+          NOW,
+        )
+        .warnings.filter((warning) => warning.includes('counts'));
+    expect(warnings(8000, 4096)).toContainEqual(expect.stringMatching(/counts 8100 MiB .* says 4096/));
+    // Video memory and firmware are counted, too.
+    expect(warnings(4030, 4096)).toEqual([]);
+    expect(warnings(8000)).toEqual([]);
+  });
+
+  it('that has sent nothing has the whole still to come', () => {
+    const before = predictor.predict(move, NOW);
+    const waited = before.duration_seconds.p50 / 2;
+    for (const elapsed_seconds of [2, waited, 20 * waited]) {
+      const p = predictor.predict(running({ elapsed_seconds, transferred_mib: 0, remaining_mib: 4096 }), NOW);
+      for (const name of QUANTILE_NAMES)
+        expect(p.remaining_seconds![name]).toBeGreaterThan(0.999 * before.duration_seconds[name]);
+      expect(p.transferred_mib).toEqual(before.transferred_mib);
+    }
+  });
+
+  it('that does not count what it sent goes by what remains', () => {
+    const uncounted = { elapsed_seconds: 60, transferred_mib: 0, remaining_mib: 300 };
+    const { remaining_mib, elapsed_seconds } = uncounted;
+    for (const more of [{}, { operation: 'disk_replication', disk_mib: 6000 }] as Partial<MoveRequest>[])
+      expect(predictor.predict(running(uncounted, more), NOW).remaining_seconds).toEqual(
+        predictor.predict(running({ elapsed_seconds, remaining_mib }, more), NOW).remaining_seconds,
+      );
+  });
+
+  it('sends at least what remains of it', () => {
+    const progress = { elapsed_seconds: 60, transferred_mib: 4000, remaining_mib: 900, dirty_sync_count: 2 };
+    const { transferred_mib } = predictor.predict(
+      running({ ...progress, throughput_mbps: 0.001, dirty_rate_mib_s: 0 }),
+      NOW,
+    );
+    expect(transferred_mib!.p50).toBeGreaterThanOrEqual(4900);
+    expect(transferred_mib!.p90).toBeGreaterThanOrEqual(transferred_mib!.p50!);
+  });
+
+  it('is warned about when nothing moves, once it has had the time to set up', () => {
+    const isWarned = (progress: MoveProgress, operation: MoveRequest['operation'] = 'live_migration') =>
+      predictor
+        .predict(running(progress, { operation, disk_mib: 4096 }), NOW)
+        .warnings.some((warning) => warning.includes('waits or hangs'));
+    const still = { elapsed_seconds: 60, transferred_mib: 0, remaining_mib: 4096 };
+    expect(isWarned(still)).toBe(true);
+    expect(isWarned(still, 'disk_replication')).toBe(true);
+    expect(isWarned({ ...still, transferred_mib: 1000, throughput_mbps: 0 })).toBe(true);
+    expect(isWarned({ ...still, elapsed_seconds: 1 })).toBe(false);
+    expect(isWarned({ ...still, throughput_mbps: 500 })).toBe(false);
+    expect(isWarned({ ...still, transferred_mib: 1000 })).toBe(false);
+    expect(isWarned({ ...still, transferred_mib: 4096, remaining_mib: 0, throughput_mbps: 0 })).toBe(false);
+    expect(isWarned({ ...still, remaining_mib: 300 })).toBe(false);
+    expect(isWarned({ elapsed_seconds: 60 })).toBe(false);
+  });
+
+  it('of 0 seconds is one that has not started', () => {
+    const before = predictor.predict(move, NOW);
+    for (const more of [{}, { transferred_mib: 0, remaining_mib: 4096 }, { transferred_mib: 5 }]) {
+      const { remaining_seconds, ...p } = predictor.predict(running({ elapsed_seconds: 0, ...more }), NOW);
+      expect(p).toEqual(before);
+      expect(remaining_seconds).toEqual(before.duration_seconds);
+    }
+  });
+
+  it('that has only just started is known no better than before, however fast its first bytes went', () => {
+    const before = predictor.predict({ ...move, ...elsewhere }, NOW).duration_seconds;
+    for (const [elapsed_seconds, transferred_mib] of [
+      [0.001, 5],
+      [0.05, 20],
+      [0.05, 1],
+    ] as const) {
+      const { remaining_seconds } = predictor.predict(
+        running({ elapsed_seconds, transferred_mib, remaining_mib: 4096 - transferred_mib }, elsewhere),
+        NOW,
+      );
+      for (const name of QUANTILE_NAMES) {
+        expect(remaining_seconds![name] / before[name]).toBeGreaterThan(0.8);
+        expect(remaining_seconds![name] / before[name]).toBeLessThan(1.25);
+      }
+    }
+  });
+
+  it('goes no faster than its link while buffers can explain it, and as fast as it does where they cannot', () => {
+    const small = { ...elsewhere, memory_mib: 256 };
+    const at = (elapsed_seconds: number, transferred_mib: number, more: Partial<MoveRequest>): number =>
+      p50Of({ elapsed_seconds, transferred_mib, remaining_mib: 200, dirty_sync_count: 1 }, more);
+    // 119 MiB/s in 0.1 s, and as much again in buffers.
+    expect(at(0.1, 24, small) / at(0.1, 12, small)).toBeGreaterThan(0.8);
+    const large = { ...elsewhere, memory_mib: 65_536 };
+    const late = { elapsed_seconds: 10, transferred_mib: 10_000, remaining_mib: 55_536, dirty_sync_count: 1 };
+    expect(p50Of(late, large)).toBeLessThan(0.2 * p50Of({ ...late, transferred_mib: 1000 }, large));
+  });
+
+  it.each<[string, MoveProgress]>([
+    ['as it runs', { elapsed_seconds: 30, transferred_mib: 2000, remaining_mib: 2096 }],
+    ['with more memory than was said', { elapsed_seconds: 30, transferred_mib: 2000, remaining_mib: 9000 }],
+    ['at its start', { elapsed_seconds: 0, transferred_mib: 0, remaining_mib: 9000 }],
+  ])('is the same by column %s', (_, progress) => {
     const columns = predictor.durations([move, running(progress), move], NOW);
     const rows = predictor.predictAll([move, running(progress), move], NOW);
     rows.forEach((row, i) => {

@@ -127,6 +127,14 @@ describe('POST /v1/predictions of a running move', () => {
     expect(late!.remaining_seconds!.p50).toBeLessThan(early!.remaining_seconds!.p50);
   });
 
+  it('takes 0 seconds for a move that has not started', async () => {
+    const progress = { elapsed_seconds: 0, transferred_mib: 0, remaining_mib: 3500 };
+    const requests = [vm1, { ...vm1, progress }];
+    const [before, notYet] = (await ask({ requests })).predictions as Prediction[];
+    expect(notYet!.remaining_seconds!.p50).toBeCloseTo(before!.duration_seconds.p50, 3);
+    expect(notYet!.duration_seconds).toEqual(notYet!.remaining_seconds);
+  });
+
   it('gives by column the same durations, and takes null for a move that has not started', async () => {
     const progress = [null, ...polls];
     const requests = progress.map((shown) => (shown === null ? vm1 : { ...vm1, progress: shown }));

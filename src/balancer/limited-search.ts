@@ -33,12 +33,17 @@ export interface LimitedSettings {
   gainPerHour?: number;
 }
 
-/** Each rung of the ladder of times is so many times the one below: no limit is more than a fifth above a rung. */
-const RUNG = 2 ** 0.25;
-/** Proposals of the annealing run of a rung, as a part of the usual: each goes on from the best below it. */
-const RUNG_PART = 0.25;
-/** Candidates that may be looked at for further moves of a rung. */
-const RUNG_CANDIDATES = 1_000_000;
+/**
+ * Rungs of the ladder of times for each doubling: with four no limit is more than a fifth above a rung. Large groups, where
+ * each takes long, have fewer.
+ */
+const MOST_RUNGS_AN_OCTAVE = 4;
+/** Up to so many movable instances. */
+const INSTANCES_OF_MOST_RUNGS = 1000;
+/** Proposals of the annealing runs of a doubling, as a part of the usual: each goes on from the best below it. */
+const OCTAVE_PART = 1;
+/** Candidates that may be looked at for further moves of a doubling. */
+const OCTAVE_CANDIDATES = 4_000_000;
 /** Temperatures of such a run, in units of the energy, to be divided by the nodes. */
 const HOTTEST = 1;
 const COLDEST = 0.01;
@@ -83,6 +88,7 @@ export class LimitedSearch {
   readonly #ladder: Staircase[][] = [];
   #isLadderDone = false;
   readonly #lowestRung: number;
+  readonly #rungsAnOctave: number;
   #open: Staircase[] | undefined;
 
   constructor(start: GroupModel, options: SearchOptions, prices: MovePrices, settings: LimitedSettings) {
@@ -95,6 +101,7 @@ export class LimitedSearch {
     this.#mostMoves = options.maxLength > 0 ? options.maxLength : MOST_MOVES;
     this.#movable = movableInstances(start, options);
     this.#search = new PlacementSearch(start, options, prices);
+    this.#rungsAnOctave = rungsAnOctave(this.#movable.length);
     this.#lowestRung = quickestMove(start, options, prices, this.#movable);
   }
 
@@ -208,14 +215,15 @@ export class LimitedSearch {
 
   /** What is found for the rungs below a time and the first above it, and beyond the last one, where time is not short. */
   #rungsUpTo(maxSeconds: number): Staircase[] {
-    const needed = Math.max(0, 1 + Math.ceil(Math.log(maxSeconds / this.#lowestRung) / Math.log(RUNG)));
+    const rungs = this.#rungsAnOctave;
+    const needed = Math.max(0, 1 + Math.ceil(rungs * Math.log2(maxSeconds / this.#lowestRung)));
     const ladder = this.#ladder;
     while (ladder.length < needed && !this.#isLadderDone) {
-      const seconds = this.#lowestRung * RUNG ** ladder.length;
+      const seconds = this.#lowestRung * 2 ** (ladder.length / rungs);
       const below = [this.#wholeStairs(), ...ladder.flat()];
-      const climbed = this.#climb(seconds, this.#bestPart(below, seconds), RUNG_PART);
+      const climbed = this.#climb(seconds, this.#bestPart(below, seconds), OCTAVE_PART / rungs);
       const best = this.#bestPart([...below, climbed], seconds);
-      const rung = [climbed, this.#stairsOf(this.#goOn(best, seconds, RUNG_CANDIDATES).moves)];
+      const rung = [climbed, this.#stairsOf(this.#goOn(best, seconds, OCTAVE_CANDIDATES / rungs).moves)];
       ladder.push(rung);
       this.#isLadderDone = best.seconds < seconds / 2 && this.whole.seconds < seconds;
       if (this.#isLadderDone) rung.push(this.#stairsOf(this.#goOn(best, Infinity).moves));
@@ -300,6 +308,9 @@ export class LimitedSearch {
 }
 
 const SECONDS_AN_HOUR = 3600;
+
+const rungsAnOctave = (instances: number): number =>
+  Math.max(1, Math.floor(MOST_RUNGS_AN_OCTAVE * Math.min(1, INSTANCES_OF_MOST_RUNGS / instances)));
 
 /** Seconds of the quickest move that anyone may make; Infinity where nobody may. */
 function quickestMove(

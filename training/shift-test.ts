@@ -1,9 +1,9 @@
 import { median } from 'simple-statistics';
-import type { MoveRecord } from '../src/domain/move-record.js';
+import { DEFAULT_CLUSTER, isCompleted, type MoveRecord } from '../src/domain/move-record.js';
 import { newEstimate } from '../src/predictor/duration-model.js';
 import { durationModelOf } from '../src/predictor/load-predictor.js';
 import { inputsOfRecord } from '../src/predictor/move-inputs.js';
-import { SHIFT_FACTOR } from './backtest.js';
+import { FIRST_ORIGIN_MOVES, SHIFT_FACTOR } from './backtest.js';
 import { fitModel } from './fit.js';
 import { moveTable } from './move-table.js';
 
@@ -19,17 +19,33 @@ export interface ShiftReaction {
   noticedAfter: number | undefined;
   /** Moves of the cluster from the shift until the median error is what it was before. */
   recoveredAfter: number | undefined;
+  /** Moves of the cluster from the shift on. */
+  shiftedMoves: number;
+  /** Alarms where nothing shifts, … */
+  falseAlarms: number;
+  /** … in so many moves. */
+  moves: number;
+}
+
+const clusterOf = (record: MoveRecord): string => record.cluster ?? DEFAULT_CLUSTER;
+
+/** The reaction in each cluster that has enough moves for a fit to a part of them, in the order in which they first appear. */
+export function shiftReactions(records: readonly MoveRecord[]): ShiftReaction[] {
+  const finished = records.filter(isCompleted);
+  const clusters = [...new Set(finished.map(clusterOf))];
+  return clusters
+    .filter(
+      (cluster) => finished.filter((record) => clusterOf(record) === cluster).length >= FIRST_ORIGIN_MOVES,
+    )
+    .map((cluster) => shiftReaction(finished, cluster));
 }
 
 /**
- * Fits to the first part of a cluster's moves, then shows it the rest, with durations a quarter longer from the middle
+ * Fits to the first third of a cluster's moves, then shows it the rest, with durations a quarter longer from the middle
  * of the rest on; and once more without the shift, to count false alarms. Measured moves, altered for the test.
  */
-export function shiftReaction(
-  records: readonly MoveRecord[],
-  cluster: string,
-): ShiftReaction & { falseAlarms: number; moves: number } {
-  const table = moveTable(records.filter((record) => record.cluster === cluster));
+export function shiftReaction(records: readonly MoveRecord[], cluster: string): ShiftReaction {
+  const table = moveTable(records.filter((record) => clusterOf(record) === cluster));
   const inOrder = Array.from(table.byFinish, (i) => table.records[i]!);
   const first = Math.floor(inOrder.length / 3);
   const shiftAt = Math.floor((2 * inOrder.length) / 3);
@@ -68,7 +84,30 @@ export function shiftReaction(
     cluster,
     noticedAfter: noticed === undefined ? undefined : noticed - shiftAt + 1,
     recoveredAfter,
+    shiftedMoves: inOrder.length - shiftAt,
     falseAlarms: quiet.alarmsAt.length,
     moves: inOrder.length - first,
   };
+}
+
+/** A table for a terminal: one line a cluster. */
+export function shiftTable(reactions: readonly ShiftReaction[]): string {
+  const after = (moves: number | undefined): string => (moves === undefined ? 'never' : `${moves} moves`);
+  const lines = [
+    ['cluster', 'noticed after', 'recovered after', 'of moves', 'false alarms'],
+    ...reactions.map(({ cluster, noticedAfter, recoveredAfter, shiftedMoves, falseAlarms, moves }) => [
+      cluster,
+      after(noticedAfter),
+      after(recoveredAfter),
+      String(shiftedMoves),
+      `${falseAlarms} in ${moves}`,
+    ]),
+  ];
+  const widths = lines[0]!.map((_, j) => Math.max(...lines.map((line) => line[j]!.length)));
+  return lines
+    .map((line) =>
+      line.map((cell, j) => (j === 0 ? cell.padEnd(widths[j]!) : cell.padStart(widths[j]!))).join('  '),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
 }

@@ -11,9 +11,10 @@ import {
 import { backtestReport } from '../../training/backtest-report.js';
 import { accuracyIntervals, type AccuracyIntervals } from '../../training/bootstrap.js';
 import { candidates } from '../../training/candidates/candidates.js';
-import { servedModel } from '../../training/candidates/whole-model.js';
+import { servedModel, wholeModel } from '../../training/candidates/whole-model.js';
 import { mainGroups, moveGroups } from '../../training/move-groups.js';
 import { freshIds } from '../../training/promotion.js';
+import { shiftReactions, shiftTable, type ShiftReaction } from '../../training/shift-test.js';
 import { UserError } from '../domain/errors.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
@@ -122,11 +123,14 @@ async function run(options: Options, context: Context): Promise<void> {
     );
   const last = chosen.at(-1)!.name;
   const parts = accuracyBy(rowsOf(last), mainGroups(protocol, groups), intervalsOf);
+  const reactions =
+    protocol === 'shift' && chosen.includes(wholeModel) ? shiftReactions(data.records) : undefined;
   if (options.json === true) {
     const value = {
       protocol: options.protocol,
       candidates: asObject(byCandidate),
       groups: { [last]: asObject(parts) },
+      ...(reactions === undefined ? {} : { reactions: reactions.map(reactionJson) }),
     };
     context.stdout.write(`${JSON.stringify(value)}\n`);
     return;
@@ -134,6 +138,12 @@ async function run(options: Options, context: Context): Promise<void> {
   context.stdout.write(`${options.protocol}: ${protocols[options.protocol]}\n\n`);
   context.stdout.write(accuracyTable('candidate', byCandidate));
   context.stdout.write(`\n${accuracyTable(`${last}, of which`, parts)}`);
+  if (reactions !== undefined)
+    context.stdout.write(
+      reactions.length === 0
+        ? `\nNo cluster has the ${FIRST_ORIGIN_MOVES} finished moves that counting its moves until a shift is noticed needs.\n`
+        : `\nHow soon ${wholeModel.name} reacts, fitted to the first third of a cluster's finished moves, to durations a quarter longer from the second third's end on:\n\n${shiftTable(reactions)}`,
+    );
   if (options.quiet !== true)
     context.stderr.write(
       'figures in percent, bias in log(predicted/actual), intervals by bootstrap over instances; moves that were broken off are not scored\n',
@@ -169,3 +179,13 @@ function laterThan(
 
 const asObject = (accuracies: ReadonlyMap<string, Accuracy>): Record<string, Accuracy> =>
   Object.fromEntries(accuracies);
+
+/** Null: never. */
+const reactionJson = (reaction: ShiftReaction) => ({
+  cluster: reaction.cluster,
+  noticed_after_moves: reaction.noticedAfter ?? null,
+  recovered_after_moves: reaction.recoveredAfter ?? null,
+  shifted_moves: reaction.shiftedMoves,
+  false_alarms: reaction.falseAlarms,
+  unshifted_moves: reaction.moves,
+});

@@ -87,6 +87,40 @@ describe('movecast backtest', () => {
     },
   );
 
+  it('shift: counts the moves until it is noticed and recovered from, in clusters that have enough of them', async () => {
+    const steady = inventedMoves(250, (i) => ({
+      cluster: i < 240 ? 'c' : 'd',
+      memory_mib: 2048,
+      duration_seconds: 13 + 0.3 * Math.sin(i * 12.9898),
+    }));
+    const shift = ['--records', fileOf('steady.jsonl', steady), '--protocol', 'shift', '--candidates'];
+    const { reactions } = JSON.parse((await backtest(...shift, 'movecast', '--json')).out) as {
+      reactions: Record<string, number>[];
+    };
+    expect(reactions).toEqual([
+      {
+        cluster: 'c',
+        noticed_after_moves: expect.any(Number),
+        recovered_after_moves: expect.any(Number),
+        shifted_moves: 80,
+        false_alarms: 0,
+        unshifted_moves: 160,
+      },
+    ]);
+    const [{ noticed_after_moves: noticed, recovered_after_moves: recovered } = {}] = reactions;
+    expect([noticed! <= 30, recovered! <= 60]).toEqual([true, true]);
+    const { out } = await backtest(...shift, 'movecast');
+    const table = /\ncluster +noticed after +recovered after +of moves +false alarms\n(.*)\n$/.exec(out)!;
+    expect(table[1]!.split(/ {2,}/)).toEqual([
+      'c',
+      `${noticed} moves`,
+      `${recovered} moves`,
+      '80',
+      '0 in 160',
+    ]);
+    expect((await backtest(...shift, 'physics')).out).not.toContain('noticed');
+  });
+
   it.each(['rolling', 'new-instance', 'new-link', 'new-node', 'cold-start'])(
     '%s: with the end of the file cut off, earlier lines stay the same to the last digit',
     async (protocol) => {

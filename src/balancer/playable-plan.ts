@@ -1,5 +1,6 @@
 import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
+import { nodesOf } from './node-locks.js';
 
 /** Whether a plan that someone may have changed can be played at all: what it says of its moves has to hold together. */
 
@@ -20,6 +21,11 @@ export function refuseUnplayable({ moves, jobsets }: Plan, mode: PlayMode, file:
     );
   const empty = moves.findIndex(({ steps }) => steps.length === 0);
   if (empty >= 0) refuse(`move ${empty} has no steps`);
+  const stranger = moves.findIndex(
+    (move) => move.releases_early !== undefined && !nodesOf(move).includes(move.releases_early),
+  );
+  if (stranger >= 0)
+    refuse(`move ${stranger} releases ${moves[stranger]!.releases_early!} early, which is no node of it`);
   const circle = circleIn(moves.map(({ after }) => after));
   if (circle.length === 1) refuse(`move ${circle[0]!} waits for itself`);
   if (circle.length > 1) refuse(`moves ${circle.join(', ')} wait for each other in a circle`);

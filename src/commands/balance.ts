@@ -19,7 +19,7 @@ import { showFixed } from '../balancer/haskell-numbers.js';
 import { formatHtoolsText } from '../balancer/htools-text.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { buildPlan, type BuiltPlan } from '../balancer/plan-builder.js';
-import { PlanSearch } from '../balancer/plan-search.js';
+import { PlanSearch, type FoundPlan } from '../balancer/plan-search.js';
 import { defaultSearchOptions, type SearchOptions } from '../balancer/search-options.js';
 import { playMoves } from '../balancer/timed-search.js';
 import { UserError } from '../domain/errors.js';
@@ -253,7 +253,8 @@ async function balance(file: string, options: Options, context: Context): Promis
   if (options.printNodes !== undefined)
     printTable('Initial cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
   const plans = blind || costs === undefined ? undefined : await planSearch(start, search, costs, options);
-  const found = await plans?.plan(secondsGiven(options, context.now()));
+  const finishMs = finishTime(options, context.now());
+  const found = plans && (await planInTime(plans, options, finishMs, context));
   const result: SearchResult =
     found === undefined ? blindSearch(model, search) : playMoves(model, found.moves, search.ignoreSoftErrors);
   sayResult(result, start, names, options, say);
@@ -308,6 +309,7 @@ async function balance(file: string, options: Options, context: Context): Promis
       {
         settings,
         search,
+        finishMs,
         group: cluster.groups[group]!.uuid,
         options,
         context,
@@ -330,6 +332,7 @@ async function execute(
   {
     settings,
     search,
+    finishMs,
     group,
     options,
     context,
@@ -337,13 +340,14 @@ async function execute(
   }: {
     settings: Omit<GroupModelOptions, 'group'>;
     search: SearchOptions;
+    finishMs: number | undefined;
     group: string;
     options: Options;
     context: Context;
     remark: (line: string) => void;
   },
 ): Promise<void> {
-  const maxSeconds = secondsGiven(options, context.now());
+  const maxSeconds = secondsGiven(options, finishMs, context.now());
   const learning = new LearningCosts(costs, context.now);
   const predictions = new StepPredictions(learning, context.now, remark);
   const { ignoreSoftErrors } = search;
@@ -406,11 +410,27 @@ const pointOf = ({ duration_seconds, score_after, bytes_mib, moves }: Plan): Par
   moves: moves.length,
 });
 
+/** The moment that `--finish-by` names, read once: a time of day that passes meanwhile is not tomorrow's. Epoch ms. */
+const finishTime = ({ finishBy }: Options, nowMs: number): number | undefined =>
+  finishBy === undefined ? undefined : nowMs + secondsUntil(finishBy, nowMs) * 1000;
+
 /** Seconds that `--max-time` and `--finish-by` leave, the shorter of both. */
-function secondsGiven({ maxTime, finishBy }: Options, nowMs: number): number | undefined {
-  const untilThen = finishBy === undefined ? undefined : secondsUntil(finishBy, nowMs);
-  if (maxTime === undefined || untilThen === undefined) return maxTime ?? untilThen;
-  return Math.min(maxTime, untilThen);
+function secondsGiven({ maxTime }: Options, finishMs: number | undefined, nowMs: number): number | undefined {
+  if (finishMs === undefined) return maxTime;
+  return Math.min(maxTime ?? Infinity, Math.max(0, (finishMs - nowMs) / 1000));
+}
+
+/** A plan within the limits; searching takes time too, so that `--finish-by` may leave less of it than there was before. */
+async function planInTime(
+  plans: PlanSearch,
+  options: Options,
+  finishMs: number | undefined,
+  context: Context,
+): Promise<FoundPlan> {
+  const found = await plans.plan(secondsGiven(options, finishMs, context.now()));
+  const left = secondsGiven(options, finishMs, context.now());
+  // What was searched for is there: the second time takes moments.
+  return left !== undefined && found.built.document.duration_seconds.p50 > left ? plans.plan(left) : found;
 }
 
 function searchOptions(cluster: Cluster, options: Options): SearchOptions {

@@ -107,6 +107,17 @@ describe('movecast balance', () => {
     expect(whole.score_after).toBeLessThan(plan.score_after);
   });
 
+  it('counts the time that the search takes as gone, by --finish-by', async () => {
+    let looks = 0;
+    // The search begins at 22:00:00 and is over at 22:01:10, as whoever looks at the clock after it sees.
+    const now = (): number => Date.parse(NOW) + (looks++ < 2 ? 0 : 70_000);
+    const args = ['balance', cluster, '--costs', costs, '--json', '--effort', '0.01'];
+    const { code, out } = await runCommand([...args, '--finish-by', '2026-11-23T22:02:00Z'], { now });
+    const plan = JSON.parse(out) as Plan;
+    expect([code, plan.moves.length > 0]).toEqual([0, true]);
+    expect(plan.duration_seconds.p50).toBeLessThanOrEqual(50);
+  });
+
   it('goes on beyond the plan without a limit where there is time, and stops with it where there is just enough', async () => {
     const whole = await planned();
     const justEnough = await planned('--max-time', `${Math.ceil(whole.duration_seconds.p50)}s`);

@@ -66,6 +66,21 @@ const seconds = {
 };
 
 describe('movecast simulate', () => {
+  it('refuses a node that is let go early though it is online, or no node of the move', async () => {
+    const early = (node: string): Plan =>
+      planOf([{ ...moveOf(0, 'a', 'n2', []), releases_early: node }, moveOf(1, 'b', 'n3', [])], [[0, 1]]);
+    const online = file('cluster.data', CLUSTER);
+    const refused = await simulate(early('n1'), seconds, '--cluster', online);
+    expect([refused.code, refused.err]).toEqual([
+      2,
+      expect.stringContaining('n1 early, which is not offline'),
+    ]);
+    const down = file('down.data', CLUSTER.replace('900000|32|N|u|1', '900000|32|Y|u|1'));
+    expect((await simulate(early('n1'), seconds, '--cluster', down)).code).toBe(0);
+    const stranger = await simulate(early('nosuch'), seconds);
+    expect([stranger.code, stranger.err]).toEqual([2, expect.stringContaining('is no node of it')]);
+  });
+
   it('is no faster than the nodes allow, and says what waited for them', async () => {
     const plan = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [])], [[0, 1]]);
     const { code, out } = await simulate(plan, seconds);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBuilt } from './build.mjs';
+import { serviceUrl } from './service-url.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 await ensureBuilt();
@@ -69,17 +70,7 @@ async function serveAnswers() {
     { cwd: folder },
   );
   try {
-    const url = await new Promise((resolve, reject) => {
-      let text = '';
-      const read = (chunk) => {
-        text += chunk;
-        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(text);
-        if (found) resolve(found[0]);
-      };
-      service.stdout.on('data', read);
-      service.stderr.on('data', read);
-      service.on('exit', (code) => reject(new Error(`serve ended with ${code}: ${text}`)));
-    });
+    const url = await serviceUrl(service, 'serve');
     const answer = await fetch(`${url}/readyz`);
     expect('serve is ready in an empty folder', answer.ok);
     const page = await (await fetch(url)).text();

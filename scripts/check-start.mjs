@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { serviceUrl } from './service-url.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const folder = mkdtempSync(join(tmpdir(), 'movecast-start-'));
@@ -27,17 +28,7 @@ async function startAndAsk(which) {
   const npm = spawn('npm', ['start', '--silent', '--', '--port', '0'], { cwd: clone, env, detached: true });
   const ended = new Promise((resolve) => npm.on('exit', resolve));
   try {
-    const url = await new Promise((resolve, reject) => {
-      let text = '';
-      const read = (chunk) => {
-        text += chunk;
-        const found = /http:\/\/127\.0\.0\.1:\d+/.exec(text);
-        if (found) resolve(found[0]);
-      };
-      npm.stdout.on('data', read);
-      npm.stderr.on('data', read);
-      npm.on('exit', (code) => reject(new Error(`npm start ended with ${code}: ${text}`)));
-    });
+    const url = await serviceUrl(npm, 'npm start');
     const ready = await fetch(`${url}/readyz`);
     const seconds = ((Date.now() - startedMs) / 1000).toFixed(1);
     const body = JSON.stringify({

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:http';
@@ -7,23 +7,8 @@ import request from 'supertest';
 import type { ServiceOptions } from '../../src/service/options.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
 import { RateLimit } from '../../src/service/rate-limit.js';
-import {
-  finishedMove,
-  serviceFixture,
-  type FixtureSettings,
-  type ServiceFixture,
-} from './service-fixture.js';
-
-const closing: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close();
-});
-
-async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
-  const made = await serviceFixture(settings);
-  closing.push(() => made.close());
-  return made;
-}
+import { fixtureOfTest } from './fixture-of-test.js';
+import { finishedMove, type ServiceFixture } from './service-fixture.js';
 
 const good = Object.freeze({ instance: 'web1', source_node: 'node1', target_node: 'node2' });
 const body = Object.freeze({ requests: [good] });
@@ -55,7 +40,7 @@ describe('refusals are problem details', () => {
     ['another charset', '{}', { 'content-type': 'application/json; charset=utf-7' }, 415, 'wrong-media-type'],
     ['what claims to be gzip', 'not gzip', { 'content-encoding': 'gzip' }, 400, 'broken-json'],
   ])('%s', async (_name, bytes, headers, status, code) => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const answer = await sendRaw(app, bytes, headers);
     expect([answer.status, answer.type, answer.body.code]).toEqual([
       status,
@@ -67,7 +52,7 @@ describe('refusals are problem details', () => {
   });
 
   it('unknown routes and wrong methods', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const unknown = await request(app).get('/v1/nothing-here');
     expect([unknown.status, unknown.body.code]).toEqual([404, 'unknown-route']);
     const wrong = await request(app).delete('/v1/predictions');
@@ -107,7 +92,7 @@ describe('the straight way of a hot route', () => {
   it.each(cases)('answers as the way through express does: %s', async (_name, bytes, headers, options) => {
     const seen = [];
     for (const path of ['/v1/predictions', '/v1/predictions?']) {
-      const { app, parts } = await fixture({ options });
+      const { app, parts } = await fixtureOfTest({ options });
       const test = request(app).post(path).set('content-type', 'application/json');
       for (const [name, value] of Object.entries(headers)) test.set(name, value);
       const answer = await test
@@ -130,7 +115,7 @@ describe('the straight way of a hot route', () => {
 
 describe('limits', () => {
   it('refuses a body beyond the limit', async () => {
-    const { app } = await fixture({ options: { bodyLimitBytes: 1000 } });
+    const { app } = await fixtureOfTest({ options: { bodyLimitBytes: 1000 } });
     const answer = await sendRaw(
       app,
       JSON.stringify({ requests: [{ ...good, instance: 'x'.repeat(2000) }] }),
@@ -142,7 +127,7 @@ describe('limits', () => {
     ['gzip', gzipSync],
     ['br', (text: string) => brotliCompressSync(text, { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } })],
   ])('refuses a small %s body that unfolds to a large one', async (encoding, compress) => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const bomb = compress(`{"requests": [${' '.repeat(60_000_000)}]}`);
     expect(bomb.length).toBeLessThan(100_000);
     const answer = await sendRaw(app, bomb, { 'content-encoding': encoding });
@@ -150,7 +135,7 @@ describe('limits', () => {
   });
 
   it('refuses what comes faster than allowed, and says when to come back; health is always answered', async () => {
-    const { app } = await fixture({ options: { requestsPerSecond: 1 } });
+    const { app } = await fixtureOfTest({ options: { requestsPerSecond: 1 } });
     const statuses = [];
     for (let i = 0; i < 4; i += 1) statuses.push((await request(app).get('/v1/accuracy')).status);
     expect(statuses).toEqual([200, 200, 429, 429]);
@@ -167,7 +152,7 @@ describe('limits', () => {
   });
 
   it('ends a request that takes too long, once, even when its answer comes after all', async () => {
-    const { app, store, logged } = await fixture({ options: { timeoutMs: 30 } });
+    const { app, store, logged } = await fixtureOfTest({ options: { timeoutMs: 30 } });
     let finish: (counts: { new: number; known: number }) => void = () => undefined;
     const stored = new Promise<{ new: number; known: number }>((resolve) => (finish = resolve));
     store.addMoves = () => stored;
@@ -182,7 +167,7 @@ describe('limits', () => {
   });
 
   it('refuses one more request than it answers at once', async () => {
-    const { app, store } = await fixture({ options: { concurrentRequests: 1 } });
+    const { app, store } = await fixtureOfTest({ options: { concurrentRequests: 1 } });
     let entered: () => void = () => undefined;
     let release: () => void = () => undefined;
     const isIn = new Promise<void>((resolve) => (entered = resolve));
@@ -212,7 +197,7 @@ describe('tokens', () => {
   const bearer = (token: string): [string, string] => ['authorization', `Bearer ${token}`];
 
   it('asks for one, and lets in those with the role', async () => {
-    const { app } = await fixture({ options: { tokens } });
+    const { app } = await fixtureOfTest({ options: { tokens } });
     const post = (path: string, send: object, token?: string): request.Test => {
       const test = request(app).post(path).send(send);
       return token === undefined ? test : test.set(...bearer(token));
@@ -235,7 +220,7 @@ describe('tokens', () => {
   });
 
   it('guards every route that is not open on purpose', async () => {
-    const { app, routes } = await fixture({ options: { tokens } });
+    const { app, routes } = await fixtureOfTest({ options: { tokens } });
     const guarded = routes.filter(({ role }) => role !== undefined);
     expect(guarded.length).toBeGreaterThan(10);
     for (const { method, path } of guarded) {
@@ -247,7 +232,7 @@ describe('tokens', () => {
   });
 
   it('stops whoever guesses', async () => {
-    const { app } = await fixture({ options: { tokens } });
+    const { app } = await fixtureOfTest({ options: { tokens } });
     const statuses = new Set<number>();
     for (let i = 0; i < 25; i += 1)
       statuses.add(
@@ -274,7 +259,7 @@ describe('tokens', () => {
   it('never lets in a token that is short enough to guess', async () => {
     const { createHash } = await import('node:crypto');
     const weak = `weak admin sha256:${createHash('sha256').update('hunter2').digest('hex')}`;
-    const { app } = await fixture({ options: { tokens: parseTokens(weak, 't') } });
+    const { app } = await fixtureOfTest({ options: { tokens: parseTokens(weak, 't') } });
     expect(
       (
         await request(app)
@@ -285,7 +270,7 @@ describe('tokens', () => {
   });
 
   it('writes no token into the log', async () => {
-    const { app, store, logged } = await fixture({ options: { tokens } });
+    const { app, store, logged } = await fixtureOfTest({ options: { tokens } });
     store.info = () => Promise.reject(new Error('boom'));
     store.addMoves = () => Promise.reject(new Error('boom'));
     await request(app)
@@ -299,7 +284,7 @@ describe('tokens', () => {
 
 describe('attacks', () => {
   it('sends a policy without unsafe-inline, no x-powered-by, and no CORS', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const { headers } = await request(app).get('/').set('origin', 'https://evil.example');
     expect(headers['content-security-policy']).toContain("default-src 'none'");
     expect(headers['content-security-policy']).not.toContain('unsafe');
@@ -311,7 +296,7 @@ describe('attacks', () => {
   });
 
   it('answers no other name than this machine’s own when asked to', async () => {
-    const { app } = await fixture({ options: { loopbackHostOnly: true } });
+    const { app } = await fixtureOfTest({ options: { loopbackHostOnly: true } });
     const ask = async (host: string): Promise<number> =>
       (await request(app).get('/healthz').set('host', host)).status;
     expect(await ask('127.0.0.1:8080')).toBe(200);
@@ -332,7 +317,7 @@ describe('attacks', () => {
     '/v1/models/..%2f..%2f/1',
     '/v1/models/default/..',
   ])('reads no file outside of the page: %s', async (path) => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const answer = await rawRequest(
       app,
       `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n`,
@@ -341,7 +326,7 @@ describe('attacks', () => {
   });
 
   it('lets no request id of the caller break a header or a log line', async () => {
-    const { app, logged } = await fixture();
+    const { app, logged } = await fixtureOfTest();
     for (const id of ['a\tb', 'x'.repeat(65), '"}{', 'ä']) {
       const answer = await rawRequest(
         app,
@@ -360,7 +345,7 @@ describe('attacks', () => {
   });
 
   it('refuses names with control characters wherever they would be stored', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const moves = [finishedMove('m', 60, 5, { instance: 'web1\nmoves,instance=fake value=1' })];
     const { body: answer } = await request(app).post('/v1/moves').send({ moves });
     expect(answer).toMatchObject({
@@ -370,7 +355,7 @@ describe('attacks', () => {
   });
 
   it('is not moved by __proto__ in a body', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const polluted = `{"requests":[{"__proto__":{"memory_mib":9999,"polluted":true},"constructor":{"prototype":{"polluted":1}},${JSON.stringify(good).slice(1)}],"__proto__":{"keep":true}}`;
     const { body: answer } = await sendRaw(app, polluted);
     expect(answer.predictions[0].duration_seconds.p50).toBe(1);
@@ -378,7 +363,7 @@ describe('attacks', () => {
   });
 
   it('survives a body nested a hundred thousand deep', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const deep = `{"requests":[${'['.repeat(100_000)}${']'.repeat(100_000)}]}`;
     const answer = await sendRaw(app, deep);
     expect([200, 400, 422]).toContain(answer.status);
@@ -386,7 +371,7 @@ describe('attacks', () => {
   });
 
   it('does not take two lengths for one body', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const answer = await rawRequest(
       app,
       'POST /v1/predictions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n',

@@ -1,19 +1,15 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { MovecastClient, MovecastError } from '../../src/service/client.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
-import { finishedMove, serviceFixture, type FixtureSettings } from './service-fixture.js';
-
-const closing: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close();
-});
+import { closeAfterTest, fixtureOfTest } from './fixture-of-test.js';
+import { finishedMove, type FixtureSettings } from './service-fixture.js';
 
 async function listening(app: RequestListener): Promise<string> {
   const server: Server = createServer(app);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  closing.push(async () => {
+  closeAfterTest(async () => {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
   });
@@ -21,8 +17,7 @@ async function listening(app: RequestListener): Promise<string> {
 }
 
 async function client(settings: FixtureSettings = {}, token?: string): Promise<MovecastClient> {
-  const service = await serviceFixture(settings);
-  closing.push(() => service.close());
+  const service = await fixtureOfTest(settings);
   return new MovecastClient(await listening(service.app), token === undefined ? {} : { token });
 }
 

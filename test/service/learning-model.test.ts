@@ -1,27 +1,11 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { historyOf } from '../../src/service/history-stream.js';
 import { ScoreBook } from '../../src/service/score-book.js';
 import type { Score } from '../../src/monitor/score.js';
-import {
-  finishedMove,
-  NOW_MS,
-  serviceFixture,
-  type FixtureSettings,
-  type ServiceFixture,
-} from './service-fixture.js';
-
-const closing: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close();
-});
-
-async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
-  const made = await serviceFixture(settings);
-  closing.push(() => made.close());
-  return made;
-}
+import { fixtureOfTest } from './fixture-of-test.js';
+import { finishedMove, NOW_MS, type ServiceFixture } from './service-fixture.js';
 
 /** A runs from 0 to 100, B from 10 to 20 and C from 50 to 60 (seconds): B and C finish while A runs. */
 const a = finishedMove('a', 1000, 100);
@@ -36,20 +20,20 @@ const knownWhen = (service: ServiceFixture, id: string): number | undefined => {
 
 describe('reading the history', () => {
   it('learns in order of finish and scores each move from what had finished before its start', async () => {
-    const service = await fixture({ moves: [c, a, b] });
+    const service = await fixtureOfTest({ moves: [c, a, b] });
     expect(service.predictors[0]!.learned).toEqual(['b', 'c', 'a']);
     expect(['a', 'b', 'c'].map((id) => knownWhen(service, id))).toEqual([0, 0, 1]);
   });
 
   it('keeps the scores, so that the next start shows the same', async () => {
-    const service = await fixture({ moves: [a, b, c] });
+    const service = await fixtureOfTest({ moves: [a, b, c] });
     const kept: string[] = [];
     for await (const item of service.store.keptPredictions()) kept.push(item.move_id);
     expect(kept.sort()).toEqual(['a', 'b', 'c']);
   });
 
   it('never judges a model by moves that it was trained on, but shows what the backtest had said of them', async () => {
-    const service = await fixture({
+    const service = await fixtureOfTest({
       moves: [a, b, c, finishedMove('after', 100, 4)],
       loaded: {
         trainedUntilMs: () => NOW_MS - 200_000,
@@ -71,7 +55,7 @@ describe('reading the history', () => {
   });
 
   it('streams starts, finishes and samples in order of time, a finish before a start at the same moment', async () => {
-    const service = await fixture({ started: false });
+    const service = await fixtureOfTest({ started: false });
     const at = (secondsAgo: number): string => new Date(NOW_MS - secondsAgo * 1000).toISOString();
     await service.store.addMoves([a, b, finishedMove('d', 980, 5)]); // d starts when b ends
     await service.store.addLinkSamples([{ at: at(985), link: 'l', throughput_mbps: 1 }]);
@@ -98,7 +82,7 @@ describe('reading the history', () => {
 
 describe('reports', () => {
   it('are scored and learnt at once when they come in order', async () => {
-    const service = await fixture();
+    const service = await fixtureOfTest();
     await service.parts.model.report([b]);
     await service.parts.model.report([c]);
     expect(['b', 'c'].map((id) => knownWhen(service, id))).toEqual([0, 1]);
@@ -106,7 +90,7 @@ describe('reports', () => {
 
   it('that overlap what was learnt already are not scored with hindsight, but by reading the history anew', async () => {
     let nowMs = NOW_MS;
-    const service = await fixture({ now: () => nowMs });
+    const service = await fixtureOfTest({ now: () => nowMs });
     for (const record of [b, c, a]) await service.parts.model.report([record]);
     expect(knownWhen(service, 'a')).toBeUndefined();
     await service.parts.model.catchUp();
@@ -119,25 +103,25 @@ describe('reports', () => {
   });
 
   it('that are known already are not learnt twice', async () => {
-    const service = await fixture({ moves: [a] });
+    const service = await fixtureOfTest({ moves: [a] });
     await service.parts.model.report([a, b, b]);
     expect(service.predictors[0]!.learned).toEqual(['a', 'b']);
   });
 
   it('of the same moves bring two services on one store to the same state, whatever the order', async () => {
     let nowMs = NOW_MS;
-    const service = await fixture({ now: () => nowMs });
+    const service = await fixtureOfTest({ now: () => nowMs });
     for (const record of [c, a, b]) await service.parts.model.report([record]);
     nowMs += 61_000;
     await service.parts.model.catchUp();
-    const other = await fixture({ moves: [a, b, c] });
+    const other = await fixtureOfTest({ moves: [a, b, c] });
     expect(service.predictors.at(-1)!.learned).toEqual(other.predictors[0]!.learned);
   });
 });
 
 describe('catching up', () => {
   it('learns what another process stored', async () => {
-    const service = await fixture({ moves: [b] });
+    const service = await fixtureOfTest({ moves: [b] });
     await service.store.addMoves([c]);
     expect(service.predictors[0]!.learned).toEqual(['b']);
     await service.parts.model.catchUp();
@@ -147,7 +131,7 @@ describe('catching up', () => {
 
   it('scores a move against the prediction that another process kept for it', async () => {
     let nowMs = NOW_MS - 960_000;
-    const service = await fixture({ now: () => nowMs });
+    const service = await fixtureOfTest({ now: () => nowMs });
     const prediction = service.predictors[0]!.predict({ ...request, memory_mib: 7168 });
     await service.store.keepPredictions([
       { move_id: 'c', predicted_at: new Date(NOW_MS - 960_000).toISOString(), prediction },
@@ -159,7 +143,7 @@ describe('catching up', () => {
   });
 
   it('takes up a version that another process promoted, and misses no report meanwhile', async () => {
-    const service = await fixture({ moves: [b] });
+    const service = await fixtureOfTest({ moves: [b] });
     await service.parts.registry.promote('default', '2');
     const caughtUp = service.parts.model.catchUp();
     await Promise.all([service.parts.model.report([c]), caughtUp]);
@@ -168,7 +152,7 @@ describe('catching up', () => {
   });
 
   it('goes on with the version before when the new one cannot be loaded', async () => {
-    const service = await fixture();
+    const service = await fixtureOfTest();
     service.parts.registry.currentVersion = () => Promise.resolve('3');
     const load = service.parts.model.catchUp();
     service.predictors.push = () => {

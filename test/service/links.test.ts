@@ -1,26 +1,10 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { LinkForecasts } from '../../src/predictor/link-forecast.js';
 import { LinkWatch } from '../../src/service/link-watch.js';
 import { newToken, parseTokens } from '../../src/service/tokens.js';
-import {
-  hourlySamples,
-  NOW_MS,
-  serviceFixture,
-  type FixtureSettings,
-  type ServiceFixture,
-} from './service-fixture.js';
-
-const closing: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close();
-});
-
-async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
-  const made = await serviceFixture(settings);
-  closing.push(() => made.close());
-  return made;
-}
+import { fixtureOfTest } from './fixture-of-test.js';
+import { hourlySamples, NOW_MS } from './service-fixture.js';
 
 const FORECAST = '/v1/links/node1%3Enode2/forecast';
 const HOUR_MS = 3_600_000;
@@ -28,7 +12,7 @@ const HOUR_MS = 3_600_000;
 describe('GET /v1/links/{link}/forecast', () => {
   it('gives what the library gives, time by time', async () => {
     const linkSamples = hourlySamples(100);
-    const { app } = await fixture({ linkSamples });
+    const { app } = await fixtureOfTest({ linkSamples });
     const { body } = await request(app).get(`${FORECAST}?hours=4&step_seconds=1800`);
     const library = LinkForecasts.fit(linkSamples);
     expect(body.forecasts).toHaveLength(8);
@@ -42,7 +26,7 @@ describe('GET /v1/links/{link}/forecast', () => {
   });
 
   it('shows the last day of samples, and how old the newest is', async () => {
-    const { app } = await fixture({ linkSamples: hourlySamples(100) });
+    const { app } = await fixtureOfTest({ linkSamples: hourlySamples(100) });
     const { body } = await request(app).get(FORECAST);
     expect(body).toMatchObject({ basis: 'link', evidence: 'traffic', capacity_mbps: 1000, samples: 100 });
     expect(body.age_seconds).toBe(3600);
@@ -55,7 +39,7 @@ describe('GET /v1/links/{link}/forecast', () => {
       ...sample,
       at: new Date(Date.parse(sample.at) - 1_200_000).toISOString(),
     }));
-    const { app } = await fixture({ linkSamples });
+    const { app } = await fixtureOfTest({ linkSamples });
     expect((await request(app).get(FORECAST)).body.age_seconds).toBe(4800);
     expect((await request(app).get('/v1/links')).body.links[0].age_seconds).toBe(4800);
     const { body } = await request(app)
@@ -65,13 +49,13 @@ describe('GET /v1/links/{link}/forecast', () => {
   });
 
   it('stands on the source node where the link was never sampled, and says so', async () => {
-    const { app } = await fixture({ linkSamples: hourlySamples(48) });
+    const { app } = await fixtureOfTest({ linkSamples: hourlySamples(48) });
     const { body } = await request(app).get('/v1/links/node1%3Enode9/forecast');
     expect(body).toMatchObject({ basis: 'node', series: 'node1', recent: [] });
   });
 
   it('shows what finished moves got where they alone tell of a link', async () => {
-    const { app } = await fixture({ linkSamples: hourlySamples(48, { link: 'node1>node2:moves' }) });
+    const { app } = await fixtureOfTest({ linkSamples: hourlySamples(48, { link: 'node1>node2:moves' }) });
     const { body } = await request(app).get(FORECAST);
     expect(body.evidence).toBe('moves');
     expect(body.recent.length).toBeGreaterThan(0);
@@ -94,7 +78,7 @@ describe('GET /v1/links/{link}/forecast', () => {
     ['too far ahead', hourlySamples(9), `${FORECAST}?hours=400`, 422, 'hours'],
     ['a control character', hourlySamples(9), '/v1/links/a%0Ab/forecast', 422, 'link'],
   ])('refuses with problem details: %s', async (_name, linkSamples, path, status, field) => {
-    const { app } = await fixture({ linkSamples });
+    const { app } = await fixtureOfTest({ linkSamples });
     const answer = await request(app).get(path);
     expect([answer.status, answer.type, answer.body.field]).toEqual([
       status,
@@ -105,7 +89,7 @@ describe('GET /v1/links/{link}/forecast', () => {
 
   it('takes the role predict', async () => {
     const { token, line } = newToken('collector', ['report']);
-    const { app } = await fixture({ options: { tokens: parseTokens(line, 't') } });
+    const { app } = await fixtureOfTest({ options: { tokens: parseTokens(line, 't') } });
     for (const path of [FORECAST, '/v1/links']) {
       expect((await request(app).get(path)).status).toBe(401);
       expect((await request(app).get(path).set('authorization', `Bearer ${token}`)).status).toBe(403);
@@ -116,7 +100,7 @@ describe('GET /v1/links/{link}/forecast', () => {
 describe('the watch over links', () => {
   it('takes in what was sent since, without a reading from the start', async () => {
     let nowMs = NOW_MS;
-    const { app, logged } = await fixture({ linkSamples: hourlySamples(48), now: () => nowMs });
+    const { app, logged } = await fixtureOfTest({ linkSamples: hourlySamples(48), now: () => nowMs });
     const listed = async () => (await request(app).get('/v1/links')).body.links;
     expect(await listed()).toEqual([
       {
@@ -148,7 +132,7 @@ describe('the watch over links', () => {
   it('comes to what a reading from the start gives when samples come late', async () => {
     let nowMs = NOW_MS;
     const all = hourlySamples(48);
-    const { parts, store } = await fixture({ linkSamples: all.slice(24), now: () => nowMs });
+    const { parts, store } = await fixtureOfTest({ linkSamples: all.slice(24), now: () => nowMs });
     const seenBy = async (watch: LinkWatch): Promise<number> =>
       (await watch.forecasts()).at({ sourceNode: 'node1', targetNode: 'node2' }, NOW_MS + HOUR_MS)!.samples;
     expect(await seenBy(parts.links)).toBe(24);
@@ -170,7 +154,7 @@ describe('the watch over links', () => {
       link: `node${i}:egress`,
       throughput_mbps: 1,
     }));
-    const { parts } = await fixture({ linkSamples });
+    const { parts } = await fixtureOfTest({ linkSamples });
     expect(await parts.links.watched()).toHaveLength(2_000);
   });
 });

@@ -1,25 +1,9 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import request from 'supertest';
 import { calendarFile } from '../../src/service/calendar.js';
 import { bestOf } from '../../src/service/routes/windows.js';
-import {
-  hourlySamples,
-  NOW_MS,
-  serviceFixture,
-  type FixtureSettings,
-  type ServiceFixture,
-} from './service-fixture.js';
-
-const closing: (() => Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closing.splice(0)) await close();
-});
-
-async function fixture(settings: FixtureSettings = {}): Promise<ServiceFixture> {
-  const made = await serviceFixture(settings);
-  closing.push(() => made.close());
-  return made;
-}
+import { fixtureOfTest } from './fixture-of-test.js';
+import { hourlySamples, NOW_MS } from './service-fixture.js';
 
 const move = Object.freeze({
   instance: 'web1',
@@ -39,7 +23,7 @@ const busyDays = hourlySamples(240);
 
 describe('POST /v1/windows', () => {
   it('finds the quiet hours of a link whose samples show them, and the gain against now', async () => {
-    const { app } = await fixture({ linkSamples: busyDays });
+    const { app } = await fixtureOfTest({ linkSamples: busyDays });
     const { status, body } = await request(app).post('/v1/windows').send({ request: move });
     expect(status).toBe(200);
     const { starts, best, traffic } = body.windows[0];
@@ -59,7 +43,7 @@ describe('POST /v1/windows', () => {
   });
 
   it('predicts each start with the very median that the forecast route gives for it', async () => {
-    const { app } = await fixture({ linkSamples: busyDays });
+    const { app } = await fixtureOfTest({ linkSamples: busyDays });
     const { body } = await request(app).post('/v1/windows').send({ request: move, hours: 6 });
     const { body: forecast } = await request(app).get(
       '/v1/links/node1%3Enode2/forecast?hours=6&step_seconds=3600',
@@ -76,7 +60,7 @@ describe('POST /v1/windows', () => {
   });
 
   it('leaves the traffic that a request names as it is', async () => {
-    const { app } = await fixture({ linkSamples: busyDays });
+    const { app } = await fixtureOfTest({ linkSamples: busyDays });
     const { body } = await request(app)
       .post('/v1/windows')
       .send({ request: { ...move, background_mbps: 50 } });
@@ -95,7 +79,7 @@ describe('POST /v1/windows', () => {
   ])(
     'says that nothing tells the starts apart, and gives equal durations: %s',
     async (_name, samples, note) => {
-      const { app } = await fixture({ linkSamples: samples });
+      const { app } = await fixtureOfTest({ linkSamples: samples });
       const { body } = await request(app).post('/v1/windows').send({ request: move });
       const { traffic, starts, best } = body.windows[0];
       expect([traffic.source, traffic.note]).toEqual(['none', expect.stringContaining(note)]);
@@ -106,7 +90,7 @@ describe('POST /v1/windows', () => {
   );
 
   it('begins at the start that is asked for, and never before now', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const firstOf = async (startAt: string): Promise<string> =>
       (
         await request(app)
@@ -118,7 +102,7 @@ describe('POST /v1/windows', () => {
   });
 
   it('holds the error of a bad move in its place among others', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const { status, body } = await request(app)
       .post('/v1/windows')
       .send({ requests: [{ ...move, request_id: 'a' }, { request_id: 'b' }], hours: 2, step_minutes: 30 });
@@ -136,7 +120,7 @@ describe('POST /v1/windows', () => {
     [{ request: move, step_minutes: 1 }, 422, 'step_minutes'],
     [{ requests: Array.from({ length: 1000 }, () => move), hours: 300 }, 413, 'requests'],
   ])('refuses what it cannot take, naming the field: case %#', async (sent, status, field) => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const answer = await request(app).post('/v1/windows').send(sent);
     expect([answer.status, answer.type, answer.body.field]).toEqual([
       status,
@@ -146,7 +130,7 @@ describe('POST /v1/windows', () => {
   });
 
   it('comes as a calendar with an entry for each move', async () => {
-    const { app } = await fixture({ linkSamples: busyDays });
+    const { app } = await fixtureOfTest({ linkSamples: busyDays });
     const answer = await request(app)
       .post('/v1/windows')
       .set('accept', 'text/calendar')
@@ -169,7 +153,7 @@ describe('POST /v1/windows', () => {
 
 describe('a calendar where nothing tells the starts apart', () => {
   it('puts the move at once and says that waiting gains nothing', async () => {
-    const { app } = await fixture();
+    const { app } = await fixtureOfTest();
     const { text } = await request(app)
       .post('/v1/windows')
       .set('accept', 'text/calendar')

@@ -1,6 +1,6 @@
 import { UserError } from '../domain/errors.js';
 import { parseJson } from '../domain/json.js';
-import { planSchema } from '../domain/plan.js';
+import { parsePlan } from '../domain/plan.js';
 import { MIRROR_EXTERNAL, type GroupModel } from './group-model.js';
 import { commonSuffix } from './hbal-report.js';
 import { kindBetween, moveFrom, type Move } from './moves.js';
@@ -17,7 +17,7 @@ const JOB_LINE = /^\s*echo\s+job\s/;
 /** The text's moves in their order, from the placement of `model` (left as it is). */
 export function parseForeignPlan(text: string, model: GroupModel, file: string): Move[] {
   const names = new NodeAndInstanceNames(model, file);
-  const json = text.trimStart().startsWith('{') ? parseOwnPlan(text, file) : undefined;
+  const json = text.trimStart().startsWith('{') ? parsePlan(parseJson(text, file), file).moves : undefined;
   const wanted =
     json?.map(({ instance, to }) => ({
       instance: names.instance(instance),
@@ -55,15 +55,6 @@ interface Placement {
   instance: number;
   primary: number;
   secondary: number;
-}
-
-function parseOwnPlan(
-  text: string,
-  file: string,
-): { instance: string; to: { primary: string; secondary?: string | undefined } }[] {
-  const parsed = planSchema.safeParse(parseJson(text, file));
-  if (!parsed.success) throw new UserError('input-invalid', `${file}: is JSON but not a plan`);
-  return parsed.data.moves;
 }
 
 function solutionPlacements(text: string, names: NodeAndInstanceNames): Placement[] | undefined {

@@ -94,31 +94,17 @@ export function moveLetters(move: Pick<Move, 'kind' | 'target'>, nameOf: (node: 
   }
 }
 
-/** One operation of a move. */
-export interface MoveStep {
-  operation: Operation;
+/** One copy of a move: of the instance's disks, or of its memory, by which it comes to run elsewhere. */
+export interface MoveLeg {
+  copies: 'disks' | 'memory';
   source: number;
   target: number;
 }
 
-/**
- * The operations of a move, one after another: each RAM copy and each disk copy with the nodes it really joins. A
- * stopped instance is failed over instead of migrated.
- */
-export function moveSteps(model: GroupModel, move: Move): MoveStep[] {
-  const { kind, fromPrimary: p, fromSecondary: s, target: x, instance } = move;
-  const live = model.has(instance, USES_MEMORY) && !model.has(instance, FORTHCOMING);
-  const online = model.online[p] === 1;
-  const go = (source: number, target: number): MoveStep => ({
-    operation: live && online ? 'live_migration' : 'failover',
-    source,
-    target,
-  });
-  const copy = (source: number, target: number): MoveStep => ({
-    operation: 'disk_replication',
-    source,
-    target,
-  });
+/** The copies of a move from primary `p` and secondary `s`, one after another, with the nodes that each really joins. */
+export function moveLegs(kind: MoveKind, p: number, s: number, x: number): MoveLeg[] {
+  const go = (source: number, target: number): MoveLeg => ({ copies: 'memory', source, target });
+  const copy = (source: number, target: number): MoveLeg => ({ copies: 'disks', source, target });
   switch (kind) {
     case FAILOVER:
       return [go(p, s)];
@@ -129,10 +115,28 @@ export function moveSteps(model: GroupModel, move: Move): MoveStep[] {
     case REPLACE_AND_FAILOVER:
       return [copy(p, x), go(p, x)];
     case REPLACE_PRIMARY:
-      return [go(p, s), copy(s, x), { ...go(s, x), operation: live ? 'live_migration' : 'failover' }];
+      return [go(p, s), copy(s, x), go(s, x)];
     case FAILOVER_AND_REPLACE:
       return [go(p, s), copy(s, x)];
   }
+}
+
+/** One operation of a move. */
+export interface MoveStep {
+  operation: Operation;
+  source: number;
+  target: number;
+}
+
+/** The operations of a move, one after another. What is stopped, or leaves a node that is off, fails over. */
+export function moveSteps(model: GroupModel, move: Move): MoveStep[] {
+  const { kind, fromPrimary: p, fromSecondary: s, target: x, instance } = move;
+  const live = model.has(instance, USES_MEMORY) && !model.has(instance, FORTHCOMING);
+  return moveLegs(kind, p, s, x).map(({ copies, source, target }) => {
+    const migrates = live && (source !== p || model.online[p] === 1);
+    const operation = migrates ? 'live_migration' : 'failover';
+    return { operation: copies === 'disks' ? 'disk_replication' : operation, source, target };
+  });
 }
 
 /**

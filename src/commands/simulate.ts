@@ -1,12 +1,9 @@
 import { Command } from 'commander';
-import type { Cluster } from '../balancer/cluster.js';
 import { strangers, unknownNames } from '../balancer/constant-move-costs.js';
-import { nodesOf } from '../balancer/node-locks.js';
 import { parseTruthFile, playPlan, type PlayedPlan } from '../balancer/plan-simulator.js';
-import { refuseUnplayable } from '../balancer/playable-plan.js';
+import { refuseForeign, refuseUnplayable } from '../balancer/playable-plan.js';
 import { RoomWatch } from '../balancer/room-watch.js';
-import { UserError } from '../domain/errors.js';
-import { planSchema, type Plan } from '../domain/plan.js';
+import { parsePlan, type Plan } from '../domain/plan.js';
 import { namesOf, readCluster } from './cluster-input.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { durationText } from './plan-text.js';
@@ -37,10 +34,7 @@ export function simulateCommand(context: Context): Command {
 }
 
 async function run(planFile: string, options: Options, context: Context): Promise<void> {
-  const parsed = planSchema.safeParse(await readJsonFile(planFile));
-  if (!parsed.success)
-    throw new UserError('input-invalid', `${planFile}: is not a plan as balance --json prints it`);
-  const plan = parsed.data;
+  const plan = parsePlan(await readJsonFile(planFile), planFile);
   const mode = options.jobsets === true ? 'jobsets' : 'schedule';
   refuseUnplayable(plan, mode, planFile);
   const truth = parseTruthFile(await readJsonFile(options.truth), options.truth);
@@ -50,18 +44,9 @@ async function run(planFile: string, options: Options, context: Context): Promis
   if (options.cluster !== undefined) {
     const { cluster } = await readCluster(options.cluster, 'later-wins');
     const known = namesOf(cluster);
-    refuseEarlyReleases(plan, cluster, planFile, options.cluster);
+    refuseForeign(plan, cluster, planFile, options.cluster);
     room = new RoomWatch(cluster, plan);
-    warnings.push(
-      ...strangers(
-        `${planFile}: a move`,
-        'instance',
-        plan.moves.map(({ instance }) => instance),
-        known.instances,
-      ),
-      ...strangers(`${planFile}: a move`, 'node', plan.moves.flatMap(nodesOf), known.nodes),
-      ...unknownNames(truth, known, options.truth),
-    );
+    warnings.push(...unknownNames(truth, known, options.truth));
     for (const name of known.instances) instances.add(name);
     truth.instances = [
       ...cluster.instances.map(({ name, memory, disk }) => ({
@@ -83,17 +68,6 @@ async function run(planFile: string, options: Options, context: Context): Promis
       `${JSON.stringify({ ...played, promised_seconds: promised, within_p90: played.duration_seconds <= promised.p90 })}\n`,
     );
   else context.stdout.write(playedText(plan, played));
-}
-
-/** Ganeti lets go of an offline node early, of no other: a plan that counts on it would be faster than the locks allow. */
-function refuseEarlyReleases({ moves }: Plan, { nodes }: Cluster, planFile: string, file: string): void {
-  const online = new Set(nodes.filter(({ offline }) => !offline).map(({ name }) => name));
-  const odd = moves.find(({ releases_early }) => releases_early !== undefined && online.has(releases_early));
-  if (odd !== undefined)
-    throw new UserError(
-      'input-invalid',
-      `${planFile}: move ${odd.index} releases ${odd.releases_early!} early, which is not offline in ${file}; give the plan as it was printed`,
-    );
 }
 
 function playedText(plan: Plan, played: PlayedPlan): string {

@@ -2,11 +2,11 @@ import { UserError } from './errors.js';
 
 /**
  * JSON of a file. @throws UserError `input-unreadable` in one line: what the engine says quotes the text with its
- * line breaks.
+ * line breaks. The mark that some editors put first is no part of it.
  */
 export function parseJson(text: string, file: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
     const fault = (error as Error).message.replace(/\s+/g, ' ');
     throw new UserError('input-unreadable', `${file}: is not JSON (${fault})`);

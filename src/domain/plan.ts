@@ -1,4 +1,6 @@
 import { z } from 'zod';
+import { UserError } from './errors.js';
+import { firstIssue, name } from './fields.js';
 import { operationSchema } from './move-record.js';
 import { modelReferenceSchema } from './prediction.js';
 
@@ -7,24 +9,23 @@ const seconds = z.number().nonnegative();
 /** One operation of a move with its predicted duration. */
 export const planStepSchema = z.object({
   operation: operationSchema,
-  source_node: z.string(),
-  target_node: z.string(),
+  source_node: name,
+  target_node: name,
   duration_seconds: z.object({ p10: seconds, p50: seconds, p90: seconds }),
 });
 export type PlanStep = z.infer<typeof planStepSchema>;
 
-const placementSchema = z.object({ primary: z.string(), secondary: z.string().optional() });
+const placementSchema = z.object({ primary: name, secondary: name.optional() });
 
 /** One move of a plan: an instance gets new nodes. */
 export const planMoveSchema = z.object({
   index: z.int().nonnegative(),
-  instance: z.string(),
+  instance: name,
   letters: z.string().describe("as hbal writes them, such as 'f r:node4'"),
   from: placementSchema,
   to: placementSchema,
   after: z.array(z.int().nonnegative()).describe('moves that must have finished before this one may start'),
-  releases_early: z
-    .string()
+  releases_early: name
     .optional()
     .describe(
       'an offline node whose lock Ganeti gives back before the move ends, so that others do not wait for it',
@@ -56,3 +57,15 @@ export const planSchema = z
   })
   .meta({ id: 'Plan' });
 export type Plan = z.infer<typeof planSchema>;
+
+/** Parsed JSON → plan. Throws a `UserError` that names the field. */
+export function parsePlan(json: unknown, file: string): Plan {
+  const parsed = planSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const { field, message } = firstIssue(parsed.error);
+  throw new UserError(
+    'input-invalid',
+    `${file}: is not a plan: ${field === '' ? 'it' : field} ${message}; give one as balance --json prints it`,
+    field,
+  );
+}

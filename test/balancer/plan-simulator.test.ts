@@ -241,6 +241,121 @@ describe('a plan that cannot be played', () => {
     );
   });
 
+  /** A mirrored instance's move, by steps such as 'm:n1>n2' (memory) and 'd:n2>n3' (disks). */
+  const mirrored = (
+    from: [string, string],
+    to: [string, string],
+    steps: string[],
+    more: Partial<PlanMove> = {},
+  ): PlanMove => ({
+    ...moveOf(0, 'a', from[0], to[0]),
+    from: { primary: from[0], secondary: from[1] },
+    to: { primary: to[0], secondary: to[1] },
+    steps: steps.map((text) => ({
+      operation: text.startsWith('d') ? 'disk_replication' : 'live_migration',
+      source_node: text.slice(2, 4),
+      target_node: text.slice(5),
+      duration_seconds: { p10: 9, p50: 10, p90: 12 },
+    })),
+    ...more,
+  });
+  const twice = (from: string, after: number[]): PlanMove[] => [
+    moveOf(0, 'a', 'n1', 'n2'),
+    moveOf(1, 'a', from, 'n3', after),
+  ];
+
+  it.each<[string, PlanMove[], string]>([
+    ['ends where it begins', [moveOf(0, 'a', 'n1', 'n1')], 'move 0 ends where it begins, on n1'],
+    [
+      'has both copies on one node',
+      [mirrored(['n1', 'n2'], ['n2', 'n2'], ['m:n1>n2'])],
+      'move 0 has n2 as primary and as secondary node at once',
+    ],
+    [
+      'needs several moves',
+      [mirrored(['n1', 'n2'], ['n3', 'n4'], ['d:n1>n3', 'm:n1>n3'])],
+      'move 0 goes from n1:n2 to n3:n4, which no single move does',
+    ],
+    [
+      'loses its mirror',
+      [{ ...moveOf(0, 'a', 'n1', 'n2'), from: { primary: 'n1', secondary: 'n2' } }],
+      'move 0 goes from n1:n2 to n2, which no single move does',
+    ],
+    [
+      'has steps between other nodes',
+      [{ ...moveOf(0, 'a', 'n1', 'n2'), to: { primary: 'n3' } }],
+      'move 0 has the step live_migration from n1 to n2, but a move from n1 to n3 has there a migration or failover from n1 to n3',
+    ],
+    [
+      'copies disks where it migrates',
+      [mirrored(['n1', 'n2'], ['n3', 'n1'], ['m:n1>n3', 'm:n1>n3'])],
+      'move 0 has the step live_migration from n1 to n3, but a move from n1:n2 to n3:n1 has there a disk_replication from n1 to n3',
+    ],
+    [
+      'leaves steps out',
+      [mirrored(['n1', 'n2'], ['n3', 'n2'], ['m:n1>n2'])],
+      'move 0 has 1 step, but a move from n1:n2 to n3:n2 takes 3 steps',
+    ],
+    [
+      'lets go of a node that it keeps',
+      [mirrored(['n1', 'n2'], ['n1', 'n3'], ['d:n1>n3'], { releases_early: 'n1' })],
+      'move 0 releases n1 early, which it does not leave by a copy of disks',
+    ],
+    [
+      'lets go of a node without a copy',
+      [moveOf(0, 'a', 'n1', 'n2', []), { ...moveOf(1, 'b', 'n1', 'n2'), releases_early: 'n1' }],
+      'move 1 releases n1 early, which it does not leave by a copy of disks',
+    ],
+    [
+      'takes an instance from where it is not',
+      twice('n4', [0]),
+      'move 1 takes a from n4, but move 0 leaves it on n2',
+    ],
+    ['moves an instance twice at once', twice('n2', []), 'move 1 of a does not wait for move 0 of it'],
+    [
+      'ends before it starts',
+      [{ ...moveOf(0, 'a', 'n1', 'n2'), start_seconds: 11 }],
+      'move 0 ends before it starts',
+    ],
+    [
+      'has a p90 before its p50',
+      [{ ...moveOf(0, 'a', 'n1', 'n2'), end_seconds: { p50: 10, p90: 9 } }],
+      'move 0 has quantiles that cross',
+    ],
+  ])('is refused where a move %s', (_what, moves, sentence) => {
+    expect(() => refuseUnplayable(planOf(moves, []), 'schedule', 'p.json')).toThrow(
+      `p.json: ${sentence}; give the plan as it was printed`,
+    );
+  });
+
+  it('is refused where it promises nine times of ten sooner than every other time', () => {
+    expect(() =>
+      refuseUnplayable({ ...three, duration_seconds: { p50: 20, p90: 19 } }, 'schedule', 'p.json'),
+    ).toThrow('p.json: promises its p90 before its p50; give');
+  });
+
+  it('is none where every kind of move goes by its own steps, and an instance moves on from where it is', () => {
+    for (const move of [
+      mirrored(['n1', 'n2'], ['n2', 'n1'], ['m:n1>n2']),
+      mirrored(['n1', 'n2'], ['n1', 'n3'], ['d:n1>n3'], { releases_early: 'n2' }),
+      mirrored(['n1', 'n2'], ['n3', 'n1'], ['d:n1>n3', 'm:n1>n3'], { releases_early: 'n2' }),
+      mirrored(['n1', 'n2'], ['n3', 'n2'], ['m:n1>n2', 'd:n2>n3', 'm:n2>n3'], { releases_early: 'n1' }),
+      mirrored(['n1', 'n2'], ['n2', 'n3'], ['m:n1>n2', 'd:n2>n3'], { releases_early: 'n1' }),
+    ])
+      expect(() => refuseUnplayable(planOf([move], [[0]]), 'jobsets', 'p.json')).not.toThrow();
+    const through = [
+      moveOf(0, 'a', 'n1', 'n2'),
+      moveOf(1, 'b', 'n4', 'n2', [0]),
+      moveOf(2, 'a', 'n2', 'n3', [1]),
+    ];
+    expect(() => refuseUnplayable(planOf(through, []), 'schedule', 'p.json')).not.toThrow();
+    const sets = planOf(twice('n2', []), [[0], [1]]);
+    expect(() => refuseUnplayable(sets, 'jobsets', 'p.json')).not.toThrow();
+    expect(() => refuseUnplayable({ ...sets, jobsets: [[0, 1]] }, 'jobsets', 'p.json')).toThrow(
+      'move 1 of a does not wait for move 0 of it',
+    );
+  });
+
   it('is none where moves wait for the same one, or job sets are not asked for', () => {
     expect(() => refuseUnplayable(chain([], [0], [0, 1], [1, 2, 2]), 'schedule', 'p.json')).not.toThrow();
     expect(() => refuseUnplayable(planOf(three.moves, []), 'schedule', 'p.json')).not.toThrow();

@@ -31,6 +31,8 @@ export interface CollectorOptions {
   /** Go on where the last run stopped, and leave an unfinished line for the next. */
   resume: boolean;
   stdin: AsyncIterable<Buffer | string>;
+  /** Files that this run writes, as absolute paths: where they stand in a folder that is followed they are not read. */
+  written?: ReadonlySet<string>;
   now: () => number;
   /** A sentence for standard error. */
   remark: (sentence: string) => void;
@@ -107,9 +109,8 @@ export class Collector {
    * something may have changed.
    */
   async follow(paths: readonly string[], change: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    const { source, collection, signal = new AbortController().signal } = this.#options;
-    const owns = source?.ownsFile?.bind(source);
-    await findInputs(paths, owns); // a mistyped path is told at once
+    const { collection, signal = new AbortController().signal } = this.#options;
+    await findInputs(paths); // a mistyped path is told at once
     try {
       for (;;) {
         for (const path of paths) {
@@ -233,13 +234,15 @@ export class Collector {
 
   /** The logs at a path that is followed; it may be gone for the moment in which it is rotated. */
   async #seriesNowAt(path: string): Promise<LogSeries[]> {
-    const { source } = this.#options;
+    const { source, written } = this.#options;
+    const owns = (file: string): boolean =>
+      written?.has(resolve(file)) !== true && source?.ownsFile?.(file) !== false;
     const isFolder = await stat(path).then(
       (found) => found.isDirectory(),
       () => false,
     );
     if (!isFolder) return this.#series([path]);
-    const { files } = await findInputs([path], source?.ownsFile?.bind(source));
+    const { files } = await findInputs([path], owns);
     return this.#series(files.map((file) => file.path)).map((series) => {
       const base = baseOfRotated(series.path);
       return base !== undefined && this.#followed.has(base) ? { path: base, files: [] } : series;

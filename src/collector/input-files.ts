@@ -21,6 +21,9 @@ export interface Inputs {
   unreadable: string[];
 }
 
+/** What a collection leaves beside its store: read as a log, each rejected line would be rejected once more. */
+const LEFT_BY_COLLECTIONS = /\.(?:rejects\.jsonl|checkpoints\.json)$/;
+
 const inNaturalOrder = new Intl.Collator('en', { numeric: true });
 
 /**
@@ -62,7 +65,7 @@ async function listFolder(
   const entries = await readdir(folder, { withFileTypes: true });
   entries.sort((a, b) => inNaturalOrder.compare(a.name, b.name));
   for (const entry of entries) {
-    if (entry.name.startsWith('.')) continue;
+    if (entry.name.startsWith('.') || LEFT_BY_COLLECTIONS.test(entry.name)) continue;
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
       try {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
@@ -267,6 +268,9 @@ async function run(
     settings,
     resume,
     stdin: context.stdin as AsyncIterable<Buffer | string>,
+    written: new Set(
+      [rejects.path, options.out].flatMap((path) => (path === undefined ? [] : resolve(path))),
+    ),
     now: context.now,
     remark,
     onProgress: (readBytes) => progress.update(readBytes, totalBytes > 0 ? totalBytes : undefined),

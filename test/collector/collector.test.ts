@@ -89,7 +89,7 @@ const moveOf = (name: string): Record<string, unknown> => ({
 const both = (name: string): string => `begin ${name}\nend ${name}\n`;
 
 /** What one program collects; several may share a checkpoints file. */
-function program(source: LogSource, { sink }: { sink?: Sink } = {}) {
+function program(source: LogSource, { sink, written }: { sink?: Sink; written?: string } = {}) {
   const ids: string[] = [];
   const remarks: string[] = [];
   const rejects = new RejectsFile(join(folder, 'rejects'));
@@ -111,6 +111,7 @@ function program(source: LogSource, { sink }: { sink?: Sink } = {}) {
     settings: '',
     resume: true,
     stdin: (async function* () {})(),
+    written: new Set(written === undefined ? [] : [written]),
     now: () => 0,
     remark: (sentence) => remarks.push(sentence),
     signal: stop.signal,
@@ -435,6 +436,19 @@ describe('Collector.follow', () => {
       folder,
     );
     expect(looks).toEqual([['m1'], [], ['m2'], ['m3']]);
+  });
+
+  it('does not read what it writes itself into the folder that it follows', async () => {
+    const written = join(folder, 'bad.log');
+    const logs: LogSource = { ...twoLineSource, ownsFile: (path) => path.endsWith('.log') };
+    const run = program(logs, { written });
+    writeFileSync(log, both('m1'));
+    let looks = 0;
+    await run.collector.follow([folder], async () => {
+      if (looks++ === 0) writeFileSync(written, 'a line that was rejected\n');
+      else run.stop.abort();
+    });
+    expect(run.collection.counts).toEqual({ read: 1, new: 1, known: 0, rejected: 0 });
   });
 
   it('tells a mistyped path at once', async () => {

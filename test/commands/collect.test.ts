@@ -311,6 +311,15 @@ describe('collect records', () => {
     expect((await collected(['records', logs])).json).toEqual({ read: 2, new: 2, known: 0, rejected: 0 });
   });
 
+  it('does not read its own rejects and checkpoints in a folder that it reads', async () => {
+    const inside = join(folder, 'with-store');
+    mkdirSync(inside);
+    writeFileSync(join(inside, 'moves.jsonl'), `${JSON.stringify(move(1))}\n{"id": "no move"}\n`);
+    const args = ['records', inside, '--store', `sqlite:${join(inside, 'moves.db')}`, '--json'];
+    expect((await run(args)).json).toEqual({ read: 2, new: 1, known: 0, rejected: 1 });
+    expect((await run(args)).json).toEqual({ read: 2, new: 0, known: 1, rejected: 1 });
+  });
+
   it('keeps what is good of several files when one is unreadable, and exits with 2', async () => {
     const good = file('jsonl', jsonl([move(1)]));
     const bad = file('jsonl', 'no table');

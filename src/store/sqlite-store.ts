@@ -493,7 +493,7 @@ async function enterWal(database: Database.Database): Promise<void> {
       database.exec('PRAGMA journal_mode = WAL');
       return;
     } catch (error) {
-      if (!errorCodeOf(error).startsWith('SQLITE_BUSY') || waitedMs >= BUSY_TIMEOUT_MS) throw error;
+      if (resultCodeOf(error) !== 'SQLITE_BUSY' || waitedMs >= BUSY_TIMEOUT_MS) throw error;
       await sleep(WAL_RETRY_MS);
     }
   }
@@ -562,42 +562,61 @@ function instanceSampleOf(row: Row): InstanceSample {
   return sample;
 }
 
-const errorCodeOf = (error: unknown): string => {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === 'string' ? code : '';
+/** SQLite's result codes that a user can do something about. */
+const RESULT_CODES: Readonly<Record<number, string>> = {
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  8: 'SQLITE_READONLY',
+  10: 'SQLITE_IOERR',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  14: 'SQLITE_CANTOPEN',
+  26: 'SQLITE_NOTADB',
+};
+
+/** libsql does not name every extended result code; all hold the code that they extend in their low byte. */
+const resultCodeOf = (error: unknown): string | undefined => {
+  const raw = (error as { rawCode?: unknown } | null)?.rawCode;
+  return typeof raw === 'number' ? RESULT_CODES[raw & 0xff] : undefined;
 };
 
 /** What a user can do about what SQLite says; anything else stays as it is, a bug of ours. */
 function sqliteSentence(error: unknown, url: string): unknown {
   if (error instanceof UserError) return error;
-  const code = errorCodeOf(error);
   const words = error instanceof Error ? error.message : String(error);
   const unavailable = (sentence: string): UserError => new UserError('store-unavailable', sentence);
-  if (code.startsWith('SQLITE_NOTADB') || words.includes('file is not a database'))
-    return new UserError(
-      'store-format',
-      `${url} is not a SQLite database; give another file with --store, or move this one away`,
-    );
-  if (code.startsWith('SQLITE_CORRUPT'))
-    return new UserError(
-      'store-format',
-      `the store ${url} is damaged; export what can be read, or put a copy in its place`,
-    );
-  if (code.startsWith('SQLITE_FULL'))
-    return unavailable(`no space left on the disk for the store ${url}; make room, then start again`);
-  if (code.startsWith('SQLITE_READONLY'))
-    return unavailable(
-      `the store ${url} is read-only; make its file and its folder writable, or give another with --store`,
-    );
-  if (code.startsWith('SQLITE_CANTOPEN') || /unable to open (database file|connection)/i.test(words))
-    return unavailable(
+  const cannotBeOpened = (): UserError =>
+    unavailable(
       `the store ${url} cannot be opened; its folder must exist and be writable, and it must be a file`,
     );
-  if (code.startsWith('SQLITE_BUSY') || code.startsWith('SQLITE_LOCKED'))
-    return unavailable(
-      `the store ${url} was held by another process for more than ${BUSY_TIMEOUT_MS / 1000} s; try again`,
-    );
-  if (code.startsWith('SQLITE_IOERR'))
-    return unavailable(`reading or writing the store ${url} failed (${words}); check the disk`);
+  switch (resultCodeOf(error)) {
+    case 'SQLITE_NOTADB':
+      return new UserError(
+        'store-format',
+        `${url} is not a SQLite database; give another file with --store, or move this one away`,
+      );
+    case 'SQLITE_CORRUPT':
+      return new UserError(
+        'store-format',
+        `the store ${url} is damaged; export what can be read, or put a copy in its place`,
+      );
+    case 'SQLITE_FULL':
+      return unavailable(`no space left on the disk for the store ${url}; make room, then start again`);
+    case 'SQLITE_READONLY':
+      return unavailable(
+        `the store ${url} is read-only; make its file and its folder writable, or give another with --store`,
+      );
+    case 'SQLITE_CANTOPEN':
+      return cannotBeOpened();
+    case 'SQLITE_BUSY':
+    case 'SQLITE_LOCKED':
+      return unavailable(
+        `the store ${url} was held by another process for more than ${BUSY_TIMEOUT_MS / 1000} s; try again`,
+      );
+    case 'SQLITE_IOERR':
+      return unavailable(`reading or writing the store ${url} failed (${words}); check the disk`);
+  }
+  // What fails before SQLite is asked comes in words alone.
+  if (/unable to open (database file|connection)/i.test(words)) return cannotBeOpened();
   return error;
 }

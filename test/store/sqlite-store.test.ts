@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
@@ -192,6 +192,27 @@ describe('a SQLite file that cannot be used', () => {
       code: 'store-unavailable',
       message: expect.stringMatching(/cannot be opened/),
     });
+  });
+
+  it('in a folder that may only be read: says so', async () => {
+    const folder = freshFolder();
+    const path = join(folder, 'moves.db');
+    const database = new Database(path);
+    database.exec('PRAGMA journal_mode = WAL; CREATE TABLE moves (id TEXT)');
+    database.close();
+    chmodSync(root, 0o755);
+    chmodSync(folder, 0o555);
+    const isRoot = process.geteuid?.() === 0; // whom no permissions hold
+    if (isRoot) process.seteuid?.(65534);
+    try {
+      await expect(openStore(`sqlite:${path}`)).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringMatching(/is read-only; make its file and its folder writable/),
+      });
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+      chmodSync(folder, 0o755);
+    }
   });
 
   it('when its pages run out (as on a full disk): says so, keeps what was stored', async () => {

@@ -98,6 +98,8 @@ export async function main(args: readonly string[], context: Context): Promise<n
       program.outputHelp();
       return 0;
     }
+    if (names[0] === 'help' && wanted !== undefined && !Object.hasOwn(commands, wanted))
+      throw new UserError('usage', `there is no command ${JSON.stringify(wanted)}; see movecast --help`);
     await program.parseAsync(args as string[], { from: 'user' });
     return 0;
   } catch (error) {

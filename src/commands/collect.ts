@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { resolve as resolvePath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { Command } from 'commander';
@@ -19,11 +19,11 @@ import { DryRun, jsonlSink, storeSink, type Sink } from '../collector/sinks.js';
 import { logSources, remoteSources } from '../collector/sources/registry.js';
 import type { LogSource, RemoteSource } from '../collector/sources/source.js';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
-import { fromIsoTime } from '../domain/units.js';
 import { openStore } from '../store/open-store.js';
 import type { SpoolEvent } from '../store/spooled-store.js';
 import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { time } from './option-values.js';
 import { refuseInputAsOutput } from './output-file.js';
 import { startProgress, type Progress } from './progress.js';
 import { besideStore } from './store-files.js';
@@ -34,14 +34,14 @@ interface CollectOptions extends CommonOptions {
   dryRun?: boolean;
   follow?: boolean;
   resume?: boolean;
-  since?: string;
-  until?: string;
+  since?: number;
+  until?: number;
   cluster?: string;
   node?: string;
   instance?: string;
   sourceNode?: string;
   targetNode?: string;
-  startedAt?: string;
+  startedAt?: number;
   timeZone?: string;
   snapshot?: string[];
   derive?: boolean;
@@ -71,8 +71,8 @@ export function collectCommand(context: Context): Command {
     .argument('[path...]', 'files or folders, packed with gzip or not; - reads standard input')
     .option('--follow', 'keep going: read on as the logs grow, across rotation, until stopped')
     .option('--resume', 'go on where the last run stopped, instead of reading everything again')
-    .option('--since <time>', 'only moves started, or samples taken, at this time or later')
-    .option('--until <time>', 'only moves started, or samples taken, before this time')
+    .option('--since <time>', 'only moves started, or samples taken, at this time or later', time)
+    .option('--until <time>', 'only moves started, or samples taken, before this time', time)
     .option(
       '--out <file>',
       'write the records as JSONL to a file, or - for standard output, instead of storing them',
@@ -84,7 +84,7 @@ export function collectCommand(context: Context): Command {
     .option('--source-node <name>', 'where it moved from, where the log does not say (default: --node)')
     .option('--target-node <name>', 'where it moved to, where the log does not say')
     .option('--instance <name>', 'what moved, where the log does not say')
-    .option('--started-at <time>', 'when the first move of a log without times began')
+    .option('--started-at <time>', 'when the first move of a log without times began', time)
     .option('--time-zone <zone>', 'of times that name none: Europe/Berlin, or +02:00', 'UTC')
     .option('--snapshot <file...>', 'what instances are like: hscan or RAPI output, as of its file time')
     .option(
@@ -195,14 +195,16 @@ async function planOf(sourceName: string, paths: readonly string[], options: Col
   if (paths.length === 0) throw new UserError('usage', `collect ${sourceName} needs ${needed(source)}`);
   if (options.follow === true && paths.includes(STANDARD_INPUT))
     throw new UserError('usage', '--follow reads files; standard input is read to its end without it');
+  if (options.since !== undefined && options.until !== undefined && options.since >= options.until)
+    throw new UserError('usage', '--since is not before --until, so that nothing lies between them');
   const plan: Plan = {
     source,
     paths,
     inputs: { files: [], unreadable: [] },
     said: saidOf(options),
     snapshots: await Promise.all((options.snapshot ?? []).map((path) => readSnapshot(path))),
-    sinceMs: optionTime(options.since, '--since'),
-    untilMs: optionTime(options.until, '--until'),
+    sinceMs: options.since,
+    untilMs: options.until,
     pollMs: 1000 * positiveNumber(options.pollSeconds, '--poll-seconds'),
   };
   if (isRemote(source)) return plan;
@@ -269,7 +271,7 @@ async function run(
     resume,
     stdin: context.stdin as AsyncIterable<Buffer | string>,
     written: new Set(
-      [rejects.path, options.out].flatMap((path) => (path === undefined ? [] : resolve(path))),
+      [rejects.path, options.out].flatMap((path) => (path === undefined ? [] : resolvePath(path))),
     ),
     now: context.now,
     remark,
@@ -352,7 +354,7 @@ function saidOf(options: CollectOptions): CollectorOptions['context'] {
       instance: options.instance,
       sourceNode: options.sourceNode,
       targetNode: options.targetNode,
-      startedAtMs: optionTime(options.startedAt, '--started-at'),
+      startedAtMs: options.startedAt,
     }),
   };
 }
@@ -428,18 +430,6 @@ async function isEmpty(store: Store): Promise<boolean> {
     if (error instanceof UserError && error.code === 'store-unavailable') return false; // away: the spool takes it
     throw error;
   }
-}
-
-function optionTime(text: string | undefined, option: string): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = fromIsoTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
-  if (Number.isNaN(ms)) {
-    throw new UserError(
-      'usage',
-      `${option} ${text}: is not a time; write it as 2026-11-22T10:56:05Z, or as the day alone`,
-    );
-  }
-  return ms;
 }
 
 /** Where rejects go when nobody says; undefined: in a dry run they are only counted. */

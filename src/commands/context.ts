@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Option, type Command } from 'commander';
+import { UserError } from '../domain/errors.js';
 import type { Clock } from '../ganeti/clock.js';
 import { DEFAULT_STORE_URL } from '../store/store.js';
 
@@ -44,7 +45,7 @@ export function withCommonOptions(
   }: { store?: boolean; models?: boolean; examples: readonly string[] },
 ): Command {
   if (store) {
-    const fromEnvironment = context.env['MOVECAST_STORE'];
+    const fromEnvironment = context.env['MOVECAST_STORE'] || undefined;
     const option = new Option(
       '--store <url>',
       'where records are: sqlite:PATH or influx://USER:PASS@HOST:8086/DATABASE (or MOVECAST_STORE)',
@@ -60,13 +61,25 @@ export function withCommonOptions(
     command.option(
       '--models <dir>',
       "the registry's folder (or MOVECAST_MODELS)",
-      context.env['MOVECAST_MODELS'] ?? defaultModelsFolder(),
+      context.env['MOVECAST_MODELS'] || defaultModelsFolder(),
     );
   return command
     .option('--json', 'print JSON for programs')
     .option('--quiet', 'print no progress and no remarks')
     .option('--debug', 'show the stack of an error')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}`);
+}
+
+/** Of a command that stands for one of its own when none is named: a slip is no argument of that one. */
+export function refuseUnknownCommands(command: Command): Command {
+  return command.hook('preSubcommand', ({ args: [word], commands }) => {
+    if (word === undefined || word.startsWith('-') || commands.some((one) => one.name() === word)) return;
+    const names = commands.map((one) => one.name()).join(', ');
+    throw new UserError(
+      'usage',
+      `there is no command ${JSON.stringify(word)} of ${command.name()}; give one of ${names}`,
+    );
+  });
 }
 
 /** `models/` here when there is one, else the models shipped with the package. */

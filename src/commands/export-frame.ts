@@ -6,7 +6,8 @@ import { UserError } from '../domain/errors.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { startProgress } from './progress.js';
-import { seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
+import { time } from './option-values.js';
+import { seedOption, trainingData, type TrainingDataOptions } from './training-data.js';
 
 interface Options extends CommonOptions, TrainingDataOptions {
   out: string;
@@ -19,8 +20,8 @@ const formats: Readonly<Record<string, DatasetFormat>> = { '.csv': 'csv', '.parq
 export function exportFrameCommand(context: Context): Command {
   const command = new Command('export-frame')
     .requiredOption('--out <file>', 'the frame: FILE.csv or FILE.parquet; its schema and model go beside it')
-    .option('--from <time>', 'only moves that started at or after (RFC 3339)', timeOf)
-    .option('--to <time>', 'only moves that started before (RFC 3339)', timeOf)
+    .option('--from <time>', 'only moves that started at or after (RFC 3339)', time)
+    .option('--to <time>', 'only moves that started before (RFC 3339)', time)
     .option('--records <file...>', 'move records (JSONL, CSV) instead of the store')
     .option('--link-samples <file...>', 'link samples instead of those of the store')
     .option('--instance-samples <file...>', 'instance samples instead of those of the store')

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { UserError } from '../domain/errors.js';
 import { QUANTILE_NAMES } from '../domain/prediction.js';
 import type { LinkSample } from '../domain/samples.js';
@@ -8,7 +8,7 @@ import { openStore } from '../store/open-store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { startProgress } from './progress.js';
 import { readLinkSamples, remarkRejected, type Rejected } from './table-input.js';
-import { timeOf } from './training-data.js';
+import { time } from './option-values.js';
 
 interface Options extends CommonOptions {
   hours: number;
@@ -19,7 +19,8 @@ interface Options extends CommonOptions {
   from?: number;
 }
 
-const MS_PER_HOUR = 3_600_000;
+const MS_PER_MINUTE = 60_000;
+const MS_PER_HOUR = 60 * MS_PER_MINUTE;
 /** Samples older than this say nothing of the next hours that newer ones do not. */
 const LONGEST_LOOK_BACK_MS = 60 * MS_PER_DAY;
 /** A forecast from samples older than this is remarked upon. */
@@ -40,11 +41,15 @@ export function forecastCommand(context: Context): Command {
       'SOURCE>TARGET (in quotes), a node, or a name as in the samples, such as node-a:egress',
     )
     .option('--hours <n>', 'how far ahead, up to 336', hoursOf, 24)
-    .option('--step <span>', 'from one time to the next: 30s, 5m, 1h', spanOf, 300_000)
+    .addOption(
+      new Option('--step <span>', 'from one time to the next: 30s, 5m, 1h')
+        .argParser(spanOf)
+        .default(5 * MS_PER_MINUTE, '5m'),
+    )
     .option('--link-samples <file...>', 'CSV or JSONL files of link samples in place of the store')
     .option('--cluster <name>', 'which cluster the link belongs to, where several have it')
     .option('--capacity <mbps>', "the link's capacity where the samples do not tell it, Mbit/s", mbpsOf)
-    .option('--from <time>', 'forecast as of this time: nothing later is looked at (default: now)', timeOf);
+    .option('--from <time>', 'forecast as of this time: nothing later is looked at (default: now)', time);
   withCommonOptions(command, context, {
     store: true,
     examples: [

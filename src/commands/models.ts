@@ -4,14 +4,14 @@ import { treesAsOnnx, treeTargetOf } from '../predictor/model-onnx.js';
 import { treeTargetNames, treeTargets } from '../predictor/imported-trees.js';
 import { parseModelFile } from '../predictor/model-file.js';
 import { ModelRegistry, type RegisteredModel } from '../store/model-registry.js';
-import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { writeWhole } from './output-file.js';
 import { refuseTreeOptions, treesFromFile, type TreeImportOptions } from './import-trees.js';
-import { timeOf } from './training-data.js';
+import { time } from './option-values.js';
 
 /** `models`: the registry. */
 export function modelsCommand(context: Context): Command {
-  const command = withCommonOptions(new Command('models'), context, {
+  const command = withCommonOptions(refuseUnknownCommands(new Command('models')), context, {
     models: true,
     examples: [
       'movecast models',
@@ -133,7 +133,7 @@ export function modelsCommand(context: Context): Command {
     .option('--schema <file>', 'of trees: FRAME.schema.json, with FRAME.model.json beside it')
     .addOption(new Option('--target <what>', 'of trees: what they answer').choices(treeTargetNames))
     .option('--rows <file>', 'of trees: rows of the frame that they were not grown on, for the intervals')
-    .option('--rows-from <time>', 'only rows that started at or after (RFC 3339)', timeOf)
+    .option('--rows-from <time>', 'only rows that started at or after (RFC 3339)', time)
     .option('--columns <names>', 'of trees whose file names no columns: the names, joined by commas')
     .option('--rounds <n>', 'only the first n rounds of the training, as early stopping found best', countOf)
     .addHelpText(

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { LEAST_QUANTILE, MOST_QUANTILE } from '../balancer/move-prices.js';
+import { fromIsoTime } from '../domain/units.js';
 
 /** Values of options as commander hands them over: text → value, or a sentence that says what it must be. */
 
@@ -40,6 +41,14 @@ export function notNegative(text: string): number {
   const value = number(text);
   if (!(value >= 0 && value < Infinity)) throw new InvalidArgumentError('It must be a number, 0 or more.');
   return value;
+}
+
+/** Epoch milliseconds; a day alone is its midnight in UTC. */
+export function time(text: string): number {
+  const ms = fromIsoTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
+  if (Number.isNaN(ms))
+    throw new InvalidArgumentError('It must be a time such as 2026-11-22T10:56:05Z, or the day alone.');
+  return ms;
 }
 
 /** Words parted by commas. */

@@ -11,12 +11,13 @@ import { instanceSamplesSource, linkSamplesSource } from '../collector/sources/s
 import type { LogSource } from '../collector/sources/source.js';
 import { DamagedTextError, openText } from '../collector/text-input.js';
 import { UserError, systemErrorSentence } from '../domain/errors.js';
-import { MS_PER_DAY, fromIsoTime, toIsoTime } from '../domain/units.js';
+import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
 import { csvHeader, csvRow, tableColumns, type TableItems, type TableKind } from '../store/csv-table.js';
 import { openStore } from '../store/open-store.js';
 import { openParquetTable, writeParquetTable } from '../store/parquet-table.js';
 import type { SampleFilter, Store } from '../store/store.js';
-import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { time } from './option-values.js';
 import { refuseInputAsOutput } from './output-file.js';
 import { startProgress } from './progress.js';
 
@@ -33,8 +34,8 @@ const ROWS_PER_WRITE = 500;
 interface ExportOptions extends CommonOptions {
   what: TableKind;
   format?: Format;
-  from?: string;
-  to?: string;
+  from?: number;
+  to?: number;
   out: string;
 }
 interface ImportOptions extends CommonOptions {
@@ -47,13 +48,13 @@ interface RetentionOptions extends CommonOptions {
   coarseSamples?: string;
 }
 interface PruneOptions extends CommonOptions {
-  before?: string;
+  before?: number;
   olderThan?: string;
 }
 
 /** `store`: what is in the store; export, import, prune. */
 export function storeCommand(context: Context): Command {
-  const command = withCommonOptions(new Command('store'), context, {
+  const command = withCommonOptions(refuseUnknownCommands(new Command('store')), context, {
     store: true,
     examples: [
       'movecast store',
@@ -79,8 +80,8 @@ export function storeCommand(context: Context): Command {
   ])
     .addOption(new Option('--what <kind>', 'which data').choices(kinds).default('moves'))
     .addOption(new Option('--format <format>', "default: by the file's ending, else jsonl").choices(formats))
-    .option('--from <time>', 'only what started, or was measured, at this time or later')
-    .option('--to <time>', 'only what started, or was measured, before this time')
+    .option('--from <time>', 'only what started, or was measured, at this time or later', time)
+    .option('--to <time>', 'only what started, or was measured, before this time', time)
     .option('--out <file>', 'the file to write', STANDARD_STREAM)
     .action(async (_own: unknown, self: Command) =>
       exportTable(context, self.optsWithGlobals<ExportOptions>()),
@@ -114,7 +115,7 @@ export function storeCommand(context: Context): Command {
     'movecast store prune --older-than 400d',
     'movecast store prune --before 2026-01-01',
   ])
-    .option('--before <time>', 'moves, samples and kept predictions before this time')
+    .option('--before <time>', 'moves, samples and kept predictions before this time', time)
     .option('--older-than <days>', 'what is older than so many days, such as 400d')
     .action(async (_own: unknown, self: Command) => prune(context, self.optsWithGlobals<PruneOptions>()));
   return command;
@@ -147,10 +148,8 @@ async function exportTable(context: Context, options: ExportOptions): Promise<vo
     throw new UserError('usage', 'Parquet cannot be written to standard output; name a file with --out');
   await refuseInputAsOutput('--out', out, filesOfStore(options.store));
   const range: SampleFilter = {};
-  const fromMs = optionTime(options.from, '--from');
-  const toMs = optionTime(options.to, '--to');
-  if (fromMs !== undefined) range.fromMs = fromMs;
-  if (toMs !== undefined) range.toMs = toMs;
+  if (options.from !== undefined) range.fromMs = options.from;
+  if (options.to !== undefined) range.toMs = options.to;
   const progress = startProgress(context, 'Exporting', { quiet: options.quiet });
   let rows = 0;
   try {
@@ -235,6 +234,11 @@ async function importFiles(
     paths,
     (name) => recordsSource.ownsFile?.(name) === true || formatOf(name) === 'parquet',
   );
+  if (files.length === 0)
+    throw new UserError(
+      'input-unreadable',
+      `no table in ${paths.join(', ')}; name files of JSONL, CSV or Parquet`,
+    );
   await refuseInputAsOutput('--rejects', options.rejects, [
     ...files.map(({ path }) => path),
     ...filesOfStore(options.store),
@@ -274,6 +278,11 @@ async function importFiles(
       ? `${JSON.stringify(counts)}\n`
       : `read ${counts.read}: ${counts.new} new, ${counts.known} known, ${counts.rejected} rejected\n`,
   );
+  if (counts.rejected > 0 && counts.rejected === counts.read)
+    throw new UserError(
+      'input-invalid',
+      `none of ${counts.read} ${counts.read === 1 ? 'row' : 'rows'} in ${paths.join(', ')} could be used`,
+    );
 }
 
 /** Reads one table into the store; on return all of it is safe. */
@@ -416,7 +425,7 @@ async function prune(context: Context, options: PruneOptions): Promise<void> {
 function pruneTime(context: Context, { before, olderThan }: PruneOptions): number | undefined {
   if (before !== undefined && olderThan !== undefined)
     throw new UserError('usage', 'store prune takes either --before TIME or --older-than DAYS, not both');
-  if (olderThan === undefined) return optionTime(before, '--before');
+  if (olderThan === undefined) return before;
   return context.now() - optionDays(olderThan, '--older-than') * MS_PER_DAY;
 }
 
@@ -427,17 +436,6 @@ function optionDays(text: string, option: string): number {
   if (days === null)
     throw new UserError('usage', `${option} ${text}: is not a number of days; write it as 400d`);
   return Number(days[1]);
-}
-
-function optionTime(text: string | undefined, option: string): number | undefined {
-  if (text === undefined) return undefined;
-  const ms = fromIsoTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text);
-  if (Number.isNaN(ms))
-    throw new UserError(
-      'usage',
-      `${option} ${text}: is not a time; write it as 2026-11-22T10:56:05Z, or as the day alone`,
-    );
-  return ms;
 }
 
 /** Only what writes records makes a store: a slip in a path must not look like an empty one. */

@@ -10,7 +10,8 @@ import { withCommonOptions, type CommonOptions, type Context } from './context.j
 import { boundHeapGrowth } from './heap-growth.js';
 import { MOST_SAMPLES } from './newest-samples.js';
 import { startProgress } from './progress.js';
-import { seedOption, timeOf, trainingData, type TrainingDataOptions } from './training-data.js';
+import { time } from './option-values.js';
+import { seedOption, trainingData, type TrainingDataOptions } from './training-data.js';
 
 interface Options extends CommonOptions, TrainingDataOptions {
   name: string;
@@ -30,8 +31,8 @@ const MS_PER_MINUTE = 60_000;
 export function trainCommand(context: Context): Command {
   const command = new Command('train')
     .option('--name <name>', 'name of the model', 'default')
-    .option('--from <time>', 'only moves that started at or after (RFC 3339)', timeOf)
-    .option('--to <time>', 'only moves that started before (RFC 3339)', timeOf)
+    .option('--from <time>', 'only moves that started at or after (RFC 3339)', time)
+    .option('--to <time>', 'only moves that started before (RFC 3339)', time)
     .option('--records <file...>', 'move records (JSONL, CSV) instead of the store')
     .option('--link-samples <file...>', 'link samples instead of those of the store')
     .option('--instance-samples <file...>', 'instance samples instead of those of the store')

@@ -1,7 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { BacktestData } from '../../training/backtest.js';
 import { startMs } from '../domain/move-record.js';
-import { fromIsoTime } from '../domain/units.js';
 import type { InstanceSample, LinkSample } from '../domain/samples.js';
 import { openStore } from '../store/open-store.js';
 import type { Context } from './context.js';
@@ -72,14 +71,6 @@ async function collected<T>(values: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const value of values) all.push(value);
   return all;
-}
-
-/** Parses an RFC 3339 time of an option into epoch milliseconds. */
-export function timeOf(text: string): number {
-  const ms = fromIsoTime(text);
-  if (Number.isNaN(ms))
-    throw new InvalidArgumentError('It must be an RFC 3339 time, such as 2026-11-22T00:00:00Z.');
-  return ms;
 }
 
 /** The same data and seed give the same bytes. */

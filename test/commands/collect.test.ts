@@ -438,6 +438,11 @@ describe('collect --resume', () => {
 });
 
 describe('collect --help', () => {
+  it('takes a MOVECAST_STORE that is empty for none', async () => {
+    const { out } = await run(['--help'], [], { MOVECAST_STORE: '' });
+    expect(out).toMatch(/default:\s+"sqlite:\.movecast\/movecast\.db"/);
+  });
+
   it('keeps the password in MOVECAST_STORE to itself', async () => {
     const { out } = await run(['--help'], [], { MOVECAST_STORE: 'influx://me:topsecret@db:8086/moves' });
     expect(out).toContain('what MOVECAST_STORE says');
@@ -556,8 +561,14 @@ describe('collect refuses, with one sentence and its exit code,', () => {
     const { code, err } = await run(['records', '-', '--since', 'yesterday']);
     expect(code).toBe(2);
     expect(err).toBe(
-      'movecast: --since yesterday: is not a time; write it as 2026-11-22T10:56:05Z, or as the day alone\n',
+      "movecast: option '--since <time>' argument 'yesterday' is invalid. It must be a time such as 2026-11-22T10:56:05Z, or the day alone.; see movecast --help\n",
     );
+  });
+
+  it('an end before the beginning', async () => {
+    const { code, err } = await run(['records', '-', '--since', '2026-02-01', '--until', '2026-01-01']);
+    expect(code).toBe(2);
+    expect(err).toMatch(/^movecast: --since is not before --until/);
   });
 
   it('a store in a place that cannot be written: exit code 1', async () => {

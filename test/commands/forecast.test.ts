@@ -55,6 +55,10 @@ describe('movecast forecast', () => {
     expect(out).toMatch(/\n2026-11-22 12:03 +\d/);
   });
 
+  it('shows the step that it takes by itself in the words that it is given in', async () => {
+    expect((await run('--help')).out).toMatch(/30s, 5m, 1h \(default:\s+5m\)/);
+  });
+
   it('gives programs every step with ordered quantiles of what flows and what is left', async () => {
     const { code, out } = await run('node-a:egress', ...DAY, '--hours', '6', '--step', '30m', '--json');
     expect(code).toBe(0);

@@ -58,11 +58,23 @@ describe('movecast', () => {
     ['predict', '--no-such-flag'],
     ['collect', 'no-such-source', 'x'],
     ['store', 'burn'],
+    ['help', 'frobnicate'],
   ])('wrong usage (%s %s) exits 2 with one sentence and no stack', async (...args) => {
     const { code, out, err } = await run(...(args as string[]).filter(Boolean));
     expect(code).toBe(2);
     expect(out).toBe('');
     expect(err.trim().split('\n')).toHaveLength(1);
     expect(err).toMatch(/^movecast: /);
+  });
+
+  it.each([
+    ['store', 'burn'],
+    ['models', 'burn'],
+  ])('names the commands of %s when it has no %s', async (command, slip) => {
+    const { code, err } = await run(command, slip);
+    expect(code).toBe(2);
+    expect(err).toMatch(
+      new RegExp(`there is no command "${slip}" of ${command}; give one of .+, export, import`),
+    );
   });
 });

@@ -173,9 +173,15 @@ describe('movecast store', () => {
     [['prune', '--before', '2026-01-01', '--older-than', '3d'], /takes either .+ not both/],
     [['retention', '--samples', '-3'], /--samples -3: is not a number of days/],
     [['prune', '--older-than', 'soon'], /is not a number of days/],
-    [['prune', '--before', 'yesterday'], /--before yesterday: is not a time/],
+    [
+      ['prune', '--before', 'yesterday'],
+      /--before <time>' argument 'yesterday' is invalid\. It must be a time/,
+    ],
     [['export', '--what', 'everything'], /--what/],
-    [['export', '--from', '31.12.2026'], /--from 31\.12\.2026: is not a time/],
+    [
+      ['export', '--from', '31.12.2026'],
+      /--from <time>' argument '31\.12\.2026' is invalid\. It must be a time/,
+    ],
     [['export', '--format', 'parquet'], /Parquet cannot be written to standard output; name a file/],
     [['import', '/no/such/file.parquet'], /no such file/],
     [['import'], /missing required argument/],
@@ -186,6 +192,17 @@ describe('movecast store', () => {
     expect(out).toBe('');
     expect(err).toMatch(sentence);
     expect(err.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('exits with 2 when no row of an import could be used, and when a folder holds no table', async () => {
+    const file = join(folder, 'bad.jsonl');
+    writeFileSync(file, '{"id": "no move"}\n');
+    const all = await run('import', file, '--what', 'moves', '--store', url);
+    expect(all).toMatchObject({ code: 2, out: 'read 1: 0 new, 0 known, 1 rejected\n' });
+    expect(all.err).toMatch(/none of 1 row in .+ could be used/);
+    const none = await run('import', mkdtempSync(join(folder, 'empty-')), '--store', url);
+    expect(none.code).toBe(2);
+    expect(none.err).toMatch(/no table in .+; name files/);
   });
 
   it('says when the file of an export cannot be written', async () => {

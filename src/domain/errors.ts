@@ -122,7 +122,8 @@ export function systemErrorSentence(error: unknown, what: string): string {
   return `${what}: ${wordsOf(error)}`;
 }
 
-function wordsOf(error: unknown): string {
+/** What went wrong, in words. */
+export function wordsOf(error: unknown): string {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   if (typeof code === 'string' && WORDS[code] !== undefined) return WORDS[code];
   if (typeof message !== 'string' || message === '') return `an error (${String(code ?? error)})`;

@@ -181,7 +181,98 @@ describe('costs from a service', () => {
     server = undefined;
     const costs = new HttpMoveCosts(url);
     expect((await costs.durations([request])).p50[0]).toBe(18);
-    expect(costs.warnings()).toHaveLength(1);
+    expect(costs.warnings()).toEqual([expect.stringContaining('does not answer (connection refused)')]);
+  });
+
+  const problem = (status: number, detail: string) => (): Promise<Response> =>
+    Promise.resolve(Response.json({ status, detail }, { status }));
+  it.each<[string, () => Promise<Response>, RegExp]>([
+    [
+      'refuses the token',
+      problem(401, 'a token is needed'),
+      /\(HTTP 401: a token is needed\); give a token .+MOVECAST_TOKEN$/,
+    ],
+    [
+      'wants another role',
+      problem(403, 'no predict'),
+      /\(HTTP 403: no predict\); give a token with the role predict/,
+    ],
+    [
+      'is another one',
+      () => Promise.resolve(new Response('<html>', { status: 404 })),
+      /has no \/v1\/predictions \(HTTP 404\); give the root/,
+    ],
+    [
+      'takes no POST there',
+      () => Promise.resolve(new Response('', { status: 405 })),
+      /\(HTTP 405\); give the root/,
+    ],
+    [
+      'does not know such questions',
+      problem(422, 'requests[0].x is\nunknown'),
+      /\(HTTP 422: requests\[0\]\.x is unknown\)/,
+    ],
+    [
+      'shows a page in place of predictions',
+      () => Promise.resolve(new Response('<html>')),
+      /something else than predictions; give the root/,
+    ],
+    ['answers with other JSON', () => Promise.resolve(Response.json([])), /something else than predictions/],
+    [
+      'gives too few predictions',
+      () => Promise.resolve(Response.json({ predictions: [] })),
+      /gives 0 predictions for 1 moves/,
+    ],
+  ])('are an error at once, and no plain figures, where the service %s', async (_what, answer, sentence) => {
+    let asked = 0;
+    const fetch: Fetch = () => {
+      asked += 1;
+      return answer();
+    };
+    const costs = new HttpMoveCosts('http://127.0.0.1:9', { fetch, token: 'secret' });
+    const error = await costs.durations([request]).then(undefined, (thrown: unknown) => thrown);
+    expect(error).toMatchObject({ name: 'UserError', exitCode: 1 });
+    expect((error as Error).message).toMatch(sentence);
+    expect((error as Error).message).not.toMatch(/secret|\n/);
+    expect(asked).toBe(1);
+    await expect(costs.predictions([request])).rejects.toThrow(sentence);
+  });
+
+  it('are an error where no token could be sent', () => {
+    expect(() => new HttpMoveCosts('http://127.0.0.1:9', { token: 'two\nlines' })).toThrow(
+      /this token.+MOVECAST_TOKEN$/,
+    );
+  });
+
+  it.each([
+    ['as long as a busy service asks for', 429, { 'retry-after': '2' }, 2000],
+    ['a second where it does not say how long', 429, {}, 1000],
+    ['no longer than half a minute', 503, { 'retry-after': '3600' }, 30_000],
+    ['not at all for a service that fails', 500, {}, 0],
+  ])('wait %s', async (_what, status, headers, waitMs) => {
+    const waits: number[] = [];
+    let asked = 0;
+    const costs = new HttpMoveCosts('http://127.0.0.1:9', {
+      fetch: () =>
+        Promise.resolve(
+          ++asked === 1
+            ? new Response('', { status, headers })
+            : Response.json({ predictions: [prediction(request)] }),
+        ),
+      wait: (ms) => Promise.resolve(waits.push(ms)),
+    });
+    expect((await costs.durations([request])).p50[0]).toBe(10);
+    expect([waits, costs.warnings()]).toEqual([[waitMs], []]);
+  });
+
+  it('are asked for in smaller batches where a body is too large, down to one question', async () => {
+    const url = await service((_call, requests) => (requests.length > 2 ? 413 : requests.map(prediction)));
+    const five = Array.from({ length: 5 }, (_, i) => ({ ...request, memory_mib: 100 * (i + 1) }));
+    const { p50 } = await new HttpMoveCosts(url).durations(five);
+    expect([...p50]).toEqual([1, 2, 3, 4, 5]);
+    expect(calls.map(({ requests }) => requests.length)).toEqual([5, 3, 2, 2, 1]);
+    const none = new HttpMoveCosts('http://127.0.0.1:9', { fetch: problem(413, '') });
+    await expect(none.durations(five)).rejects.toThrow('HTTP 413');
   });
 
   it('come with whole predictions for those who keep them; a refused request has none', async () => {

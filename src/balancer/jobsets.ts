@@ -30,6 +30,26 @@ export function jobsetsOf(moves: readonly Move[]): number[][] {
   return sets;
 }
 
+/**
+ * Job sets of moves in an order `given`, as indexes into the same moves in another order. Moves of one instance follow each
+ * other in both.
+ */
+export function jobsetsAsGiven(given: readonly Move[], moves: readonly Move[]): number[][] {
+  const places = new Map<number, number[]>();
+  moves.forEach(({ instance }, m) => {
+    const known = places.get(instance);
+    if (known === undefined) places.set(instance, [m]);
+    else known.push(m);
+  });
+  const times = new Map<number, number>();
+  const placeOf = given.map(({ instance }) => {
+    const time = times.get(instance) ?? 0;
+    times.set(instance, time + 1);
+    return places.get(instance)![time]!;
+  });
+  return jobsetsOf(given).map((set) => set.map((g) => placeOf[g]!));
+}
+
 /** For each of `count` moves, those that it waits for where sets run one after another: all of the set before its own. */
 export function setBefore(jobsets: readonly (readonly number[])[], count: number): number[][] {
   const before = Array.from({ length: count }, (): number[] => []);

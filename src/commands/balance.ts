@@ -17,6 +17,7 @@ import {
 } from '../balancer/hbal-report.js';
 import { showFixed } from '../balancer/haskell-numbers.js';
 import { formatHtoolsText } from '../balancer/htools-text.js';
+import { jobsetsOf } from '../balancer/jobsets.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { buildPlan, type BuiltPlan } from '../balancer/plan-builder.js';
 import { PlanSearch, type FoundPlan } from '../balancer/plan-search.js';
@@ -294,14 +295,17 @@ async function balance(file: string, options: Options, context: Context): Promis
       if (alternatives !== undefined) context.stdout.write(`\n${paretoText(alternatives)}`);
     }
   }
-  if (options.printCommands !== undefined && !hbalStops)
+  if (options.printCommands !== undefined && !hbalStops) {
+    const moves = result.steps.map(({ move }) => move);
     await printCommands(
       options.printCommands,
       start,
-      result.steps.map(({ move }) => move),
+      moves,
+      jobsetsOf(moves),
       { json: options.json === true, names: blind ? names : undefined },
       context,
     );
+  }
   if (options.execute === true && toExecute !== undefined)
     await execute(
       file,

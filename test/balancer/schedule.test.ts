@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { jobsetsOf, nodesOfMove, setBefore } from '../../src/balancer/jobsets.js';
+import { jobsetsAsGiven, jobsetsOf, nodesOfMove, setBefore } from '../../src/balancer/jobsets.js';
 import { placementAfter, type Move, type MoveKind } from '../../src/balancer/moves.js';
 import { movesBefore, movesEndedBefore, playOrder } from '../../src/balancer/schedule.js';
 
@@ -121,6 +121,24 @@ describe('job sets', () => {
           for (const m of set) expect(before[m]).toEqual(sets[n - 1] ?? []);
         });
       }),
+    );
+  });
+
+  it('hold the same moves when they are told by another order, also of an instance that moves twice', () => {
+    fc.assert(
+      fc.property(
+        anyMoves,
+        fc.array(fc.nat(2), { minLength: 14, maxLength: 14 }),
+        fc.nat(),
+        (some, whose, turn) => {
+          const given = some.map((move, m) => ({ ...move, instance: whose[m]! }));
+          const first = turn % 3;
+          const isFirst = ({ instance }: Move): boolean => instance === first;
+          const other = [...given.filter(isFirst), ...given.filter((move) => !isFirst(move))];
+          const told = jobsetsAsGiven(given, other).map((set) => set.map((m) => other[m]));
+          expect(told).toEqual(jobsetsOf(given).map((set) => set.map((m) => given[m])));
+        },
+      ),
     );
   });
 });

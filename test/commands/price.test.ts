@@ -20,7 +20,7 @@ beforeAll(async () => {
     writeFileSync(join(folder, name), content);
     return join(folder, name);
   };
-  cluster = file('c.data', generateCluster({ seed: 3, nodes: 4, instancesPerNode: 4 }));
+  cluster = file('c.data', generateCluster({ seed: 6, nodes: 4, instancesPerNode: 4 }));
   costs = file('costs.json', '{}');
   plan = file('plan.txt', (await runCommand(['balance', cluster, '--blind', '-C'])).out);
 });
@@ -49,6 +49,24 @@ describe('movecast price', () => {
     const text = readFileSync(script, 'utf8');
     expect(text).toMatch(/^#!\/bin\/sh\n/);
     expect(commands(text)).toEqual(commands(out));
+  });
+
+  it('keeps the job sets given where those of its own order take longer, set after set', async () => {
+    const odd = 'test/fixtures/clusters/odd-9.data';
+    const hbal = join(folder, 'odd.txt');
+    writeFileSync(hbal, (await runCommand(['balance', odd, '--blind', '-C'])).out);
+    const priced = (...options: string[]): ReturnType<typeof runCommand> =>
+      runCommand(['price', odd, hbal, '--costs', costs, ...options]);
+    const sets = (text: string): string[] => text.match(/echo jobset .+|gnt-instance .+/g) ?? [];
+    const [own, given] = [(await priced('-C')).out, (await priced('-C', '--keep-order')).out];
+    expect(own).toMatch(/\nThe job sets stay as given: those of the order above take no less, [^\n]+\.\n/);
+    expect(given).not.toContain('stay as given');
+    expect(sets(own)).toEqual(sets(given));
+    const { moves, jobsets } = planSchema.parse(JSON.parse((await priced('--json')).out));
+    expect(jobsets.flat()).not.toEqual([...moves.keys()]);
+    expect(jobsets.flat().flatMap((m) => moves[m]!.commands)).toEqual(
+      sets(given).filter((line) => line.startsWith('gnt')),
+    );
   });
 
   it('draws the schedule, and keeps standard output for the plan alone with --json', async () => {

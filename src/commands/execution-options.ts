@@ -41,12 +41,14 @@ export function refuseExecution(
       'usage',
       '--execute asks before the first change, and there is no terminal to ask at; add --yes',
     );
-  if (options.credentials === undefined && new URL(source).username === '')
-    throw new UserError(
-      'usage',
-      '--execute needs a user with the right to write: give a file with user:password as --credentials FILE',
-    );
+  if (options.credentials === undefined && new URL(source).username === '') throw needsUser();
 }
+
+export const needsUser = (): UserError =>
+  new UserError(
+    'usage',
+    '--execute needs a user with the right to write: give a file with user:password as --credentials FILE',
+  );
 
 const isTerminal = ({ stdin, stderr }: Context): boolean =>
   (stdin as { isTTY?: boolean }).isTTY === true && stderr.isTTY === true;

@@ -4,14 +4,17 @@ import { Command, CommanderError } from 'commander';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
-import { lockCluster } from '../execution/cluster-lock.js';
+import { isLocked, lockCluster } from '../execution/cluster-lock.js';
 import { wallClock, type Clock } from '../ganeti/clock.js';
 import { rapiAddress, shownAddress } from '../ganeti/rapi-address.js';
+import { authorizationFromFile } from '../ganeti/rapi-credentials.js';
+import { authorityOf, fingerprintBytes } from '../ganeti/rapi-trust.js';
 import type { Timetable } from '../watch/timetable.js';
 import { emptyState, keepState, readState, type WatchState } from '../watch/watch-state.js';
 import { watch, type Balancer } from '../watch/watcher.js';
 import { isRapiAddress } from './cluster-input.js';
 import { packageVersion, withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { needsUser } from './execution-options.js';
 import { besideStore } from './store-files.js';
 import { timetableOf, watchSettings, type WatchSettings } from './watch-settings.js';
 
@@ -97,6 +100,7 @@ async function run(
   const timetable = timetableOf(settings);
   const args = balanceArguments(address, settings);
   await refuseAsBalance(args, context);
+  refuseWithoutAccess(settings);
   const unlock = lockWatch(`${statePath}.lock`);
   try {
     const shown = shownAddress(address);
@@ -231,6 +235,14 @@ async function refuseAsBalance([, ...words]: readonly string[], context: Context
     if (!(error instanceof CommanderError)) throw error;
     throw new UserError('usage', `--balance-options: ${error.message.replace(/^error: /, '')}`);
   }
+}
+
+/** Refuses now, not in the first window, what every run would be refused for: nobody may be awake then. */
+function refuseWithoutAccess({ execute, credentials, ca, pin_sha256: pin }: WatchSettings): void {
+  if (credentials !== undefined) authorizationFromFile(credentials);
+  else if (execute) throw needsUser();
+  authorityOf(ca);
+  if (pin !== undefined) fingerprintBytes(pin);
 }
 
 /** One process a window: two would have the same slots. @throws UserError `not-allowed` */
@@ -384,23 +396,13 @@ async function status(path: string, address: URL, flags: Flags, context: Context
       'not-found',
       `no watch on ${shownAddress(address)} has run here; ${path} would tell of it`,
     );
-  const running = isRunning(`${path}.lock`);
+  const running = isLocked(`${path}.lock`);
   if (flags.json === true) {
     const { had: _had, ...rest } = state;
     context.stdout.write(`${JSON.stringify({ ...rest, running })}\n`);
     return;
   }
   context.stdout.write(statusText(state, running));
-}
-
-function isRunning(lockPath: string): boolean {
-  try {
-    lockCluster(lockPath)();
-    return false;
-  } catch (error) {
-    if (error instanceof UserError && error.code === 'not-carried-out') return true;
-    throw error;
-  }
 }
 
 function statusText({ cluster, phase, at, last, next }: WatchState, running: boolean): string {

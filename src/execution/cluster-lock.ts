@@ -31,9 +31,12 @@ const ourProcesses: Processes = {
       if ((error as { code?: unknown }).code === 'ESRCH') return undefined;
     }
     try {
-      // The 22nd field; the second may hold blanks and brackets.
+      // The 3rd field is the state, the 22nd the start; the second may hold blanks and brackets.
       const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? 'unknown';
+      const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+      // Ended, but its parent has not asked how: in a container without an init nobody ever does.
+      if (fields[0] === 'Z') return undefined;
+      return fields[19] ?? 'unknown';
     } catch {
       return 'unknown';
     }
@@ -76,15 +79,27 @@ function takeOver(path: string, text: string, processes: Processes, now: () => n
   try {
     const found = read(path);
     if (found !== undefined) {
-      const owner = ownerOf(found);
-      const isFree = owner === undefined ? isBrokenOff(path, found, now) : isGone(owner, processes);
-      if (!isFree) throw taken(path, owner);
+      if (!isLeftBehind(path, found, processes, now)) throw taken(path, ownerOf(found));
       unlinkSync(path);
     }
     if (!create(path, text)) throw taken(path, undefined);
   } finally {
     unlinkSync(guard);
   }
+}
+
+/** Whether somebody has the lock; takes nothing and changes nothing. */
+export function isLocked(
+  path: string,
+  { processes = ourProcesses, now = Date.now }: { processes?: Processes; now?: () => number } = {},
+): boolean {
+  const found = read(path);
+  return found !== undefined && !isLeftBehind(path, found, processes, now);
+}
+
+function isLeftBehind(path: string, found: string, processes: Processes, now: () => number): boolean {
+  const owner = ownerOf(found);
+  return owner === undefined ? isBrokenOff(path, found, now) : isGone(owner, processes);
 }
 
 /** True when whoever took the lock was killed before its one line stood there, which takes milliseconds. */

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -101,6 +101,11 @@ const nightly = (...more: string[]): string[] => [
   store(),
   ...more,
 ];
+const executing = (...more: string[]): string[] => {
+  const credentials = join(folder, 'rapi.user');
+  writeFileSync(credentials, 'movecast:secret\n', { mode: 0o600 });
+  return nightly('--execute', '--credentials', credentials, ...more);
+};
 const statePath = (): string => join(folder, 'moves.master.example.com-5080.watch.json');
 const named = (events: Record<string, unknown>[]): unknown[] => events.map(({ event }) => event);
 
@@ -135,7 +140,7 @@ describe('movecast watch', () => {
 
   it('executes with --execute, within the window, and passes the news on', async () => {
     const { events, runs } = await night({
-      args: nightly('--execute', '--max-gain-cost', '2', '--balance-options', '--no-disk-moves -l 20'),
+      args: executing('--max-gain-cost', '2', '--balance-options', '--no-disk-moves -l 20'),
     });
     expect(named(events).slice(3)).toEqual([
       'plan',
@@ -162,7 +167,7 @@ describe('movecast watch', () => {
   it('says why an execution stopped', async () => {
     const stopped = { ...END, outcome: 'stopped', why: 'the queue is drained', score: 7 };
     const { events } = await night({
-      args: nightly('--execute'),
+      args: executing(),
       balance: (words) => (words.includes('--execute') ? { lines: [stopped], code: 1 } : { lines: [PLAN] }),
     });
     expect(events.find(({ event }) => event === 'execution-ended')).toMatchObject({
@@ -176,7 +181,7 @@ describe('movecast watch', () => {
     const held = 'another execution on this cluster is under way (process 7 on admin1); wait for its end';
     let executions = 0;
     const { events } = await night({
-      args: nightly('--execute'),
+      args: executing(),
       balance: (words) => {
         if (!words.includes('--execute')) return { lines: [PLAN] };
         return ++executions < 3 ? { code: 1, words: held } : { lines: [END] };
@@ -196,7 +201,7 @@ describe('movecast watch', () => {
   it('says in its status what held it until the window was over', async () => {
     const held = 'another execution on this cluster is under way';
     const { events } = await night({
-      args: nightly('--execute'),
+      args: executing(),
       balance: (words) => (words.includes('--execute') ? { code: 1, words: held } : { lines: [PLAN] }),
     });
     expect(events.find(({ event }) => event === 'window-over')).toMatchObject({ reason: held });
@@ -207,7 +212,7 @@ describe('movecast watch', () => {
   it('does not begin anew an execution that broke off after its beginning', async () => {
     let executions = 0;
     const { events } = await night({
-      args: nightly('--execute'),
+      args: executing(),
       balance: (words) => {
         if (!words.includes('--execute')) return { lines: [PLAN] };
         executions++;
@@ -272,7 +277,7 @@ describe('movecast watch', () => {
     expect((none.error as UserError).message).toMatch(
       /no watch on https:\/\/master\.example\.com:5080 has run/,
     );
-    await night({ args: nightly('--execute') });
+    await night({ args: executing() });
     const { out } = await night({ args: [MASTER, '--store', store(), '--status'] });
     expect(out).toBe(
       [
@@ -288,22 +293,34 @@ describe('movecast watch', () => {
 
   it('runs once on a cluster', async () => {
     writeFileSync(`${statePath()}.lock`, JSON.stringify({ pid: 1, host: 'another-machine' }));
-    const { error, runs } = await night({ args: nightly('--execute') });
+    const { error, runs } = await night({ args: executing() });
     expect((error as UserError).message).toMatch(/another watch is on this cluster already/);
     expect(runs).toEqual([]);
   });
 
   it('does not begin a slot anew after a restart', async () => {
-    await night({ args: nightly('--execute'), to: '2026-07-01T01:10:00Z' });
+    await night({ args: executing(), to: '2026-07-01T01:10:00Z' });
     const { runs } = await night({
-      args: nightly('--execute'),
+      args: executing(),
       from: '2026-07-01T01:30:00Z',
       to: '2026-07-01T02:30:00Z',
     });
     expect(runs).toEqual([]);
   });
 
+  it('refuses at once, not at night, credentials that others may read', async () => {
+    const args = executing();
+    chmodSync(join(folder, 'rapi.user'), 0o644);
+    const { error, events } = await night({ args });
+    expect((error as UserError).message).toMatch(/others may read or change this file/);
+    expect(events).toEqual([]);
+  });
+
   it.each<[string, string[], RegExp]>([
+    ['an execution without a user', nightly0('--execute'), /needs a user with the right to write/],
+    ['credentials that are not there', nightly0('--credentials', 'none'), /none: no such file/],
+    ['an authority that is not there', nightly0('--ca', 'none'), /none: no such file/],
+    ['a fingerprint that is none', nightly0('--pin-sha256', 'ab:cd'), /64 hexadecimal digits/],
     ['no window', [MASTER], /no window is given.*--window 01:00-05:00/],
     ['no cluster', ['--window', '01:00-03:00'], /no cluster given/],
     ['a file', ['cluster.data', '--window', '01:00-03:00'], /a file does not change/],

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   mkdirSync,
@@ -8,10 +10,11 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { lockCluster, type Processes } from '../../src/execution/cluster-lock.js';
+import { isLocked, lockCluster, type Processes } from '../../src/execution/cluster-lock.js';
 
 let folder = '';
 let path = '';
@@ -48,11 +51,40 @@ describe('the lock of a cluster', () => {
     expect(readFileSync(path, 'utf8')).toContain('"pid":3');
   });
 
+  it('is taken over from a process that has ended, though its parent never asked how', async () => {
+    // The parent becomes a program that has no idea of the child before that one ends.
+    const script = 'exec 3<&0; cat <&3 & echo $!; exec sleep 60';
+    const parent = spawn('sh', ['-c', script], { stdio: ['pipe', 'pipe', 'ignore'] });
+    const stat = (pid: number): string[] => readFileSync(`/proc/${pid}/stat`, 'utf8').split(/ \(|\) | /);
+    try {
+      const [pid = 0] = (await once(parent.stdout, 'data')).map((line) => Number(String(line)));
+      while (stat(parent.pid!)[1] !== 'sleep') await setImmediate();
+      parent.stdin.end();
+      while (stat(pid)[2] !== 'Z') await setImmediate();
+      mkdirSync(dirname(path));
+      writeFileSync(path, `${JSON.stringify({ pid, host: hostname(), started: stat(pid)[21] })}\n`);
+      lockCluster(path)();
+      expect(existsSync(path)).toBe(false);
+    } finally {
+      parent.kill();
+    }
+  });
+
   it('is never taken over from another machine, whose processes nobody here knows', () => {
     lockCluster(path, { processes: machine(1, { 1: 't1' }, 'a') });
     expect(() => lockCluster(path, { processes: machine(2, { 2: 't2' }, 'b') })).toThrow(
       /remove .*cluster\.lock/,
     );
+  });
+
+  it('can be asked for without being taken', () => {
+    const running = { 1: 't1' };
+    expect(isLocked(path, { processes: machine(2, running) })).toBe(false);
+    expect(existsSync(dirname(path))).toBe(false);
+    lockCluster(path, { processes: machine(1, running) });
+    expect(isLocked(path, { processes: machine(2, running) })).toBe(true);
+    expect(isLocked(path, { processes: machine(2, {}) })).toBe(false);
+    expect(readFileSync(path, 'utf8')).toContain('"pid":1');
   });
 
   it('is given back only by whom it belongs to', () => {

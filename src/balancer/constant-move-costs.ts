@@ -122,6 +122,12 @@ export const ratesOf = (file: CostsFile): Record<Operation, Rate> => ({
   disk_replication: file.disk_replication ?? PLAIN_RATES.disk_replication,
 });
 
+/** MiB/s that a node's card carries, shared by the copies that cross it: of one that is not given, what one copy does. */
+export function cardRate(cards: CostsFile['nic_mib_per_second'], node: string, alone: number): number {
+  if (cards === undefined) return alone;
+  return (Object.hasOwn(cards, node) ? cards[node] : cards['*']) ?? alone;
+}
+
 export class ConstantMoveCosts implements MoveCosts {
   readonly model = undefined;
   readonly #rates: Record<Operation, Rate>;
@@ -173,14 +179,9 @@ export class ConstantMoveCosts implements MoveCosts {
     return fixed_seconds + (mib ?? 0) / this.#sharedRate(request, mib_per_second);
   }
 
-  /** Copies that cross a card at once share what it carries; of a card that is not given, no more than one's rate. */
   #sharedRate({ source_node, target_node, concurrent_moves = 0 }: MoveRequest, alone: number): number {
-    let rate = alone;
-    for (const node of [source_node, target_node]) {
-      const card = this.#nics?.[node] ?? this.#nics?.['*'] ?? (concurrent_moves > 0 ? alone : Infinity);
-      rate = Math.min(rate, card / (1 + concurrent_moves));
-    }
-    return rate;
+    const share = (node: string): number => cardRate(this.#nics, node, alone) / (1 + concurrent_moves);
+    return Math.min(alone, share(source_node), share(target_node));
   }
 
   /** The row that names most of the step. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
 import type { Plan } from '../domain/plan.js';
-import { costsFileSchema, ratesOf, type CostsFile } from './constant-move-costs.js';
+import { cardRate, costsFileSchema, ratesOf, type CostsFile } from './constant-move-costs.js';
 import { setBefore } from './jobsets.js';
 import { NodeLocks, nodesOf } from './node-locks.js';
 import type { PlayMode } from './playable-plan.js';
@@ -248,16 +248,12 @@ class TrueDurations {
 
   /** MiB/s of each step: its own rate, or its share of the fuller of its two network cards. */
   shareNetwork(running: readonly Running[]): number[] {
-    const nics = this.#truth.nic_mib_per_second;
-    if (nics === undefined) return running.map(({ rate }) => rate);
+    const cards = this.#truth.nic_mib_per_second;
     const flows = new Map<string, number>();
     for (const { nodes, mibLeft } of running)
       if (mibLeft > 0) for (const node of nodes) flows.set(node, (flows.get(node) ?? 0) + 1);
     return running.map(({ rate, nodes }) =>
-      Math.min(
-        rate,
-        ...nodes.map((node) => (nics[node] ?? nics['*'] ?? Infinity) / Math.max(1, flows.get(node) ?? 1)),
-      ),
+      Math.min(rate, ...nodes.map((node) => cardRate(cards, node, rate) / (flows.get(node) ?? 1))),
     );
   }
 }

@@ -87,6 +87,25 @@ describe('the plan simulator', () => {
     expect(played.moves.map(({ end_seconds }) => end_seconds)).toEqual([20, 30]);
   });
 
+  it('takes a card that is not given to carry what one copy does, as the constants do', async () => {
+    const two = planOf([moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n3')], [[0, 1]]);
+    const request = {
+      instance: 'a',
+      source_node: 'n1',
+      target_node: 'n2',
+      memory_mib: 3000,
+      concurrent_moves: 1,
+    };
+    for (const file of [{}, { nic_mib_per_second: { n2: 1000 } }, { nic_mib_per_second: { '*': 150 } }]) {
+      const { p50 } = await new ConstantMoveCosts(file).durations([request]);
+      const instances = ['a', 'b'].map((instance) => ({ instance, memory_mib: 3000, disk_mib: 0 }));
+      const atOnce = playPlan(two, { ...file, instances, moves_per_node: 2 }, 'schedule');
+      expect([atOnce.duration_seconds, atOnce.lower_bound_seconds]).toEqual([p50[0], p50[0]]);
+      const alone = playPlan(planOf([two.moves[0]!], [[0]]), { ...file, instances }, 'schedule');
+      expect(alone.duration_seconds).toBe(38);
+    }
+  });
+
   it('lets a node take part in one move at a time, as its locks do, whatever the plan says', () => {
     const two = planOf([moveOf(0, 'b', 'n1', 'n2'), moveOf(1, 'c', 'n3', 'n1')], [[0, 1]]);
     for (const mode of ['schedule', 'jobsets'] as const) {

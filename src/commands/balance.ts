@@ -134,7 +134,7 @@ export function balanceCommand(context: Context): Command {
     .option(
       '--min-plan-gain <score>',
       'with --execute: least gain of a whole plan, the first and each new one',
-      number,
+      notNegative,
     )
     .option('--audit <file>', 'with --execute: the audit log (default: beside the store)')
     .option('--cluster <name>', 'with --execute: name of the cluster in records, as in collect --cluster')

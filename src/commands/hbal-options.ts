@@ -10,25 +10,6 @@ export interface HbalOptions {
   quietness?: number;
 }
 
-/** `-C`, whose value may be left out and then must not swallow the next word, as in hbal. */
-const LOOSE_COMMANDS: Record<string, string> = {
-  '-C': '--print-commands=',
-  '--print-commands': '--print-commands=',
-};
-
-/** The same for all of hbal's options of that kind. */
-const LOOSE_OPTIONS: Record<string, string> = {
-  ...LOOSE_COMMANDS,
-  '-p': '--print-nodes=',
-  '--print-nodes': '--print-nodes=',
-  '-L': '--luxi=',
-  '--luxi': '--luxi=',
-  '--mond': '--mond=',
-};
-
-/** Flags that can be given several times, also in one word: `-qq`, `-vvq`. */
-const COUNTED_FLAGS = /^-[qv]+$/;
-
 /** hbal's options that are not taken, and what there is in their place. */
 const NOT_TAKEN: readonly [flags: string, instead: string][] = [
   ['-L, --luxi [socket]', "the cluster is read from a text file (-t) or Ganeti's remote API (-m)"],
@@ -46,26 +27,62 @@ const PRIORITIES = ['low', 'normal', 'high'];
 /** What ends with 2 in hbal as well. */
 const UNREADABLE = ['commander.unknownOption', 'commander.optionMissingArgument'];
 
-/** A command that has hbal's `-C[FILE]`. */
-export class CommandsCommand extends Command {
+/**
+ * A command that reads its words as hbal does, by getopt's rules: short flags may stand in one word (`-vvC`), the last of
+ * them with its value (`-ql3`), and a value that may be left out never is the next word (`-C`, `-CFILE`).
+ */
+export class GetoptCommand extends Command {
   override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
-    return super.parseOptions(argv.map((word) => LOOSE_COMMANDS[word] ?? word));
+    return super.parseOptions(this.#apart(argv));
+  }
+
+  protected optionOf(flag: string): Option | undefined {
+    return this.options.find(({ short, long }) => flag === short || flag === long);
+  }
+
+  /** The same words with one flag each. */
+  #apart(argv: readonly string[]): string[] {
+    const words: string[] = [];
+    for (let w = 0; w < argv.length; w++) {
+      const word = argv[w]!;
+      if (word === '--') return [...words, ...argv.slice(w)];
+      const flags = /^-[^-]/.test(word) ? this.#flagsOf(word) : [this.#alone(word)];
+      words.push(...flags);
+      // Its value, whatever it looks like.
+      if (this.optionOf(flags.at(-1)!)?.required === true && w + 1 < argv.length) words.push(argv[++w]!);
+    }
+    return words;
+  }
+
+  #flagsOf(word: string): string[] {
+    const flags: string[] = [];
+    for (let at = 1; at < word.length; at++) {
+      const option = this.optionOf(`-${word[at]!}`);
+      const rest = word.slice(at + 1);
+      if (option === undefined || option.required) return [...flags, `-${word.slice(at)}`];
+      if (option.optional) return [...flags, `${option.long!}=${rest}`];
+      flags.push(option.long!);
+    }
+    return flags;
+  }
+
+  #alone(word: string): string {
+    return this.optionOf(word)?.optional === true ? `${word}=` : word;
   }
 }
 
-/** A command that reads its words as hbal does, and with `--blind` ends with hbal's exit code where they are wrong. */
-export class HbalCommand extends Command {
+/** With `--blind` it ends with hbal's exit code where its words are wrong. */
+export class HbalCommand extends GetoptCommand {
   #isBlind = false;
 
   override parseOptions(argv: string[]): ReturnType<Command['parseOptions']> {
     this.#isBlind = argv.includes('--blind');
-    return super.parseOptions(
-      argv.flatMap((word) =>
-        COUNTED_FLAGS.test(word)
-          ? Array.from(word.slice(1), (flag) => (flag === 'q' ? '--quiet' : '--verbose'))
-          : [LOOSE_OPTIONS[word] ?? word],
-      ),
-    );
+    return super.parseOptions(argv);
+  }
+
+  /** `--quiet`, which every command has, is hbal's `-q` as well. */
+  protected override optionOf(flag: string): Option | undefined {
+    return super.optionOf(flag === '-q' ? '--quiet' : flag);
   }
 
   override error(message: string, options?: Parameters<Command['error']>[1]): never {

@@ -9,12 +9,14 @@ const OPERATIONS: readonly Operation[] = ['live_migration', 'failover', 'disk_re
 
 /**
  * Durations that follow what an execution sees: a model in this process learns its moves; whoever else answers is
- * multiplied by what moves took compared with what was predicted, by operation.
+ * multiplied by what moves took compared with what was predicted, by operation. The pace is that of whoever predicted: it
+ * says nothing of the plain figures that stand in for a service that fell silent, nor theirs of the service.
  */
 export class LearningCosts implements MoveCosts {
   readonly #costs: MoveCosts;
   readonly #now: () => number;
-  readonly #factors = new Map<Operation, number>();
+  /** By who predicted and the operation. */
+  readonly #factors = new Map<string, number>();
 
   constructor(costs: MoveCosts, now: () => number) {
     this.#costs = costs;
@@ -35,12 +37,13 @@ export class LearningCosts implements MoveCosts {
     if (this.#costs instanceof InProcessMoveCosts) this.#costs.learn(records, this.#now());
     else
       for (const operation of OPERATIONS)
-        this.#factors.set(operation, (this.#factors.get(operation) ?? 1) * ratio(operation));
+        this.#factors.set(this.#key(operation), this.#factor(operation) * ratio(operation));
   }
 
   async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
     const { p10, p50, p90 } = await this.#costs.durations(requests);
-    const factors = requests.map(({ operation }) => this.#factors.get(operation ?? 'live_migration') ?? 1);
+    // Who predicts is known once the durations are there.
+    const factors = requests.map(({ operation }) => this.#factor(operation ?? 'live_migration'));
     const paced = (column: Float64Array): Float64Array => column.map((seconds, r) => seconds * factors[r]!);
     return { p10: paced(p10), p50: paced(p50), p90: paced(p90) };
   }
@@ -56,5 +59,14 @@ export class LearningCosts implements MoveCosts {
 
   warnings(): readonly string[] {
     return this.#costs.warnings();
+  }
+
+  #factor(operation: Operation): number {
+    return this.#factors.get(this.#key(operation)) ?? 1;
+  }
+
+  #key(operation: Operation): string {
+    const { name, version } = this.model ?? { name: '', version: '' };
+    return `${operation} ${name}@${version}`;
   }
 }

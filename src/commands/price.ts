@@ -18,7 +18,7 @@ import {
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { moveCostsOf } from './cost-source.js';
 import { readTextFile } from './file-input.js';
-import { CommandsCommand } from './hbal-options.js';
+import { GetoptCommand } from './hbal-options.js';
 import { integer } from './option-values.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { printCommands } from './plan-commands.js';
@@ -35,7 +35,7 @@ interface Options extends CommonOptions, ClusterOptions {
 }
 
 export function priceCommand(context: Context): Command {
-  const command = new CommandsCommand('price')
+  const command = new GetoptCommand('price')
     .argument('<cluster>', 'a Ganeti htools text file, or a RAPI URL')
     .argument('<plan>', "hbal's printed solution, its -C commands, or a plan in JSON")
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')

@@ -51,6 +51,9 @@ const OWN_OPTIONS = new Set(
   ),
 );
 
+/** Their short flags with a value glued to them, or after flags that take none, as `balance` reads its words. */
+const OWN_SHORT_FLAG = /^-[Eqv]*[CSmt]/;
+
 /** `movecast watch CLUSTER` */
 export function watchCommand(
   context: Context,
@@ -199,7 +202,7 @@ function balanceArguments(address: URL, settings: WatchSettings): string[] {
     balance_options: more,
   } = settings;
   const words = (more ?? '').split(/\s+/).filter(Boolean);
-  const own = words.find((word) => OWN_OPTIONS.has(word.split('=')[0]!));
+  const own = words.find((word) => OWN_OPTIONS.has(word.split('=')[0]!) || OWN_SHORT_FLAG.test(word));
   if (own !== undefined)
     throw new UserError('usage', `--balance-options: ${own} is watch's own to give; leave it out`);
   const optional = {

@@ -177,6 +177,8 @@ describe('balance --execute', () => {
     ['no user', () => balance('--execute', '--yes'), '--credentials FILE'],
     ['--blind', () => execute('--yes', '--blind'), 'exclude each other'],
     ['--min-plan-gain alone', () => balance('--min-plan-gain', '1'), 'goes with --execute'],
+    ['a least gain below 0', () => execute('--yes', '--min-plan-gain', '-1'), '--min-plan-gain'],
+    ['an endless least gain', () => execute('--yes', '--min-plan-gain', 'Infinity'), '--min-plan-gain'],
     ['--yes alone', () => balance('--yes'), 'goes with --execute'],
     [
       'a file',

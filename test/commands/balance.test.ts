@@ -228,6 +228,33 @@ describe('movecast balance', () => {
     expect([code, out, err]).toEqual([2, '', expect.stringMatching(/^movecast: --.+--blind.+\n$/)]);
   });
 
+  it.each([
+    [['-qC'], ['-q', '-C']],
+    [['-vvCl1'], ['-v', '-v', '-Cl1']],
+    [
+      ['-vl', '-1'],
+      ['-v', '--max-length=-1'],
+    ],
+    [
+      ['-ql1', '-pname'],
+      ['-q', '-l', '1', '--print-nodes=name'],
+    ],
+    [
+      ['-CSCRIPT', '-qEt', 'CLUSTER'],
+      ['--print-commands=SCRIPT', '-q', '-E', '-t', 'CLUSTER'],
+    ],
+  ])('takes short flags in one word as hbal does: %s', async (joined, apart) => {
+    const told = (words: string[]): ReturnType<typeof run> => {
+      const args = words.map((word) =>
+        word.replace('CLUSTER', cluster).replace('SCRIPT', join(folder, 'joined.sh')),
+      );
+      return run('balance', '--blind', ...args, ...(args.includes(cluster) ? [] : [cluster]));
+    };
+    const { code, out, err } = await told(apart);
+    expect(code).toBe(0);
+    expect(await told(joined)).toEqual({ code, out, err });
+  });
+
   it('draws the schedule of a blind plan that is asked for as JSON', async () => {
     const svg = join(folder, 'blind.svg');
     const { code } = await run('balance', cluster, '--blind', '--json', '--costs', costs, '--svg', svg);

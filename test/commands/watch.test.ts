@@ -339,6 +339,11 @@ describe('movecast watch', () => {
     ['both modes', nightly0('--execute', '--dry-run'), /exclude each other/],
     ['options that are its own', nightly0('--balance-options', '--yes'), /--yes is watch's own/],
     [
+      'options that are its own in one word with others',
+      nightly0('--balance-options', '-l 3 -vCscript'),
+      /-vCscript is watch's own/,
+    ],
+    [
       'an option that balance refuses',
       nightly0('--balance-options', '--quantile 5'),
       /--balance-options: .*from 0\.1 to 0\.9/,

@@ -158,6 +158,9 @@ class Sink extends Writable {
     ['-qqvv'],
     ['-qqq', '-v', '--verbose'],
     ['-q', '-C'],
+    ['-qC'],
+    ['-vvEC', '-ql2'],
+    ['-ql', '2', '-vp+name'],
     ['-q', '-p'],
     ['-q', '--print-instances'],
     ['-p'],
@@ -189,6 +192,10 @@ class Sink extends Writable {
     ['a choice that there is not', ['--mond=perhaps']],
     ['an option that does not exist', ['--nosuch']],
     ['an option without its value', ['-l']],
+    ['an option without its value after another one', ['-vl']],
+    ['an option that does not exist after another one', ['-vx']],
+    ['a value that looks like an option', ['-O', '-v']],
+    ['a value that is set off from an option that may have none', ['-qC', 'file']],
   ])('ends with the same exit code for %s', async (_case, options) => {
     const file = join(folder, 'plain.data');
     writeFileSync(file, generateCluster({ seed: 1, nodes: 3, instancesPerNode: 2 }));

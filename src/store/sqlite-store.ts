@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as yieldToOthers, setTimeout as sleep } from 'node:timers/promises';
 import Database from 'libsql';
@@ -142,6 +143,8 @@ const ORDERS = {
 export class SqliteStore implements Store {
   readonly url: string;
   private open = true;
+  /** The file that was opened. */
+  private readonly file: string | undefined;
   private readonly statements = new Map<string, Database.Statement>();
 
   private constructor(
@@ -149,6 +152,7 @@ export class SqliteStore implements Store {
     private readonly database: Database.Database,
   ) {
     this.url = `sqlite:${path}`;
+    this.file = identityOf(path);
   }
 
   /** Opens or makes the file, and the folders that lead to it. */
@@ -467,12 +471,22 @@ export class SqliteStore implements Store {
     this.database.exec('BEGIN IMMEDIATE');
     try {
       const result = work();
+      this.refuseWithoutFile();
       this.database.exec('COMMIT');
       return result;
     } catch (error) {
       if (this.database.inTransaction) this.database.exec('ROLLBACK');
       throw error;
     }
+  }
+
+  /** SQLite goes on writing into a file that was removed or replaced, where nobody will find it again. */
+  private refuseWithoutFile(): void {
+    if (this.file !== identityOf(this.path))
+      throw new UserError(
+        'store-unavailable',
+        `the store ${this.url} was removed or replaced while it was in use; start again`,
+      );
   }
 
   /** Runs a piece of work on the open database; what SQLite throws becomes one sentence. */
@@ -533,6 +547,12 @@ function prepareLayout(database: Database.Database, url: string): void {
     if (database.inTransaction) database.exec('ROLLBACK');
     throw error;
   }
+}
+
+/** What tells the file at a path from another that takes its place; undefined where there is none, as in memory. */
+function identityOf(path: string): string | undefined {
+  const file = statSync(path, { throwIfNoEntry: false });
+  return file === undefined ? undefined : `${file.dev}:${file.ino}`;
 }
 
 function sampleConditions(key: string, filter: SampleFilter): [string, Value | undefined][] {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
@@ -192,6 +192,30 @@ describe('a SQLite file that cannot be used', () => {
       code: 'store-unavailable',
       message: expect.stringMatching(/cannot be opened/),
     });
+  });
+
+  it.each([
+    ['removed', (path: string) => rmSync(path)],
+    [
+      'replaced',
+      (path: string) => {
+        copyFileSync(path, `${path}.copy`);
+        renameSync(`${path}.copy`, path);
+      },
+    ],
+  ])('that was %s while it was open: takes nothing that would be lost', async (_, change) => {
+    const path = freshFile();
+    const store = await openStore(`sqlite:${path}`);
+    try {
+      await store.addMoves([moveAt('before', 0)]);
+      change(path);
+      await expect(store.addMoves([moveAt('after', 1)])).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringMatching(/was removed or replaced while it was in use; start again/),
+      });
+    } finally {
+      await store.close();
+    }
   });
 
   it('in a folder that may only be read: says so', async () => {

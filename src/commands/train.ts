@@ -67,6 +67,7 @@ async function run(options: Options, context: Context): Promise<void> {
     if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
   };
   const registry = new ModelRegistry(options.models);
+  await registry.checkPlace(options.name);
   const current = await registry.currentVersion(options.name);
   const champion = current === undefined ? undefined : await loaded(registry, `${options.name}@${current}`);
   const found = data.records.length;

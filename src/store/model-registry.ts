@@ -194,6 +194,27 @@ export class ModelRegistry {
     return { name, version, current: (await this.currentVersion(name)) === version, folder };
   }
 
+  /**
+   * Refuses what `register` would refuse for its name or its place, before time is spent on making a version.
+   *
+   * @throws UserError `usage`, `cannot-write`
+   */
+  async checkPlace(name: string): Promise<void> {
+    checkName('model name', name);
+    const ofName = join(this.root, name);
+    const isFirst = !(await isFolder(ofName));
+    const tried = join(ofName, UNFINISHED_PREFIX + randomUUID());
+    try {
+      makeFolders(ofName);
+      await mkdir(tried);
+      await rmdir(tried);
+    } catch (error) {
+      throw new UserError('cannot-write', systemErrorSentence(error, ofName));
+    } finally {
+      if (isFirst) await rmdir(ofName).catch(() => undefined); // unless somebody has put a version there
+    }
+  }
+
   /** Puts a version in service; the one before stays in the history. */
   promote(name: string, version: string): Promise<void> {
     return this.changeAlone(name, () => this.putInService(name, version));

@@ -129,6 +129,17 @@ describe('movecast train', () => {
     expect(existsSync(join(folder, 'models', '.training'))).toBe(false);
   });
 
+  it.each([
+    ['a registry that cannot be written', [], 1, /a part of the path is not a folder/],
+    ['a name that is none', ['--name', '../x'], 2, /model name \.\.\/x cannot be a folder name/],
+  ])('refuses %s before it trains', async (_, more, exitCode, sentence) => {
+    const records = fileOf('ten.jsonl', inventedMoves(10));
+    const { code, err } = await train(records, 'ten.jsonl/below', '--max-moves', '5', ...more);
+    expect(code).toBe(exitCode);
+    expect(err).toMatch(sentence);
+    expect(err.trim().split('\n')).toHaveLength(1); // nothing of the moves that would be left out
+  });
+
   it('trains on the newest --max-moves, and says so on the card', async () => {
     const all = await train(fileOf('all.jsonl', usual), 'models', '--max-moves', '150', '--json');
     expect(all.err).toBe('movecast: 50 older moves are left out; --max-moves says how many are taken\n');

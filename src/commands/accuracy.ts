@@ -61,7 +61,9 @@ async function run({ window, by, store: url, json }: Options, context: Context):
 function nothingScored(moves: number, scored: number, window: string): string {
   const span = window === 'all' ? 'The store' : `The last ${window}`;
   if (moves === 0)
-    return `${span} ${window === 'all' ? 'holds' : 'held'} no moves; read some with movecast collect, or look further back with --window all.`;
+    return window === 'all'
+      ? `${span} holds no moves; read some with movecast collect.`
+      : `${span} held no moves; read some with movecast collect, or look further back with --window all.`;
   if (scored > 0)
     return `${span}: all ${scored} scored moves were broken off, so there is no duration to compare with.`;
   return `${span}: ${moves} moves, none with a prediction kept; movecast serve scores moves as they are reported, movecast backtest scores the past.`;

@@ -45,6 +45,7 @@ import { DEFAULT_RETRY, retrying, type RetryPolicy } from './retry.js';
 import {
   COARSE_SPAN_MS,
   coarseBefore,
+  noStore,
   type AddCounts,
   type KeptPrediction,
   type MoveFilter,
@@ -62,6 +63,8 @@ export const INFLUX_FORMAT = 1;
 export interface InfluxStoreOptions {
   /** How long the server may be silent in a call. @default 30 s */
   timeoutMs?: number;
+  /** For programs that only read: a database that is not there, or is of another program, is an error, not an empty store. */
+  mustExist?: boolean;
   /** Epoch milliseconds. @default Date.now */
   now?: () => number;
   /** How long a server that went away after it had been there is waited for. */
@@ -90,11 +93,11 @@ export class InfluxStore implements Store {
   /** Connects; makes the database when it is missing and the user may. */
   static async open(
     address: InfluxAddress,
-    { timeoutMs, now = Date.now, retry = {} }: InfluxStoreOptions = {},
+    { timeoutMs, mustExist = false, now = Date.now, retry = {} }: InfluxStoreOptions = {},
   ): Promise<InfluxStore> {
     const connection = new InfluxConnection(address, timeoutMs);
     try {
-      await prepareLayout(connection, now());
+      await prepareLayout(connection, mustExist, now());
     } catch (error) {
       connection.close();
       throw error;
@@ -520,17 +523,19 @@ function ignoreMissing(error: unknown): void {
 }
 
 /** Reads or writes the number of the layout; makes the database when it is missing. */
-async function prepareLayout(connection: InfluxConnection, nowMs: number): Promise<void> {
+async function prepareLayout(connection: InfluxConnection, mustExist: boolean, nowMs: number): Promise<void> {
   const query = 'SELECT "format" FROM "movecast" ORDER BY time DESC LIMIT 1';
   let row: InfluxRow | undefined;
   try {
     [row] = await connection.ask(query);
   } catch (error) {
     if (!(error instanceof InfluxDatabaseMissing)) throw error;
+    if (mustExist) throw noStore(connection.address.url);
     await connection.createDatabase();
   }
   const format = row?.values[1];
   if (format === undefined || format === null) {
+    if (mustExist) throw noStore(connection.address.url);
     await connection.write([`movecast ${numberField('format', INFLUX_FORMAT)} ${nanoTime(nowMs, 0)}`]);
   } else if (format !== INFLUX_FORMAT) {
     throw new UserError(

@@ -7,7 +7,7 @@ import { StoreUnreachableError, type RetryPolicy } from './retry.js';
 import { DEFAULT_SPOOL_MIB, Spool } from './spool.js';
 import { SpooledStore, type SpoolEvent } from './spooled-store.js';
 import { SqliteStore } from './sqlite-store.js';
-import type { Store } from './store.js';
+import { noStore, type Store } from './store.js';
 
 const IN_MEMORY = ':memory:';
 const HOW = 'give sqlite:PATH or influx://USER:PASS@HOST:8086/DATABASE (influxs:// for TLS)';
@@ -26,7 +26,7 @@ export interface OpenStoreOptions {
   spool?: SpoolOptions;
   /** Most memory for the pages of an SQLite file. @default 32 MiB, which suits long runs of writing */
   cacheMib?: number;
-  /** For programs that only read: an SQLite file that is not there is an error, not an empty store. */
+  /** For programs that only read: a store that is not there is an error, not an empty one. */
   mustExist?: boolean;
   /** How long a server that goes away is waited for. */
   retry?: Partial<RetryPolicy>;
@@ -48,18 +48,15 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
   if (url.startsWith('sqlite:')) {
     const path = sqlitePath(url);
     if (path === '') throw new UserError('usage', `the store URL ${redactUrl(url)} names no file; ${HOW}`);
-    if (options.mustExist === true && path !== IN_MEMORY && !existsSync(path))
-      throw new UserError(
-        'store-unavailable',
-        `${redactUrl(url)}: there is no store; movecast collect makes one, --store names another`,
-      );
+    if (options.mustExist === true && path !== IN_MEMORY && !existsSync(path)) throw noStore(redactUrl(url));
     return SqliteStore.open(path, options.cacheMib);
   }
   const address = parseInfluxUrl(url, redactUrl(url));
   if (address === undefined)
     throw new UserError('usage', `${redactUrl(url)} is not the URL of a store; ${HOW}`);
   if (options.spool !== undefined) return openSpooled(address, options.spool, options.retry);
-  return InfluxStore.open(address, options.retry === undefined ? {} : { retry: options.retry });
+  const { mustExist = false, retry = {} } = options;
+  return InfluxStore.open(address, { mustExist, retry });
 }
 
 async function openSpooled(

@@ -146,5 +146,12 @@ export interface Store {
   close(): Promise<void>;
 }
 
+/** For programs that only read, where there is nothing to be read. `url` without its password. */
+export const noStore = (url: string): UserError =>
+  new UserError(
+    'store-unavailable',
+    `${url}: there is no store; movecast collect makes one, --store names another`,
+  );
+
 /** Where a store is when nobody says: beside the work, nothing installed. */
 export const DEFAULT_STORE_URL = 'sqlite:.movecast/movecast.db';

@@ -211,14 +211,14 @@ describe('the InfluxDB store, with a server that does not behave', () => {
 
 (requireOrSkip('influxd') ? describe : describe.skip)('the InfluxDB store, with a real server', () => {
   let server: InfluxServer;
+  const query = (q: string): Promise<Response> =>
+    fetch(`http://127.0.0.1:${server.port}/query`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${Buffer.from('admin:secret').toString('base64')}` },
+      body: new URLSearchParams({ q }),
+    });
   beforeAll(async () => {
     server = await startInflux({ INFLUXDB_HTTP_AUTH_ENABLED: 'true' });
-    const query = (q: string): Promise<Response> =>
-      fetch(`http://127.0.0.1:${server.port}/query`, {
-        method: 'POST',
-        headers: { authorization: `Basic ${Buffer.from('admin:secret').toString('base64')}` },
-        body: new URLSearchParams({ q }),
-      });
     await query(`CREATE USER admin WITH PASSWORD 'secret' WITH ALL PRIVILEGES`);
     await query(`CREATE USER "reader" WITH PASSWORD 'only'`);
   }, 30_000);
@@ -228,6 +228,19 @@ describe('the InfluxDB store, with a server that does not behave', () => {
     const store = await openStore(server.url('made', 'admin:secret'));
     expect(await store.addMoves([moveAt('m1', 0)])).toEqual({ new: 1, known: 0 });
     await store.close();
+  });
+
+  it('makes no database for who only reads, and writes nothing into that of another program', async () => {
+    const names = async (): Promise<string> => (await query('SHOW DATABASES')).text();
+    for (const name of ['slip', 'others']) {
+      if (name === 'others') await query('CREATE DATABASE "others"');
+      await expect(openStore(server.url(name, 'admin:secret'), { mustExist: true })).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringMatching(/there is no store; movecast collect makes one/),
+      });
+    }
+    expect(await names()).toMatch(/"others"/);
+    expect(await names()).not.toMatch(/"slip"/);
   });
 
   it('says what is wrong with a user or password, and what a user may not do', async () => {

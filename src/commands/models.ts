@@ -1,9 +1,11 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { treesAsOnnx, treeTargetOf } from '../predictor/model-onnx.js';
 import { treeTargetNames, treeTargets } from '../predictor/imported-trees.js';
 import { parseModelFile } from '../predictor/model-file.js';
-import { ModelRegistry, type RegisteredModel } from '../store/model-registry.js';
+import { MODEL_FILE, ModelRegistry, type RegisteredModel } from '../store/model-registry.js';
 import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { writeWhole } from './output-file.js';
 import { refuseTreeOptions, treesFromFile, type TreeImportOptions } from './import-trees.js';
@@ -149,7 +151,11 @@ export function modelsCommand(context: Context): Command {
       const registry = new ModelRegistry(options.models);
       const said = (model: RegisteredModel): string =>
         `registered ${model.name}@${model.version}; movecast models promote puts it in service`;
-      if (await isFile(path)) {
+      const there = await stat(path).catch((error: unknown) => {
+        const sentence = `${systemErrorSentence(error, path)}; give a model's folder, or a file of trees`;
+        throw new UserError('input-unreadable', sentence);
+      });
+      if (there.isFile()) {
         const { file, card, metrics, remarks, accuracy } = await treesFromFile(
           path,
           { ...own, quiet: options.quiet === true },
@@ -168,6 +174,11 @@ export function modelsCommand(context: Context): Command {
         return;
       }
       refuseTreeOptions(own, path);
+      if (!(await isFile(join(path, MODEL_FILE))))
+        throw new UserError(
+          'input-unreadable',
+          `${path}: holds no ${MODEL_FILE}; give a model's folder, as movecast models export makes one`,
+        );
       parseModelFile((await registry.read({ name: '', version: '', current: false, folder: path })).model);
       const model = await registry.import(path, {
         ...(own.name === undefined ? {} : { name: own.name }),

@@ -34,7 +34,7 @@ export interface ModelFiles {
 /** Names and versions become folder names: no separators, nothing hidden, nothing that leads out of the registry. */
 const SAFE_NAME = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$/;
 
-const MODEL_FILE = 'model.json';
+export const MODEL_FILE = 'model.json';
 const CARD_FILE = 'card.md';
 const METRICS_FILE = 'metrics.json';
 /** Optional: lets a service show how the model had done on the moves that it was trained on. */

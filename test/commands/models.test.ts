@@ -151,7 +151,8 @@ describe('movecast models import FILE', () => {
       () => ['models', '--target', 'seconds'],
       /--target is for a file of trees/,
     ],
-    ['nothing there', () => ['absent.json', ...schema()], /absent\.json|--schema is for/],
+    ['nothing there', () => ['absent.json', ...schema()], /absent\.json: no such file/],
+    ['a folder of something else', () => ['models'], /holds no model\.json; give a model's folder/],
   ])('%s is refused with one sentence, and nothing is registered', async (_what, args, sentence) => {
     const written = JSON.parse(readFileSync(at('frame.schema.json'), 'utf8')) as {
       model: { version: string };
@@ -178,6 +179,15 @@ describe('movecast models import FILE', () => {
     expect(err).toMatch(sentence);
     expect(err.trimEnd().split('\n')).toHaveLength(1);
     expect((await models('list')).out).toBe(before);
+  });
+});
+
+describe('movecast models import of a folder', () => {
+  it('exits with 2 when there is none, or no model in it', async () => {
+    const ended = await Promise.all(
+      ['absent', tmpdir()].map(async (path) => (await models('import', path)).code),
+    );
+    expect(ended).toEqual([2, 2]);
   });
 });
 

@@ -31,3 +31,10 @@ export interface MoveCosts {
   /** Sentences for the plan's warnings, such as that a fallback was used. */
   warnings(): readonly string[];
 }
+
+/** The same requests, of a cluster by its name in records; as they are where it is not named. */
+export const ofCluster = (
+  requests: readonly MoveRequest[],
+  cluster: string | undefined,
+): readonly MoveRequest[] =>
+  cluster === undefined ? requests : requests.map((request) => ({ ...request, cluster }));

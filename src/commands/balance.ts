@@ -90,7 +90,10 @@ export function balanceCommand(context: Context): Command {
     .option('-m, --master <url>', "the cluster from Ganeti's remote API, as in hbal")
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
-    .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
+    .option(
+      '--model <model>',
+      "NAME, NAME@VERSION or a model's folder (default: default); it learns what the store holds since its training",
+    )
     .option(
       '--quantile <q>',
       'which predicted duration the search counts with, 0.1 to 0.9',
@@ -137,7 +140,7 @@ export function balanceCommand(context: Context): Command {
       notNegative,
     )
     .option('--audit <file>', 'with --execute: the audit log (default: beside the store)')
-    .option('--cluster <name>', 'with --execute: name of the cluster in records, as in collect --cluster')
+    .option('--cluster <name>', 'name of the cluster in records, as in collect --cluster')
     .option('-v, --verbose', 'say more (repeatable)', (_value, before: number) => before + 1, 0);
   withClusterOptions(command);
   withHbalOptions(command);

@@ -1,24 +1,22 @@
-import { createWriteStream, existsSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
-import { FinishQueue } from '../domain/finish-queue.js';
 import { DEFAULT_CLUSTER, startMs, type MoveRecord } from '../domain/move-record.js';
 import type { MoveProgress } from '../domain/move-progress.js';
 import { askedForMs, parseMoveRequest, type MoveRequest } from '../domain/move-request.js';
 import type { Prediction, PredictionOrError } from '../domain/prediction.js';
-import type { InstanceSample, LinkSample } from '../domain/samples.js';
-import { fromIsoTime, MS_PER_DAY } from '../domain/units.js';
 import { loadPredictor } from '../predictor/load-predictor.js';
 import type { Predictor } from '../predictor/predictor.js';
 import { ModelRegistry } from '../store/model-registry.js';
-import { openStore } from '../store/open-store.js';
-import { DEFAULT_STORE_URL, type Store } from '../store/store.js';
+import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { MOST_SAMPLES, NewestSamples } from './newest-samples.js';
 import { refuseInputAsOutput } from './output-file.js';
+import { inOrderOfTime, PastInTime, samplesFor, type PastEvent } from './past-in-time.js';
 import { predictionText } from './prediction-text.js';
 import { startProgress } from './progress.js';
+import { storeWithHistory } from './store-files.js';
 import {
   readInstanceSamples,
   readLinkSamples,
@@ -176,7 +174,7 @@ export type Question =
 export async function predictInTime(
   predictor: Predictor,
   questions: readonly Question[],
-  past: AsyncIterable<PastEvent>,
+  past: AsyncGenerator<PastEvent>,
   nowMs: number,
   onProgress: (done: number) => void = () => undefined,
 ): Promise<PredictionOrError[]> {
@@ -188,43 +186,16 @@ export async function predictInTime(
   });
   const momentOf = (i: number): number => (questions[i] as { askedForMs: number }).askedForMs;
   order.sort((a, b) => momentOf(a) - momentOf(b) || a - b);
-  const events = past[Symbol.asyncIterator]();
-  const running = new FinishQueue();
-  let next = await events.next();
+  const learnt = new PastInTime(predictor, past);
   let done = 0;
   for (const i of order) {
-    const atMs = momentOf(i);
-    while (next.done !== true && next.value.atMs <= atMs) {
-      for (const finished of running.takeFinishedBy(next.value.atMs)) predictor.learn(finished);
-      if (next.value.kind === 'move') running.add(next.value.record);
-      else if (next.value.kind === 'link') predictor.learnLinkSample(next.value.sample);
-      else predictor.learnInstanceSample(next.value.sample);
-      next = await events.next();
-    }
-    for (const finished of running.takeFinishedBy(atMs)) predictor.learn(finished);
+    await learnt.until(momentOf(i));
     answers[i] = predictor.predict((questions[i] as { request: MoveRequest }).request, nowMs);
     onProgress(++done);
   }
-  await events.return?.();
+  await learnt.end();
   return answers;
 }
-
-/** A move that started, or a sample that was taken. */
-export type PastEvent =
-  | { kind: 'move'; atMs: number; record: MoveRecord }
-  | { kind: 'link'; atMs: number; sample: LinkSample }
-  | { kind: 'instance'; atMs: number; sample: InstanceSample };
-
-const moveEvent = (record: MoveRecord): PastEvent => ({ kind: 'move', atMs: startMs(record), record });
-const linkEvent = (sample: LinkSample): PastEvent => ({ kind: 'link', atMs: fromIsoTime(sample.at), sample });
-const instanceEvent = (sample: InstanceSample): PastEvent => ({
-  kind: 'instance',
-  atMs: fromIsoTime(sample.at),
-  sample,
-});
-
-/** Samples further back than two weeks of seasons before the first question are not looked at. */
-const SAMPLE_DAYS = 14;
 
 /** What happened, in order of time: of the named files, and of the store for what no file is named for. */
 async function* whatHappened(
@@ -236,60 +207,28 @@ async function* whatHappened(
   if (asked.length === 0) return;
   const clusters = new Set(asked.map(({ request }) => request.cluster ?? DEFAULT_CLUSTER));
   const momentsMs = asked.map(({ askedForMs: ms }) => ms);
-  const store = await storeOf(options, context);
+  const range = samplesFor(
+    momentsMs.reduce((least, ms) => Math.min(least, ms), Infinity),
+    momentsMs.reduce((most, ms) => Math.max(most, ms), 0),
+    clusters.size === 1 ? [...clusters][0] : undefined,
+  );
+  // With `--history` its samples are asked for by file too.
+  const store = options.history === undefined ? await storeWithHistory(options.store, context) : undefined;
   try {
-    const range = {
-      fromMs: Math.max(
-        0,
-        momentsMs.reduce((least, ms) => Math.min(least, ms), Infinity) - SAMPLE_DAYS * MS_PER_DAY,
-      ),
-      toMs: momentsMs.reduce((most, ms) => Math.max(most, ms), 0) + 1,
-      ...(clusters.size === 1 ? { cluster: [...clusters][0]! } : {}),
-    };
     const { linkSamples, instanceSamples } = options;
-    yield* inOrderOfTime([
-      mapped(history(options, context, store), moveEvent),
-      mapped(
+    yield* inOrderOfTime({
+      moves: history(options, context, store),
+      linkSamples:
         linkSamples === undefined
           ? (store?.linkSamples(range) ?? [])
           : samplesOf(linkSamples, readLinkSamples, context, options.quiet, range),
-        linkEvent,
-      ),
-      mapped(
+      instanceSamples:
         instanceSamples === undefined
           ? (store?.instanceSamples(range) ?? [])
           : samplesOf(instanceSamples, readInstanceSamples, context, options.quiet, range),
-        instanceEvent,
-      ),
-    ]);
+    });
   } finally {
     await store?.close();
-  }
-}
-
-async function* mapped<T>(
-  items: AsyncIterable<T> | Iterable<T>,
-  event: (item: T) => PastEvent,
-): AsyncGenerator<PastEvent> {
-  for await (const item of items) yield event(item);
-}
-
-/** Merges streams that are each in order of time; at one moment the first stream comes first. */
-async function* inOrderOfTime(streams: readonly AsyncGenerator<PastEvent>[]): AsyncGenerator<PastEvent> {
-  try {
-    const heads = await Promise.all(streams.map((stream) => stream.next()));
-    for (;;) {
-      let first = -1;
-      heads.forEach((head, k) => {
-        if (head.done !== true && (first < 0 || head.value.atMs < (heads[first]!.value as PastEvent).atMs))
-          first = k;
-      });
-      if (first < 0) return;
-      yield heads[first]!.value as PastEvent;
-      heads[first] = await streams[first]!.next();
-    }
-  } finally {
-    await Promise.all(streams.map((stream) => stream.return(undefined)));
   }
 }
 
@@ -331,22 +270,6 @@ async function* history(
     seen.add(record.id);
     yield record;
   }
-}
-
-/** The store, where there is one and not all is read from files. With `--history` its samples are asked for by file too. */
-async function storeOf(options: Options, context: Context): Promise<Store | undefined> {
-  if (options.history !== undefined) return undefined;
-  // Asking for a prediction makes no store where there is none.
-  const path = options.store.startsWith('sqlite:') ? options.store.slice('sqlite:'.length) : undefined;
-  if (path !== undefined && !existsSync(path)) {
-    if (options.store !== DEFAULT_STORE_URL && context.env['MOVECAST_STORE'] !== options.store)
-      throw new UserError(
-        'store-unavailable',
-        `${options.store}: there is no store; collect something first, or leave --store away`,
-      );
-    return undefined;
-  }
-  return openStore(options.store);
 }
 
 function requestOfFlags(options: Options): MoveRequest {

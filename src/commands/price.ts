@@ -28,6 +28,7 @@ interface Options extends CommonOptions, ClusterOptions {
   costs?: string;
   model?: string;
   service?: string;
+  cluster?: string;
   seed: number;
   keepOrder?: boolean;
   printCommands?: string;
@@ -40,13 +41,18 @@ export function priceCommand(context: Context): Command {
     .argument('<plan>', "hbal's printed solution, its -C commands, or a plan in JSON")
     .option('--costs <file>', 'durations from constants in a JSON file instead of a model')
     .option('--service <url>', 'durations from a running service; its token from MOVECAST_TOKEN')
-    .option('--model <model>', "NAME, NAME@VERSION or a model's folder (default: default)")
+    .option(
+      '--model <model>',
+      "NAME, NAME@VERSION or a model's folder (default: default); it learns what the store holds since its training",
+    )
+    .option('--cluster <name>', 'name of the cluster in records, as in collect --cluster')
     .option('--keep-order', 'price the moves in the order given, rather than in a better one')
     .option('-C, --print-commands [file]', 'print the Ganeti commands, or write them as a script (-CFILE)')
     .option('--svg <file>', 'draw the schedule as an SVG picture')
     .option('--seed <n>', 'of the simulation that gives p50 and p90', integer, 1);
   withClusterOptions(command);
   withCommonOptions(command, context, {
+    store: true,
     models: true,
     examples: [
       'hbal -t cluster.data -C > plan.txt; movecast price cluster.data plan.txt',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConstantMoveCosts } from '../balancer/constant-move-costs.js';
-import type { CostColumns, MoveCosts } from '../balancer/move-costs.js';
+import { ofCluster, type CostColumns, type MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import { UserError, wordsOf } from '../domain/errors.js';
 import { pastErrorsSchema, type PastErrors } from '../domain/past-errors.js';
@@ -60,6 +60,7 @@ class TooLarge extends Error {}
 export class HttpMoveCosts implements MoveCosts {
   readonly #url: string;
   readonly #headers: Record<string, string>;
+  readonly #cluster: string | undefined;
   readonly #fetch: Fetch;
   readonly #fallback = new ConstantMoveCosts({});
   readonly #known = new Map<string, [p10: number, p50: number, p90: number]>();
@@ -73,19 +74,21 @@ export class HttpMoveCosts implements MoveCosts {
   #model: ModelReference | undefined;
 
   /**
-   * `url` is the service's root, such as http://127.0.0.1:8642; `token` its bearer token where it asks for one. An
-   * answer that takes longer than `timeoutMs` fails.
+   * `url` is the service's root, such as http://127.0.0.1:8642; `token` its bearer token where it asks for one;
+   * `cluster` the name that the service's records give it. An answer that takes longer than `timeoutMs` fails.
    */
   constructor(
     url: string,
     {
       token,
+      cluster,
       fetch = globalThis.fetch,
       timeoutMs = TIMEOUT_MS,
       now = Date.now,
       wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
     }: {
       token?: string | undefined;
+      cluster?: string | undefined;
       fetch?: Fetch;
       timeoutMs?: number;
       now?: () => number;
@@ -96,6 +99,7 @@ export class HttpMoveCosts implements MoveCosts {
     if (token !== undefined && !/^[!-~]*$/.test(token))
       throw this.#refused('cannot be sent this token, for it has spaces or odd characters', ROLE);
     this.#headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    this.#cluster = cluster;
     this.#fetch = fetch;
     this.#timeoutMs = timeoutMs;
     this.#now = now;
@@ -111,8 +115,9 @@ export class HttpMoveCosts implements MoveCosts {
   }
 
   /** @throws UserError where the service refuses to answer, or is none */
-  async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+  async durations(asked: readonly MoveRequest[]): Promise<CostColumns> {
     this.#endSilence();
+    const requests = ofCluster(asked, this.#cluster);
     const keys = requests.map((request) => JSON.stringify(request));
     const requestOf = new Map(requests.map((request, r) => [keys[r]!, request]));
     const unknown = (): [string, MoveRequest][] => [...requestOf].filter(([key]) => !this.#known.has(key));
@@ -147,7 +152,7 @@ export class HttpMoveCosts implements MoveCosts {
     this.#endSilence();
     if (this.#silence !== undefined) throw this.#unavailable(this.#silence.reason);
     try {
-      const answers = await this.#answersTo(requests, predictionSchema);
+      const answers = await this.#answersTo(ofCluster(requests, this.#cluster), predictionSchema);
       return answers.map((answer) => ('error' in answer ? undefined : answer));
     } catch (error) {
       throw error instanceof NoAnswer ? this.#unavailable(error.message) : error;
@@ -158,7 +163,8 @@ export class HttpMoveCosts implements MoveCosts {
   async pastErrors(): Promise<PastErrors | undefined> {
     if (this.#warnings.size > 0) return undefined;
     try {
-      const response = await this.#fetch(`${this.#url}/v1/past-errors`, {
+      const whose = this.#cluster === undefined ? '' : `?${new URLSearchParams({ cluster: this.#cluster })}`;
+      const response = await this.#fetch(`${this.#url}/v1/past-errors${whose}`, {
         headers: this.#headers,
         signal: AbortSignal.timeout(this.#timeoutMs),
       });

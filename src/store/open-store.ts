@@ -92,7 +92,7 @@ export function spoolPath(folder: string, { host, port, database }: InfluxAddres
 }
 
 /** The path in `sqlite:PATH`; `sqlite:///a/b` is understood as `/a/b`. */
-function sqlitePath(url: string): string {
+export function sqlitePath(url: string): string {
   return url.slice('sqlite:'.length).replace(/^\/\/\/+/, '/');
 }
 

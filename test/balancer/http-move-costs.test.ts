@@ -66,6 +66,19 @@ describe('costs from a service', () => {
     expect(costs.warnings()).toEqual([]);
   });
 
+  it('are asked for with the name of the cluster in records', async () => {
+    const url = await service((_call, requests) => requests.map(prediction));
+    await new HttpMoveCosts(url, { cluster: 'prod' }).durations([request]);
+    expect(calls.at(-1)!.requests).toEqual([{ ...request, cluster: 'prod' }]);
+    const asked: string[] = [];
+    const fetch = (address: string): Promise<Response> => {
+      asked.push(address);
+      return Promise.resolve(Response.json({}));
+    };
+    await new HttpMoveCosts('http://127.0.0.1:9', { cluster: 'a b', fetch }).pastErrors();
+    expect(asked).toEqual(['http://127.0.0.1:9/v1/past-errors?cluster=a+b']);
+  });
+
   it('are asked for once more after a failure', async () => {
     const url = await service((call, requests) => (call === 1 ? 503 : requests.map(prediction)));
     const costs = new HttpMoveCosts(url);

@@ -214,6 +214,65 @@ describe('movecast balance', () => {
     expect(answer.err).not.toMatch(/\n\s+at /);
   });
 
+  describe('with the model in this process', () => {
+    const nowMs = Date.parse('2026-06-01T00:00:00Z');
+    const slow = Array.from({ length: 30 }, (_, i) => ({
+      id: `m${i}`,
+      cluster: 'prod',
+      instance: `i${i}`,
+      source_node: `n${i % 4}`,
+      target_node: `n${(i + 1) % 4}`,
+      operation: 'live_migration',
+      started_at: new Date(nowMs - (31 - i) * 3_600_000).toISOString(),
+      duration_seconds: 900,
+      memory_mib: 2048,
+    }));
+    const planned = async (...args: string[]): Promise<Plan & { err: string }> => {
+      const words = ['balance', cluster, '--json', '--effort', '0.01', '--no-disk-moves', ...args];
+      const { code, out, err } = await runCommand(words, { now: () => nowMs });
+      expect(code).toBe(0);
+      return { ...(JSON.parse(out) as Plan), err };
+    };
+    let store = '';
+    beforeAll(async () => {
+      store = `sqlite:${join(folder, 'history.db')}`;
+      const records = file('slow.jsonl', slow.map((record) => `${JSON.stringify(record)}\n`).join(''));
+      expect((await run('collect', 'records', records, '--store', store)).code).toBe(0);
+    });
+
+    it('goes by what the store holds of the cluster since the training', async () => {
+      const [asTrained, other, known] = [
+        await planned('--store', `sqlite:${join(folder, 'none.db')}`),
+        await planned('--store', store, '--cluster', 'other'),
+        await planned('--store', store, '--cluster', 'prod'),
+      ];
+      const seconds = ({ moves, duration_seconds }: Plan): number => duration_seconds.p50 / moves.length;
+      expect(seconds(known!)).toBeGreaterThan(3 * seconds(asTrained!));
+      expect(seconds(known!)).toBeGreaterThan(2 * seconds(other!));
+      expect(existsSync(join(folder, 'none.db'))).toBe(false);
+      const price = ['price', cluster, file('known.json', JSON.stringify(known)), '--json', '--store', store];
+      const priced = await runCommand([...price, '--cluster', 'prod'], { now: () => nowMs });
+      expect((JSON.parse(priced.out) as Plan).duration_seconds.p50).toBeGreaterThan(
+        0.5 * known!.duration_seconds.p50,
+      );
+    });
+
+    it('says so where the store cannot be read, and plans all the same', async () => {
+      const missing = await planned('--store', `sqlite:${join(folder, 'none.db')}`);
+      const damaged = await planned(
+        '--store',
+        `sqlite:${file('damaged.db', 'no database at all'.repeat(100))}`,
+      );
+      for (const { warnings, err } of [missing, damaged]) {
+        const sentence = expect.stringMatching(/^durations do not know what happened since the training: /);
+        expect(warnings).toEqual([sentence]);
+        expect(err).toContain('what happened since the training');
+      }
+      const { code, err } = await runCommand(['balance', cluster, '--store', 'nosuch:x']);
+      expect([code, err]).toEqual([2, expect.stringContaining('is not the URL of a store')]);
+    });
+  });
+
   it.each([
     ['--max-time', '30m'],
     ['--finish-by', '06:00'],

@@ -1,10 +1,11 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { gzipSync } from 'node:zlib';
 import request from 'supertest';
 import type { MoveProgress } from '../../src/domain/move-progress.js';
 import { QUANTILE_NAMES, type Prediction } from '../../src/domain/prediction.js';
 import { loadPredictor } from '../../src/predictor/load-predictor.js';
 import { fitModel } from '../../training/fit.js';
+import { generateCluster } from '../balancer/cluster-generator.js';
 import { inventedMoves } from '../training/invented-moves.js';
 import { finishedMove, serviceFixture, type ServiceFixture } from './service-fixture.js';
 
@@ -19,6 +20,27 @@ const good = Object.freeze({
   source_node: 'node1',
   target_node: 'node2',
   memory_mib: 4096,
+});
+
+describe('POST /v1/plans', () => {
+  it('prices moves by the history of the cluster that is named, or of the default one', async () => {
+    const text = generateCluster({ seed: 3, nodes: 4, instancesPerNode: 4 });
+    const predictor = service.predictors[0]!;
+    const asked = jest.spyOn(predictor, 'durations');
+    const errorsOf = jest.spyOn(predictor, 'pastErrors');
+    for (const named of [{ cluster_name: 'prod' }, {}]) {
+      const { status } = await request(service.app)
+        .post('/v1/plans')
+        .send({ cluster: text, ...named });
+      expect(status).toBe(200);
+    }
+    const clusters = asked.mock.calls.map(([requests]) => [
+      ...new Set(requests.map(({ cluster }) => cluster)),
+    ]);
+    expect(clusters[0]).toEqual(['prod']);
+    expect(clusters.at(-1)).toEqual([undefined]);
+    expect(errorsOf.mock.calls).toEqual([['prod'], [undefined]]);
+  });
 });
 
 describe('POST /v1/predictions', () => {

@@ -1,6 +1,8 @@
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { z } from 'zod';
-import type { CostColumns, MoveCosts } from '../../balancer/move-costs.js';
+import { ofCluster, type CostColumns, type MoveCosts } from '../../balancer/move-costs.js';
+import * as field from '../../domain/fields.js';
+import { DEFAULT_CLUSTER } from '../../domain/move-record.js';
 import type { MoveRequest } from '../../domain/move-request.js';
 import type { PastErrors } from '../../domain/past-errors.js';
 import { planSchema } from '../../domain/plan.js';
@@ -14,6 +16,9 @@ const MOST_MOVES = 2_000;
 
 const body = z.object({
   cluster: z.string().min(1).describe("the cluster as Ganeti's htools text, as hscan and hbal -S write it"),
+  cluster_name: field.name
+    .optional()
+    .describe(`its name in the records that were learnt; ${DEFAULT_CLUSTER} when absent`),
   group: z.string().max(255).optional().describe('node group by name or uuid, where several have nodes'),
   quantile: z
     .number()
@@ -81,7 +86,7 @@ export function planRoutes({ model, planner, now }: ServiceParts): Route[] {
         const asked = checked(body, request.body);
         if (planner === undefined)
           throw new HttpError(503, 'service-unavailable', 'this service computes no plans');
-        const plan = await planner(asked, new ServedMoveCosts(model.predictor, now()));
+        const plan = await planner(asked, new ServedMoveCosts(model.predictor, now(), asked.cluster_name));
         await sendListing(request, response, plan);
       },
     },
@@ -93,13 +98,15 @@ class ServedMoveCosts implements MoveCosts {
   constructor(
     private readonly predictor: Predictor,
     private readonly nowMs: number,
+    private readonly cluster: string | undefined,
   ) {}
 
   get model(): Predictor['model'] {
     return this.predictor.model;
   }
 
-  async durations(requests: readonly MoveRequest[]): Promise<CostColumns> {
+  async durations(asked: readonly MoveRequest[]): Promise<CostColumns> {
+    const requests = ofCluster(asked, this.cluster);
     const n = requests.length;
     const columns = { p10: new Float64Array(n), p50: new Float64Array(n), p90: new Float64Array(n) };
     for (let from = 0; from < n; from += SLICE) {
@@ -111,7 +118,7 @@ class ServedMoveCosts implements MoveCosts {
   }
 
   pastErrors(): Promise<PastErrors | undefined> {
-    return Promise.resolve(this.predictor.pastErrors());
+    return Promise.resolve(this.predictor.pastErrors(this.cluster));
   }
 
   warnings(): readonly string[] {

@@ -2,6 +2,7 @@ import { finishMs, isCompleted, type MoveRecord } from '../domain/move-record.js
 import type { PastErrors } from '../domain/past-errors.js';
 import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import type { InstanceSample } from '../domain/samples.js';
+import { ClusterLines } from './cluster-lines.js';
 import { Committee } from './committee.js';
 import { CoverageControl } from './coverage-control.js';
 import { ErrorHistory } from './error-history.js';
@@ -182,7 +183,9 @@ interface Shared {
   shape: Float64Array;
   /** log seconds of the instance's last moves. */
   lastDurations: number;
-  /** How far the moves of a cluster or family without a calibration have lain from physics (log scale); else 0. */
+  /** Whether durations of such moves were fitted; else how they lie is learnt move by move. */
+  isCalibrated: boolean;
+  /** Mean of the effects that stand for a calibration where there is none. */
   offset: number;
 }
 
@@ -204,6 +207,7 @@ export interface DurationModelParts {
 export class DurationModel {
   private readonly effects: PooledEffects;
   private readonly speeds: NodeSpeeds;
+  private readonly lines = new ClusterLines();
   private readonly volumes = new PooledEffects(VOLUME_LEVELS);
   private readonly recent = [SHORT_WINDOW, SHORT_WINDOW, LONG_WINDOW, LONG_WINDOW].map(
     (length) => new RecentResiduals(length),
@@ -249,12 +253,15 @@ export class DurationModel {
     trust: new Float64Array(MEMBERS.length),
     shape: new Float64Array(QUANTILE_LEVELS.length),
     lastDurations: NaN,
+    isCalibrated: false,
     offset: 0,
   };
   private readonly answers: number[] = MEMBERS.map(() => NaN);
   /** Members whose answers are dropped. */
   private readonly unheard: readonly number[];
   private physicsLog = 0;
+  /** How far the moves of a cluster or family without a calibration have lain from physics (log scale); else 0. */
+  private offset = 0;
   /** d log T by the logarithm of the speeds of source and target. */
   private sourceSlope = 0;
   private targetSlope = 0;
@@ -302,7 +309,7 @@ export class DurationModel {
 
   /**
    * What trees learn of a move that finished or was broken off, before it is learnt: its features into `out`, and
-   * log(actual ÷ physics) beyond `Shared.offset`, of a broken-off one by how long it had lasted; NaN where the move's place
+   * log(actual ÷ physics) beyond `offset`, of a broken-off one by how long it had lasted; NaN where the move's place
    * in a queue hides it.
    */
   trainingRow(record: MoveRecord, out: Float64Array): number {
@@ -312,7 +319,7 @@ export class DurationModel {
     this.center(inputs, keys);
     out.set(this.features);
     if (this.placesOf(inputs, keys[Level.config]!) !== undefined) return NaN;
-    return log(record.duration_seconds) - this.physicsLog - this.shared.offset;
+    return log(record.duration_seconds) - this.physicsLog - this.offset;
   }
 
   /**
@@ -321,7 +328,7 @@ export class DurationModel {
    */
   frameRow(inputs: MoveInputs, out: Float64Array): number {
     this.center(inputs, this.estimateKeys.of(inputs));
-    const { offset } = this.shared;
+    const { offset } = this;
     const recent = this.answers.slice(1, 1 + HISTORY_COLUMNS).map((answer) => answer - offset);
     fillFrameRow(inputs, this.features, recent, out);
     return this.physicsLog + offset;
@@ -381,7 +388,7 @@ export class DurationModel {
     let factor = NaN;
     if (hasPlaces) factor = this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
     else this.standardQuantiles(scale, standard);
-    this.coverage.widen(coverageGroups(keys), standard);
+    this.coverage.widen(this.coverageGroups(keys), standard);
     let inTime = 1;
     if (inputs.timeoutSeconds > 0) {
       const limit = log(inputs.timeoutSeconds) - center;
@@ -498,6 +505,8 @@ export class DurationModel {
     const middle = shape[2]!;
     for (let j = 0; j < shape.length; j++) shape[j]! -= middle;
     shared.lastDurations = this.durations.median(durationKey(keys, inputs));
+    shared.isCalibrated =
+      this.calibrations.has(keys[Level.family]!) || this.calibrations.has(keys[Level.cluster]!);
     shared.offset = this.effects.uncalibratedMean(keys, inputs.startMs);
     return shared;
   }
@@ -510,11 +519,14 @@ export class DurationModel {
     this.sum.variance = shared.effects.variance;
     this.effects.add(keys, inputs.startMs, Level.target, keys.length, this.sum);
     this.sum.variance += this.speedVariance(inputs, keys);
+    const line = this.lineMean(keys, this.physicsLog);
+    this.sum.mean += line;
+    this.sum.variance += this.lineVariance(keys, this.physicsLog);
     const { answers, recent } = this;
     answers[0] = this.sum.mean;
     for (let j = 0; j < recent.length; j++) answers[j + 1] = recent[j]!.median(keys[recentLevels[j]!]!);
     // Where nothing was fitted to the cluster, what its moves have shown takes the place of a calibration.
-    const { offset } = shared;
+    const offset = (this.offset = shared.offset + line);
     answers[recent.length + 1] = offset;
     const { forest, features } = this;
     fillMoveFeatures(
@@ -562,6 +574,15 @@ export class DurationModel {
     this.sourceSlope = slope * result.sourceLimits;
     this.targetSlope = slope * result.targetLimits;
     return calibrated(this.calibrations, keys[Level.family]!, keys[Level.cluster]!, log(seconds));
+  }
+
+  /** What is added to physics where no calibration is, and its variance. After `share`. */
+  private lineMean(keys: readonly string[], physicsLog: number): number {
+    return this.shared.isCalibrated ? 0 : this.lines.mean(keys[Level.cluster]!, physicsLog);
+  }
+
+  private lineVariance(keys: readonly string[], physicsLog: number): number {
+    return this.shared.isCalibrated ? 0 : this.lines.variance(keys[Level.cluster]!, physicsLog);
   }
 
   private setSpeeds(inputs: MoveInputs, keys: readonly string[]): void {
@@ -630,6 +651,7 @@ export class DurationModel {
     // longer stands between.
     const volumeFactor = exp(this.volumesOf(inputs, keys).mean);
     const physicsLog = this.physicsNow(inputs, keys, volumeFactor, completed ? sentOf(record, inputs) : NaN);
+    this.sum.mean += this.lineMean(keys, physicsLog) - this.lineMean(keys, this.physicsLog);
     const places = this.placesOf(inputs, keys[Level.config]!);
     const place = places === undefined ? 0 : QueuePlaces.nearest(places, truth - center);
     let residual = truth - physicsLog - place;
@@ -652,7 +674,7 @@ export class DurationModel {
     const error = residual - this.sum.mean;
     const deviations = abs(error) / scale;
     const weight = deviations > CLIP_DEVIATIONS ? CLIP_DEVIATIONS / deviations : 1;
-    const spread = this.speedVariance(inputs, keys);
+    const spread = this.speedVariance(inputs, keys) + this.lineVariance(keys, physicsLog);
     const total = this.effects.learn(
       keys,
       max(inputs.startMs, finishMs(record)),
@@ -663,6 +685,9 @@ export class DurationModel {
     );
     this.speeds.learn(inputs.cluster, keys[Level.source]!, error, this.sourceSlope, total);
     this.speeds.learn(inputs.cluster, keys[Level.target]!, error, this.targetSlope, total);
+    const cluster = keys[Level.cluster]!;
+    if (!this.shared.isCalibrated) this.lines.learn(cluster, physicsLog, error, weight, total);
+    this.lines.see(cluster, physicsLog);
     if (completed) {
       this.learnNoise(keys, error, variance, noise);
       this.noticeShift(keys, groups, residual, error / scale);
@@ -688,6 +713,16 @@ export class DurationModel {
     }
   }
 
+  /** Intervals of clusters that nothing was fitted to are a matter of their own: what they miss or hold says nothing of the others. */
+  private coverageGroups(keys: readonly string[]): string[] {
+    const operation = keys[Level.operation]!;
+    return [
+      this.shared.isCalibrated ? operation : `new ${operation}`,
+      keys[Level.cluster]!,
+      keys[Level.family]!,
+    ];
+  }
+
   /** Scores the interval that would have been given, then takes the error into the distribution. */
   private learnFinished(inputs: MoveInputs, keys: readonly string[], error: number, scale: number): void {
     const { standard } = this;
@@ -695,7 +730,7 @@ export class DurationModel {
     const hasPlaces = this.placesOf(inputs, config) !== undefined;
     if (hasPlaces) this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
     else this.standardQuantiles(scale, standard);
-    const groups = coverageGroups(keys);
+    const groups = this.coverageGroups(keys);
     this.coverage.widen(groups, standard);
     this.coverage.learn(groups, standard, error);
     // How long a manager lets a move wait is no error that a plan could make: it starts its moves itself.
@@ -771,6 +806,7 @@ export class DurationModel {
     return {
       effects: this.effects.save(),
       speeds: this.speeds.save(),
+      lines: this.lines.save(),
       volumes: this.volumes.save(),
       recent: this.recent.map((residuals) => residuals.save()),
       durations: this.durations.save(),
@@ -795,6 +831,7 @@ export class DurationModel {
     this.shared.keys = undefined;
     this.effects.restore(state.effects);
     this.speeds.restore(state.speeds ?? []);
+    this.lines.restore(state.lines ?? []);
     this.volumes.restore(state.volumes);
     state.recent.forEach((saved, j) => this.recent[j]?.restore(saved));
     this.durations.restore(state.durations ?? []);
@@ -840,12 +877,6 @@ const shiftLevels = [Level.cluster, Level.pair] as const;
 const loosenedLevels = [Level.config, Level.stretch, Level.pair] as const;
 
 const downtimeGroups = (keys: readonly string[]): string[] => [
-  keys[Level.operation]!,
-  keys[Level.cluster]!,
-  keys[Level.family]!,
-];
-
-const coverageGroups = (keys: readonly string[]): string[] => [
   keys[Level.operation]!,
   keys[Level.cluster]!,
   keys[Level.family]!,

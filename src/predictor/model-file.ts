@@ -66,6 +66,7 @@ export const modelFileSchema = z.object({
     effects: effects.length(LEVELS),
     volumes: effects,
     speeds: z.array(z.tuple([z.string(), z.tuple([finite, finite])])).optional(),
+    lines: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite, finite, finite])])).optional(),
     recent: z.array(windows),
     /** Since models that know how long an instance's last moves took, whatever physics says; older ones do not. */
     durations: windows.optional(),

@@ -62,8 +62,8 @@ export function forecastMoves(moves: readonly PolledMove[], seed: number): Forec
 }
 
 function questionBefore(model: DurationModel, inputs: MoveInputs): QuestionBefore {
-  const { seconds, completionProbability } = model.estimate(inputs, newEstimate());
-  return { inputs, seconds, completionProbability, stream: model.stream(inputs, newStream()) };
+  const estimate = model.estimate(inputs, newEstimate());
+  return { ...estimate, inputs, stream: model.stream(inputs, newStream()) };
 }
 
 /** One judged poll. */
@@ -87,10 +87,20 @@ export interface ChanceRow {
   inFlightWithoutLimit: number;
 }
 
+/** One judged forecast of bytes: median and 90 % quantile, MiB. */
+export interface BytesRow {
+  share: number;
+  actual: number;
+  before: readonly [p50: number, p90: number];
+  inFlight: readonly [p50: number, p90: number];
+}
+
 export interface InFlightBacktest {
   rows: InFlightRow[];
   /** Coverage over polls taken evenly while moves ran, whatever the share of their way. */
   polls: InFlightRow[];
+  /** Of the moves that tell what they sent. */
+  bytes: BytesRow[];
   chances: ChanceRow[];
   /** Fitted to all moves. */
   fit: InFlightFit;
@@ -102,6 +112,7 @@ const LEVELS = QUANTILE_LEVELS.length;
 export function inFlightBacktest(forecasts: readonly ForecastMove[]): InFlightBacktest {
   const rows: InFlightRow[] = [];
   const polls: InFlightRow[] = [];
+  const bytes: BytesRow[] = [];
   const chances: ChanceRow[] = [];
   let fit: InFlightFit | undefined;
   let fittedAt = 0;
@@ -115,13 +126,15 @@ export function inFlightBacktest(forecasts: readonly ForecastMove[]): InFlightBa
     if (isCompleted(move.record)) {
       for (const share of JUDGED_SHARES) {
         const progress = pollAt(move, share);
-        if (progress !== undefined) rows.push(rowOf(move, share, progress, fit));
+        if (progress === undefined) continue;
+        rows.push(rowOf(move, share, progress, fit));
+        if (move.record.transferred_mib! > 0) bytes.push(bytesOf(move, share, progress, fit));
       }
       for (const progress of somePolls(move)) polls.push(rowOf(move, NaN, progress, fit));
     }
     for (const progress of somePolls(move)) chances.push(chanceOf(move, progress, fit));
   }
-  return { rows, polls, chances, fit: fitInFlight(forecasts) };
+  return { rows, polls, bytes, chances, fit: fitInFlight(forecasts) };
 }
 
 function rowOf(move: ForecastMove, share: number, progress: MoveProgress, fit: InFlightFit): InFlightRow {
@@ -162,6 +175,17 @@ function rowOf(move: ForecastMove, share: number, progress: MoveProgress, fit: I
         remaining / Math.max(0.05, mbpsToMibPerSecond(progress.throughput_mbps!)),
       ),
     },
+  };
+}
+
+function bytesOf(move: ForecastMove, share: number, progress: MoveProgress, fit: InFlightFit): BytesRow {
+  const { before, record } = move;
+  const after = estimateInFlight({ ...before, progress }, newInFlightEstimate(), fit);
+  return {
+    share,
+    actual: record.transferred_mib!,
+    before: [before.transferredMib, before.mostTransferredMib],
+    inFlight: [after.transferredMib, after.mostTransferredMib],
   };
 }
 

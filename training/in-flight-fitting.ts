@@ -3,7 +3,7 @@ import { QUANTILE_LEVELS } from '../src/domain/prediction.js';
 import type { MoveProgress } from '../src/domain/move-progress.js';
 import {
   chanceFeatures,
-  chanceRowOf,
+  chanceFormOf,
   dot,
   estimateInFlight,
   formOf,
@@ -161,8 +161,10 @@ function chanceWeights(
       const prior = new Float64Array(QUANTILE_LEVELS.length);
       remainingByPrior(question.seconds, progress.elapsed_seconds, prior);
       const divergence = formOf(question, prior[prior.length >> 1]!)?.divergence ?? 0;
+      const { row, before } = chanceFormOf(question, middle, divergence, fit);
       return {
-        features: chanceRowOf(question, middle, divergence).slice(),
+        features: row.slice(),
+        before,
         completed: isCompleted(move.record) ? 1 : 0,
         weight: 1 / polls.length,
       };
@@ -170,9 +172,9 @@ function chanceWeights(
   });
   let weights = Float64Array.from(ODDS_AS_BEFORE);
   for (let round = 0; round < ROUNDS; round++) {
-    const working = rows.map(({ features, completed, weight }) => {
+    const working = rows.map(({ features, before, completed, weight }) => {
       const z = dot(weights, features);
-      const p = 1 / (1 + Math.exp(-z));
+      const p = 1 / (1 + Math.exp(-before - z));
       const curvature = Math.max(1e-6, p * (1 - p));
       return { features, target: z + (completed - p) / curvature, weight: weight * curvature };
     });

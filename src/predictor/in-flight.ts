@@ -32,9 +32,11 @@ export interface InFlightQuestion {
   /** After `fillKnown`. */
   inputs: MoveInputs;
   progress: MoveProgress;
-  /** What had been predicted for it: seconds at QUANTILE_LEVELS, and the chance to complete. */
+  /** What had been predicted for it: seconds at QUANTILE_LEVELS, the chance to complete, and bytes (median, 90 % quantile). */
   seconds: ArrayLike<number>;
   completionProbability: number;
+  transferredMib: number;
+  mostTransferredMib: number;
   /** What physics expects it to send, and how fast (`DurationModel.stream`). */
   stream: PrecopyInputs;
 }
@@ -45,9 +47,9 @@ export interface InFlightEstimate {
   completionProbability: number;
   /** As of `DurationEstimate`, by what the poll shows; undefined where it tells nothing of bytes. */
   divergingSeconds: number | undefined;
-  /** The rate by which bytes go on, MiB/s, and the least that is still to send, MiB; undefined as above. */
-  sentMibS: number | undefined;
-  toSendMib: number | undefined;
+  /** Of the whole move: median and 90 % quantile. */
+  transferredMib: number;
+  mostTransferredMib: number;
   /** The poll says that not one byte was sent so far. */
   hasSentNothing: boolean;
 }
@@ -56,13 +58,14 @@ export const newInFlightEstimate = (): InFlightEstimate => ({
   remaining: new Float64Array(LEVELS),
   completionProbability: 1,
   divergingSeconds: undefined,
-  sentMibS: undefined,
-  toSendMib: undefined,
+  transferredMib: 0,
+  mostTransferredMib: 0,
   hasSentNothing: false,
 });
 
 const LEVELS = QUANTILE_LEVELS.length;
 const MIDDLE = LEVELS >> 1;
+const P90 = QUANTILE_LEVELS.indexOf(0.9);
 
 /** The columns of the linear form, in the order of its weights. `way` is the share of the way that seems to be behind. */
 export const inFlightFeatures = [
@@ -319,7 +322,9 @@ export function estimateInFlight(
   const { inputs, progress, seconds } = question;
   const { remaining } = out;
   const elapsed = progress.elapsed_seconds;
-  out.divergingSeconds = out.sentMibS = out.toSendMib = undefined;
+  out.divergingSeconds = undefined;
+  out.transferredMib = question.transferredMib;
+  out.mostTransferredMib = question.mostTransferredMib;
   out.hasSentNothing = false;
   if (elapsed < LEAST_ELAPSED_SECONDS) {
     remaining.set(seconds);
@@ -329,13 +334,15 @@ export function estimateInFlight(
   remainingByPrior(seconds, elapsed, remaining);
   const priorSeconds = remaining[MIDDLE]!;
   let divergence = 0;
+  let sending: Sending | undefined;
   out.hasSentNothing = sentNothing(question);
   if (out.hasSentNothing) for (let j = 0; j < LEVELS; j++) remaining[j] = max(remaining[j]!, seconds[j]!);
   else if (inputs.operation === 'live_migration') {
     const form = formOf(question, priorSeconds);
     if (form !== undefined) {
-      ({ divergence, sentMibS: out.sentMibS, toSendMib: out.toSendMib } = form);
+      sending = form;
       const { way } = form;
+      ({ divergence } = form);
       out.divergingSeconds = physics.converged ? 0 : physics.downtimeSeconds;
       const middle = log(form.physicsSeconds) + dot(fit.weights, form.features);
       // Near the start, by the bytes and by the time that was predicted, the prediction still counts.
@@ -344,12 +351,13 @@ export function estimateInFlight(
       for (let j = 0; j < LEVELS; j++)
         remaining[j] = exp(trust * (middle + errorAt(fit, way, j)) + (1 - trust) * log(remaining[j]!));
     }
-  } else if (inputs.operation === 'disk_replication') diskInFlight(question, out);
+  } else if (inputs.operation === 'disk_replication') sending = diskInFlight(question, remaining);
   let below = LEAST_REMAINING_SECONDS;
   for (let j = 0; j < LEVELS; j++)
     below = remaining[j] = max(below, min(LONGEST_MOVE_SECONDS, remaining[j]!));
   const left = inputs.timeoutSeconds - elapsed;
   if (left > 0) for (let j = 0; j < LEVELS; j++) remaining[j] = min(left, remaining[j]!);
+  if (sending !== undefined) bytesInFlight(question, sending, out);
   out.completionProbability = chanceInFlight(question, remaining[MIDDLE]!, divergence, fit);
   return out;
 }
@@ -357,17 +365,19 @@ export function estimateInFlight(
 /** How far the rate of a disk copy may still change (log scale): what is left of the prediction's spread, at least this. */
 const LEAST_DISK_SPREAD = 0.05;
 
-/** From the prediction towards what is left at the observed rate, in proportion to the way; it has one round only. */
-function diskInFlight({ inputs, progress }: InFlightQuestion, out: InFlightEstimate): void {
-  const { remaining } = out;
+/**
+ * From the prediction towards what is left at the observed rate, in proportion to the way; it has one round only. In place;
+ * undefined where the poll tells nothing of bytes.
+ */
+function diskInFlight({ inputs, progress }: InFlightQuestion, remaining: Float64Array): Sending | undefined {
   const { elapsed_seconds: elapsed, transferred_mib: sent, remaining_mib, throughput_mbps } = progress;
-  const toSend =
+  const toSendMib =
     remaining_mib ?? (sent !== undefined && inputs.diskMib > 0 ? max(0, inputs.diskMib - sent) : undefined);
   const done =
     sent !== undefined && sent > 0
       ? sent
-      : toSend !== undefined && inputs.diskMib > 0
-        ? inputs.diskMib - toSend
+      : toSendMib !== undefined && inputs.diskMib > 0
+        ? inputs.diskMib - toSendMib
         : undefined;
   const rate =
     throughput_mbps !== undefined && throughput_mbps > 0
@@ -375,19 +385,46 @@ function diskInFlight({ inputs, progress }: InFlightQuestion, out: InFlightEstim
       : done !== undefined && done > 0
         ? done / elapsed
         : NaN;
-  if (toSend === undefined || !(rate > 0)) return;
+  if (toSendMib === undefined || !(rate > 0)) return undefined;
   const sentMibS = max(LEAST_RATE_MIB_S, withinLink(rate, elapsed, inputs));
-  out.sentMibS = sentMibS;
-  out.toSendMib = toSend;
-  const seconds = max(LEAST_REMAINING_SECONDS, toSend / sentMibS);
+  const seconds = max(LEAST_REMAINING_SECONDS, toSendMib / sentMibS);
   const way = elapsed / (elapsed + seconds);
-  const middle = (1 - way) * log(remaining[MIDDLE]!) + way * log(seconds);
   const prior = remaining.map(log);
+  const middle = (1 - way) * prior[MIDDLE]! + way * log(seconds);
   for (let j = 0; j < LEVELS; j++) {
     const spread = (1 - way) * (prior[j]! - prior[MIDDLE]!);
-    const least = LEAST_DISK_SPREAD * NORMAL_QUANTILES[j]!;
+    const least = way * LEAST_DISK_SPREAD * NORMAL_QUANTILES[j]!;
     remaining[j] = exp(middle + (abs(spread) > abs(least) ? spread : least));
   }
+  return { sentMibS, toSendMib };
+}
+
+/** The rate by which bytes go on, and the least that is still to send. */
+interface Sending {
+  sentMibS: number;
+  toSendMib: number;
+}
+
+/**
+ * What the whole move sends: from the prediction to what is sent in the time that remains at the observed rate, in proportion
+ * to the way. The rate varies more than the bytes do, so that early on the prediction is the better guide. After `remaining`.
+ */
+function bytesInFlight(
+  { progress }: InFlightQuestion,
+  { sentMibS, toSendMib }: Sending,
+  out: InFlightEstimate,
+): void {
+  const { elapsed_seconds: elapsed, transferred_mib: sentMib = 0 } = progress;
+  if (!(sentMib > 0)) return; // what is not counted cannot be added to
+  const way = elapsed / (elapsed + out.remaining[MIDDLE]!);
+  const leastMib = sentMib + toSendMib;
+  const between = (predictedMib: number, seconds: number): number =>
+    max(
+      leastMib,
+      max(leastMib, predictedMib) ** (1 - way) * max(leastMib, sentMib + sentMibS * seconds) ** way,
+    );
+  out.transferredMib = between(out.transferredMib, out.remaining[MIDDLE]!);
+  out.mostTransferredMib = between(out.mostTransferredMib, out.remaining[P90]!);
 }
 
 /** The columns of the chance to complete, in the order of its weights. */
@@ -404,28 +441,40 @@ const MOST_ROOM = 3;
 /** Less of the way left than this is no nearer to the end. */
 const LEAST_WAY_LEFT = 0.01;
 
-/** The row of the logistic form of the chance to complete. Valid until the next call. */
-export function chanceRowOf(
+/** The logarithm of the odds to complete: `before` and, by the weights, the row of the logistic form. */
+export interface ChanceForm {
+  /** Valid until the next call. */
+  row: Float64Array;
+  before: number;
+}
+
+/** Near the start the odds are as before, as far as the way is from the first knot of the form of the remaining time. */
+export function chanceFormOf(
   { inputs, progress, seconds, completionProbability: before }: InFlightQuestion,
   remainingSeconds: number,
   divergence: number,
-): Float64Array {
+  { knots }: InFlightFit,
+): ChanceForm {
   const elapsed = progress.elapsed_seconds;
   for (let j = 0; j < LEVELS; j++) logSeconds[j] = log(seconds[j]!);
   // Of those that complete, the share that would have by now is no longer among the possible (Bayes).
   const running = before * (1 - probabilityBelow(logSeconds, log(elapsed)));
   const given = min(MOST_SURE, max(1 - MOST_SURE, running / (running + 1 - before)));
+  const odds = log(given / (1 - given));
   const left = inputs.timeoutSeconds - elapsed;
   const hasLimit = inputs.timeoutSeconds > 0;
+  const wayLeft = remainingSeconds / (elapsed + remainingSeconds);
   chance[0] = 1;
-  chance[1] = log(given / (1 - given));
+  chance[1] = odds;
   chance[2] = hasLimit
     ? max(-MOST_ROOM, min(MOST_ROOM, log(max(LEAST_REMAINING_SECONDS, left) / remainingSeconds)))
     : 0;
   chance[3] = divergence;
   // What may break it off has less and less time for it.
-  chance[4] = hasLimit ? 0 : log(max(LEAST_WAY_LEFT, remainingSeconds / (elapsed + remainingSeconds)));
-  return chance;
+  chance[4] = hasLimit ? 0 : log(max(LEAST_WAY_LEFT, wayLeft));
+  const trust = min(1, (1 - wayLeft) / knots[0]!);
+  for (let j = 0; j < chance.length; j++) chance[j]! *= trust;
+  return { row: chance, before: (1 - trust) * odds };
 }
 
 function chanceInFlight(
@@ -434,8 +483,8 @@ function chanceInFlight(
   divergence: number,
   fit: InFlightFit,
 ): number {
-  const row = chanceRowOf(question, remainingSeconds, divergence);
+  const { row, before } = chanceFormOf(question, remainingSeconds, divergence, fit);
   const weights = question.inputs.timeoutSeconds > 0 ? fit.chance_within_limit : fit.chance;
-  const p = 1 / (1 + exp(-dot(weights, row)));
+  const p = 1 / (1 + exp(-before - dot(weights, row)));
   return min(MOST_SURE, max(1 - MOST_SURE, p));
 }

@@ -121,7 +121,7 @@ class LoadedPredictor implements Predictor {
    */
   private continue(prediction: Prediction, inputs: MoveInputs, progress: MoveProgress): number | undefined {
     const inFlight = this.inFlightOf(inputs, progress);
-    const { remaining, completionProbability, divergingSeconds, sentMibS, toSendMib } = inFlight;
+    const { remaining, completionProbability, divergingSeconds } = inFlight;
     const elapsed = progress.elapsed_seconds;
     const [p05, p10, p50, p90, p95] = remaining as unknown as [number, number, number, number, number];
     const mean = meanOfQuantiles(remaining);
@@ -130,21 +130,15 @@ class LoadedPredictor implements Predictor {
     for (const name of [...QUANTILE_NAMES, 'mean'] as const)
       prediction.duration_seconds[name] = elapsed + left[name];
     prediction.completion_probability = completionProbability;
-    const sent = progress.transferred_mib;
-    if (sent !== undefined && sentMibS !== undefined && toSendMib !== undefined)
-      prediction.transferred_mib = {
-        p50: sent + Math.max(toSendMib, sentMibS * p50),
-        p90: sent + Math.max(toSendMib, sentMibS * p90),
-      };
+    prediction.transferred_mib = { p50: inFlight.transferredMib, p90: inFlight.mostTransferredMib };
     if (isStalled(inputs, progress, inFlight)) prediction.warnings.push(stalledWarning(progress));
     return divergingSeconds;
   }
 
   /** After `estimate` of the same move: what is still to come of it. */
   private inFlightOf(inputs: MoveInputs, progress: MoveProgress): InFlightEstimate {
-    const { seconds, completionProbability } = this.estimate;
     const stream = this.durationModel.stream(inputs, this.stream);
-    return estimateInFlight({ inputs, progress, seconds, completionProbability, stream }, this.inFlight);
+    return estimateInFlight({ ...this.estimate, inputs, progress, stream }, this.inFlight);
   }
 
   predictAll(requests: readonly MoveRequest[], nowMs: number): Prediction[] {

@@ -8,6 +8,7 @@ import {
   forecastMoves,
   inFlightBacktest,
   JUDGED_SHARES,
+  type BytesRow,
   type ChanceRow,
   type InFlightRow,
 } from '../../training/in-flight-backtest.js';
@@ -68,7 +69,7 @@ function table(rows: readonly InFlightRow[]): void {
 }
 
 const moves = forecastMoves(readLabPolls('data/qemu-lab'), SEED);
-const { rows, polls, chances, fit } = inFlightBacktest(moves);
+const { rows, polls, bytes, chances, fit } = inFlightBacktest(moves);
 console.log(
   `In flight on data/qemu-lab, rolling in time by move; seed ${SEED}. Errors, pinball and widths in percent, of the total\n` +
     'duration but for "remaining"; a poll is the last one at or before a share of the way.',
@@ -79,6 +80,26 @@ for (const share of JUDGED_SHARES) {
 }
 console.log('\nat up to 12 polls of each move, evenly while it ran');
 table(polls);
+
+console.log('\nWhat the whole move sends               MAPE  p50 holds  p90 holds  p90 over p50');
+for (const share of JUDGED_SHARES)
+  for (const [name, quantiles] of [
+    ['before the start', ({ before }) => before],
+    ['in flight', ({ inFlight }) => inFlight],
+  ] as [string, (row: BytesRow) => readonly [number, number]][]) {
+    const at = bytes.filter((row) => row.share === share);
+    const meanOf = (one: (actual: number, p50: number, p90: number) => number): number =>
+      mean(at.map((row) => one(row.actual, ...quantiles(row))));
+    console.log(
+      `  at ${100 * share} %, ${name}`.padEnd(36) +
+        percent(meanOf((actual, p50) => Math.abs(p50 / actual - 1))).padStart(8) +
+        percent(meanOf((actual, p50) => Number(actual <= p50))).padStart(11) +
+        percent(meanOf((actual, _, p90) => Number(actual <= p90))).padStart(11) +
+        meanOf((_actual, p50, p90) => p90 / p50)
+          .toFixed(2)
+          .padStart(14),
+    );
+  }
 
 console.log('\nChance to complete, at up to 12 polls of each move: Brier score (each move counts the same)');
 const weights = new Map<string, number>();

@@ -263,6 +263,20 @@ describe('a running move', () => {
     expect(transferred_mib!.p90).toBeGreaterThanOrEqual(transferred_mib!.p50!);
   });
 
+  it('early on sends about what was expected before: how fast it goes is less sure than how much it sends', () => {
+    const before = predictor.predict({ ...move, ...elsewhere }, NOW).transferred_mib!;
+    for (const transferred_mib of [60, 120, 240]) {
+      const { transferred_mib: sent } = predictor.predict(
+        running({ elapsed_seconds: 2, transferred_mib, remaining_mib: 4096 - transferred_mib }, elsewhere),
+        NOW,
+      );
+      for (const name of ['p50', 'p90'] as const) {
+        expect(sent![name]! / before[name]!).toBeGreaterThan(0.85);
+        expect(sent![name]! / before[name]!).toBeLessThan(1.15);
+      }
+    }
+  });
+
   it('is warned about when nothing moves, once it has had the time to set up', () => {
     const isWarned = (progress: MoveProgress, operation: MoveRequest['operation'] = 'live_migration') =>
       predictor
@@ -305,6 +319,51 @@ describe('a running move', () => {
         expect(remaining_seconds![name] / before[name]).toBeLessThan(1.25);
       }
     }
+  });
+
+  it('begins where the prediction before its start ends', () => {
+    // Polls of a first millisecond, of moves that take a second or longer.
+    const first = fc.record({
+      operation: fc.constantFrom('live_migration', 'failover', 'disk_replication') as fc.Arbitrary<
+        MoveRequest['operation']
+      >,
+      sizeMib: fc.double({ min: 1024, max: 1e6, noNaN: true }),
+      cluster: fc.constantFrom('c', 'elsewhere'),
+      sentMib: fc.double({ min: 0, max: 10, noNaN: true }),
+      tellsBytes: fc.boolean(),
+      more: fc.record(
+        { dirty_rate_mib_s: amount(1000), throughput_mbps: amount(1e4), dirty_sync_count: fc.constant(1) },
+        { requiredKeys: [] },
+      ),
+      timeout: fc.constantFrom(undefined, 30, 1e6),
+    });
+    fc.assert(
+      fc.property(first, ({ operation, sizeMib, cluster, sentMib, tellsBytes, more, timeout }) => {
+        const asked: MoveRequest = {
+          ...move,
+          cluster,
+          operation,
+          memory_mib: sizeMib,
+          ...(operation === 'live_migration' ? {} : { disk_mib: sizeMib }),
+          link_mbps: 1000,
+          ...(timeout === undefined ? {} : { labels: { timeout_seconds: timeout } }),
+        };
+        const bytes = { transferred_mib: sentMib, remaining_mib: sizeMib - sentMib };
+        const progress = { elapsed_seconds: 0.001, ...(tellsBytes ? { ...bytes, ...more } : {}) };
+        const before = predictor.predict(asked, NOW);
+        const after = predictor.predict({ ...asked, progress }, NOW);
+        for (const name of QUANTILE_NAMES) {
+          const whole = before.duration_seconds[name];
+          expect(Math.abs(after.remaining_seconds![name] - whole)).toBeLessThan(0.03 * whole + 0.02);
+        }
+        expect(Math.abs(after.completion_probability - before.completion_probability)).toBeLessThan(0.005);
+        for (const name of ['p50', 'p90'] as const) {
+          const whole = before.transferred_mib![name]!;
+          expect(Math.abs(after.transferred_mib![name]! - whole)).toBeLessThan(0.03 * whole + 10);
+        }
+      }),
+      { numRuns: 500 },
+    );
   });
 
   it('goes no faster than its link while buffers can explain it, and as fast as it does where they cannot', () => {

@@ -24,7 +24,7 @@ import type { SpoolEvent } from '../store/spooled-store.js';
 import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { time } from './option-values.js';
-import { refuseInputAsOutput } from './output-file.js';
+import { refuseInputAsOutput, writeAll } from './output-file.js';
 import { startProgress, type Progress } from './progress.js';
 import { besideStore } from './store-files.js';
 
@@ -516,11 +516,6 @@ async function fileTarget(path: string): Promise<Target> {
         file.end((error?: Error | null) => (error ? reject(cannotWrite(failed ?? error)) : resolve()));
       }),
   };
-}
-
-/** Resolves when the stream has room for more. */
-async function writeAll(stream: NodeJS.WritableStream, text: string): Promise<void> {
-  if (!stream.write(text)) await once(stream, 'drain');
 }
 
 interface Report extends Done {

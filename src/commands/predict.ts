@@ -1,7 +1,5 @@
-import { createWriteStream } from 'node:fs';
-import { once } from 'node:events';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { UserError } from '../domain/errors.js';
 import { DEFAULT_CLUSTER, startMs, type MoveRecord } from '../domain/move-record.js';
 import type { MoveProgress } from '../domain/move-progress.js';
 import { askedForMs, parseMoveRequest, type MoveRequest } from '../domain/move-request.js';
@@ -12,7 +10,7 @@ import { ModelRegistry } from '../store/model-registry.js';
 import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { MOST_SAMPLES, NewestSamples } from './newest-samples.js';
-import { refuseInputAsOutput } from './output-file.js';
+import { refuseInputAsOutput, STANDARD_STREAM, writeWhole, writeAll } from './output-file.js';
 import { inOrderOfTime, PastInTime, samplesFor, type PastEvent } from './past-in-time.js';
 import { predictionText } from './prediction-text.js';
 import { startProgress } from './progress.js';
@@ -309,21 +307,20 @@ const keyOf = (flag: string): string =>
 
 async function write(
   answers: readonly PredictionOrError[],
-  options: Options,
+  { out = STANDARD_STREAM }: Options,
   context: Context,
 ): Promise<void> {
-  const stream =
-    options.out === undefined || options.out === '-' ? undefined : createWriteStream(options.out);
-  const target = stream ?? context.stdout;
-  try {
-    if (stream !== undefined) await once(stream, 'open');
-    for (const answer of answers)
-      if (!target.write(`${JSON.stringify(answer)}\n`)) await once(target, 'drain');
-    if (stream !== undefined) {
-      stream.end();
-      await once(stream, 'close');
-    }
-  } catch (error) {
-    throw new UserError('cannot-write', systemErrorSentence(error, options.out ?? 'standard output'));
-  }
+  if (out === STANDARD_STREAM) for (const text of linesOf(answers)) await writeAll(context.stdout, text);
+  else await writeWhole(out, linesOf(answers));
+}
+
+const ANSWERS_PER_WRITE = 100;
+
+/** JSON, an answer a line, in pieces of many lines. */
+function* linesOf(answers: readonly PredictionOrError[]): Generator<string> {
+  for (let from = 0; from < answers.length; from += ANSWERS_PER_WRITE)
+    yield answers
+      .slice(from, from + ANSWERS_PER_WRITE)
+      .map((answer) => `${JSON.stringify(answer)}\n`)
+      .join('');
 }

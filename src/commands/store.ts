@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { Command, Option } from 'commander';
 import { findInputs } from '../collector/input-files.js';
 import { LineReader } from '../collector/line-reader.js';
@@ -10,7 +8,7 @@ import { recordsSource } from '../collector/sources/records.js';
 import { instanceSamplesSource, linkSamplesSource } from '../collector/sources/samples.js';
 import type { LogSource } from '../collector/sources/source.js';
 import { DamagedTextError, openText } from '../collector/text-input.js';
-import { UserError, systemErrorSentence } from '../domain/errors.js';
+import { UserError } from '../domain/errors.js';
 import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
 import { csvHeader, csvRow, tableColumns, type TableItems, type TableKind } from '../store/csv-table.js';
 import { openStore } from '../store/open-store.js';
@@ -18,10 +16,9 @@ import { openParquetTable, writeParquetTable } from '../store/parquet-table.js';
 import type { SampleFilter, Store } from '../store/store.js';
 import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { time } from './option-values.js';
-import { refuseInputAsOutput } from './output-file.js';
+import { refuseInputAsOutput, STANDARD_STREAM, writeWhole, writeAll, writtenWhole } from './output-file.js';
 import { startProgress } from './progress.js';
 
-const STANDARD_STREAM = '-';
 const kinds = Object.keys(tableColumns) as TableKind[];
 const formats = ['jsonl', 'csv', 'parquet'] as const;
 type Format = (typeof formats)[number];
@@ -154,14 +151,14 @@ async function exportTable(context: Context, options: ExportOptions): Promise<vo
   let rows = 0;
   try {
     rows = await withStore(options.store, async (store) => {
+      const items = itemsOf(store, what, range);
       const onProgress = (done: number): void => progress.update(done);
-      if (format === 'parquet') return writeParquetTable(out, what, itemsOf(store, what, range), onProgress);
-      const target = await openTarget(context, out);
-      try {
-        return await writeTable(target, format, what, itemsOf(store, what, range), onProgress);
-      } finally {
-        await target.close();
-      }
+      if (format === 'parquet')
+        return writtenWhole(out, (place) => writeParquetTable(place, what, items, onProgress));
+      const table = new TableText(format, what, items, onProgress);
+      if (out === STANDARD_STREAM) for await (const text of table) await writeAll(context.stdout, text);
+      else await writeWhole(out, table);
+      return table.rows;
     });
   } finally {
     progress.finish();
@@ -197,26 +194,30 @@ function itemsOf<K extends TableKind>(
   return items[what]();
 }
 
-async function writeTable<K extends TableKind>(
-  target: Target,
-  format: Format,
-  what: K,
-  items: AsyncIterable<TableItems[K]>,
-  onProgress: (rows: number) => void,
-): Promise<number> {
-  let rows = 0;
-  let text = format === 'csv' ? `${csvHeader(what)}\n` : '';
-  for await (const item of items) {
-    text += `${format === 'csv' ? csvRow(what, item) : JSON.stringify(item)}\n`;
-    rows += 1;
-    if (rows % ROWS_PER_WRITE === 0) {
-      await target.write(text);
+/** A table as text, in pieces of many rows. */
+class TableText<K extends TableKind> {
+  rows = 0;
+
+  constructor(
+    private readonly format: Exclude<Format, 'parquet'>,
+    private readonly what: K,
+    private readonly items: AsyncIterable<TableItems[K]>,
+    private readonly onProgress: (rows: number) => void,
+  ) {}
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<string> {
+    const { format, what } = this;
+    let text = format === 'csv' ? `${csvHeader(what)}\n` : '';
+    for await (const item of this.items) {
+      text += `${format === 'csv' ? csvRow(what, item) : JSON.stringify(item)}\n`;
+      this.rows += 1;
+      if (this.rows % ROWS_PER_WRITE !== 0) continue;
+      yield text;
       text = '';
-      onProgress(rows);
+      this.onProgress(this.rows);
     }
+    yield text;
   }
-  await target.write(text);
-  return rows;
 }
 
 const sources: { readonly [K in TableKind]: LogSource } = {
@@ -450,41 +451,4 @@ async function withStore<T>(
   } finally {
     await store.close();
   }
-}
-
-/** Where rows go, with back-pressure. */
-interface Target {
-  write(text: string): Promise<void>;
-  close(): Promise<void>;
-}
-
-async function openTarget(context: Context, out: string): Promise<Target> {
-  if (out === STANDARD_STREAM) {
-    return {
-      write: async (text) => {
-        if (!context.stdout.write(text)) await once(context.stdout, 'drain');
-      },
-      close: async () => undefined,
-    };
-  }
-  const cannotWrite = (error: unknown): UserError =>
-    new UserError('cannot-write', `${systemErrorSentence(error, out)}; name another file with --out`);
-  const file = createWriteStream(out);
-  let failed: unknown;
-  file.on('error', (error) => {
-    failed ??= error;
-  });
-  await once(file, 'open').catch((error: unknown) => {
-    throw cannotWrite(error);
-  });
-  return {
-    write: async (text) => {
-      if (!file.write(text)) await once(file, 'drain').catch(() => undefined);
-      if (failed !== undefined) throw cannotWrite(failed);
-    },
-    close: () =>
-      new Promise<void>((resolve, reject) => {
-        file.end((error?: Error | null) => (error ? reject(cannotWrite(failed ?? error)) : resolve()));
-      }),
-  };
 }

@@ -29,8 +29,6 @@ function columnType(name: string): BasicType {
 /**
  * Writes a Parquet file with the contract's columns: times as timestamps in milliseconds, amounts as doubles, lists and
  * labels as JSON. Holds one group of rows in memory. Gives the number of rows.
- *
- * @throws UserError `cannot-write`
  */
 export async function writeParquetTable<K extends TableKind>(
   path: string,
@@ -52,18 +50,13 @@ export async function writeParquetTable<K extends TableKind>(
       onProgress(rows);
     }
   }
-  try {
-    await parquetWriteRows({
-      writer: fileWriter(path),
-      rows: rowsOf(),
-      columns: names.map((name) => ({ name, type: columnType(name) })),
-      rowGroupSize: ROWS_PER_GROUP,
-      createdBy: 'movecast',
-    });
-  } catch (error) {
-    if (error instanceof UserError || (error as NodeJS.ErrnoException).syscall === undefined) throw error;
-    throw new UserError('cannot-write', `${systemErrorSentence(error, path)}; name another file with --out`);
-  }
+  await parquetWriteRows({
+    writer: fileWriter(path),
+    rows: rowsOf(),
+    columns: names.map((name) => ({ name, type: columnType(name) })),
+    rowGroupSize: ROWS_PER_GROUP,
+    createdBy: 'movecast',
+  });
   return rows;
 }
 

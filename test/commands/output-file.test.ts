@@ -10,10 +10,12 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { writeWhole } from '../../src/commands/output-file.js';
+import { writeWhole, writtenWhole } from '../../src/commands/output-file.js';
+import { UserError } from '../../src/domain/errors.js';
 
 let folder = '';
 const at = (name: string): string => join(folder, name);
@@ -52,5 +54,28 @@ describe('a file that is written whole or not at all', () => {
     await expect(writeWhole(at('folder'), 'x')).rejects.toMatchObject({ code: 'cannot-write' });
     await expect(writeWhole(at('absent/x'), 'x')).rejects.toMatchObject({ code: 'cannot-write' });
     expect(readdirSync(folder)).toEqual(['folder']);
+  });
+
+  it('leaves what was there when its pieces end in an error, which passes as it is', async () => {
+    writeFileSync(at('export'), 'older');
+    const broken = new UserError('store-unavailable', 'the store is gone');
+    async function* pieces(): AsyncGenerator<string> {
+      yield 'newer ';
+      await Promise.resolve();
+      throw broken;
+    }
+    await expect(writeWhole(at('export'), pieces())).rejects.toBe(broken);
+    expect(readFileSync(at('export'), 'utf8')).toBe('older');
+    expect(readdirSync(folder)).toEqual(['export']);
+    const half = writtenWhole(at('export'), async (place) => {
+      writeFileSync(place, 'newer');
+      await writeFile('/dev/full', 'x');
+    });
+    await expect(half).rejects.toMatchObject({
+      code: 'cannot-write',
+      message: expect.stringContaining('export'),
+    });
+    expect(readFileSync(at('export'), 'utf8')).toBe('older');
+    expect(readdirSync(folder)).toEqual(['export']);
   });
 });

@@ -208,7 +208,7 @@ describe('movecast store', () => {
   it('says when the file of an export cannot be written', async () => {
     const { code, err } = await run('export', '--out', join(folder, 'no', 'such', 'x.jsonl'), '--store', url);
     expect(code).toBe(1);
-    expect(err).toMatch(/no such file or folder; name another file with --out/);
+    expect(err).toMatch(/no such file or folder; name another file/);
   });
 
   it('says when a file is no Parquet although its name says so', async () => {
@@ -222,7 +222,7 @@ describe('movecast store', () => {
   it('says when the file of a Parquet export cannot be written', async () => {
     const { code, err } = await run('export', '--out', join(folder, 'no', 'x.parquet'), '--store', url);
     expect(code).toBe(1);
-    expect(err).toMatch(/no such file or folder; name another file with --out/);
+    expect(err).toMatch(/no such file or folder; name another file/);
   });
 
   it('says when a file to be imported is none of the tables', async () => {

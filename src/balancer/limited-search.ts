@@ -1,10 +1,12 @@
 import { mayFailOver, movableInstances, possibleKinds } from './candidates.js';
 import type { GroupModel } from './group-model.js';
 import { nodesOfMove } from './jobsets.js';
-import { inOrder } from './list-schedule.js';
+import { inOrder, type TimedMove } from './list-schedule.js';
 import type { MovePrices } from './move-prices.js';
+import { MoveTrial } from './move-trial.js';
 import { FAILOVER, type Move } from './moves.js';
 import { PlacementSearch, type ChosenMove } from './placement-search.js';
+import { searchQueues } from './queue-search.js';
 import { seededRandom, type Random } from './random.js';
 import { ScoreBoard } from './score.js';
 import type { SearchOptions } from './search-options.js';
@@ -15,7 +17,6 @@ import {
   lastEnd,
   noMoves,
   orderChosen,
-  playMoves,
   proposalsFor,
   replay,
   timedMove,
@@ -39,15 +40,36 @@ export interface LimitedSettings {
  */
 const MOST_RUNGS_AN_OCTAVE = 4;
 /** Up to so many movable instances. */
-const INSTANCES_OF_MOST_RUNGS = 1000;
-/** Proposals of the annealing runs of a doubling, as a part of the usual: each goes on from the best below it. */
-const OCTAVE_PART = 1;
-/** Candidates that may be looked at for further moves of a doubling. */
-const OCTAVE_CANDIDATES = 4_000_000;
-/** Temperatures of such a run, in units of the energy, to be divided by the nodes. */
+const INSTANCES_OF_MOST_RUNGS = 500;
+/** Beyond the time of the plan without a limit few moves gain: so many rungs, so many times apart. What is longer is open. */
+const LATE_RUNGS = 3;
+const LATE_STEP = 4;
+/** No rung is lower than this, whatever moves cost. */
+const LOWEST_RUNG_SECONDS = 0.1;
+/** Proposals of a rung's runs, as a part of the usual: each goes on from the best below it, and low rungs have few moves to find. */
+const MOST_PART = 1 / 3;
+const LEAST_PART = 1 / 32;
+/** Temperatures of runs from nothing, from the best below and after a repair, in units of the energy, to be divided by the nodes. */
 const HOTTEST = 1;
-const COLDEST = 0.01;
+const HOTTEST_ON = 0.3;
+const HOTTEST_REPAIR = 0.03;
+const COLDEST = 1e-3;
 const BUSY_POWER = 8;
+/** Runs that make up for what no order allows, or none in time; their proposals, as a part of the first run's. */
+const REPAIRS = 3;
+const REPAIR_PART = 0.5;
+/** Least part of a time that nodes are asked to be busy for, so that the order of their moves ends in it. */
+const LEAST_BUSY = 0.5;
+/** Orders that are tried, as a part of the usual: queues are made better afterwards. */
+const ORDERS_PART = 0.25;
+/** Moves and nodes that the queues of a doubling's rungs may be read over: some seconds at most. */
+const QUEUE_WORK = 5_000_000;
+/** Of it, the part for times that are not short, where queues matter less. */
+const LATE_FILL = 1 / 4;
+/** The same for what a change of a queue costs beside its moves and nodes. */
+const CHANGE_WORK = 20;
+/** Candidates that may be looked at for further moves of a doubling. */
+const OCTAVE_CANDIDATES = 1_000_000;
 
 /** The first moves of a plan to end. */
 interface Step {
@@ -67,10 +89,11 @@ interface Staircase {
 }
 
 /**
- * The best plans within any time, of one cluster. The plan without a limit, and plans of annealing for the rungs of a
- * ladder of times that is the same for every limit, are made once, each rung from the best so far and going on with further
- * moves while there is time; of all that ends in time the best is taken. So a plan is never worse than what fits of the
- * plan without a limit, and for more time there is only more to choose from.
+ * The best plans within any time, of one cluster. The plan without a limit, and plans for the rungs of a ladder of times
+ * that is the same for every limit, are made once: annealing for which moves to make, from nothing and from the best so
+ * far, then for the queue that they fill the time with, then further moves while there is time. Of all that ends in time
+ * the best is taken. So a plan is never worse than what fits of the plan without a limit, and for more time there is only
+ * more to choose from.
  */
 export class LimitedSearch {
   readonly #start: GroupModel;
@@ -78,6 +101,7 @@ export class LimitedSearch {
   readonly #prices: MovePrices;
   readonly #settings: Required<LimitedSettings>;
   readonly #random: Random;
+  readonly #openRandom: Random;
   readonly #scoreBefore: number;
   readonly #mostMoves: number;
   readonly #movable: readonly number[];
@@ -85,7 +109,7 @@ export class LimitedSearch {
   #whole: TimedResult | undefined;
   #stairsOfWhole: Staircase | undefined;
   /** By rung, from the lowest. */
-  readonly #ladder: Staircase[][] = [];
+  readonly #ladder: { seconds: number; stairs: Staircase[] }[] = [];
   #isLadderDone = false;
   readonly #lowestRung: number;
   readonly #rungsAnOctave: number;
@@ -97,12 +121,18 @@ export class LimitedSearch {
     this.#prices = prices;
     this.#settings = { effort: 1, gainPerHour: 0, ...settings };
     this.#random = seededRandom(settings.seed);
+    this.#openRandom = seededRandom(settings.seed + 1);
     this.#scoreBefore = new ScoreBoard(start).score;
     this.#mostMoves = options.maxLength > 0 ? options.maxLength : MOST_MOVES;
     this.#movable = movableInstances(start, options);
     this.#search = new PlacementSearch(start, options, prices);
     this.#rungsAnOctave = rungsAnOctave(this.#movable.length);
-    this.#lowestRung = quickestMove(start, options, prices, this.#movable);
+    this.#lowestRung = Math.max(LOWEST_RUNG_SECONDS, quickestMove(start, options, prices, this.#movable));
+  }
+
+  /** Of the plan without a limit; a scale. */
+  get #usualSeconds(): number {
+    return this.whole.seconds || busiestOfAll(this.#start, this.#movable, this.#prices);
   }
 
   /** The plan without a limit. */
@@ -176,13 +206,13 @@ export class LimitedSearch {
     const { minGain, minGainLimit, ignoreSoftErrors } = this.#options;
     const byEnd = [...moves.keys()].sort((a, b) => ends[a]! - ends[b]! || a - b);
     const inTurn = byEnd.map((m) => moves[m]!);
-    const played = playMoves(this.#start.copy(), inTurn, ignoreSoftErrors);
+    const scores = scoresOf(this.#start, inTurn, ignoreSoftErrors);
     const steps: Step[] = [];
     let least = this.#costOf(this.#scoreBefore, 0);
     let movingSeconds = 0;
     let last = { count: 0, score: this.#scoreBefore };
-    played.steps.forEach(({ move, score }, at) => {
-      movingSeconds += timedMove(this.#start, this.#prices, move).seconds;
+    scores.forEach((score, at) => {
+      movingSeconds += timedMove(this.#start, this.#prices, inTurn[at]!).seconds;
       const count = at + 1;
       const cost = this.#costOf(score, movingSeconds);
       const gainsEnough =
@@ -215,55 +245,144 @@ export class LimitedSearch {
 
   /** What is found for the rungs below a time and the first above it, and beyond the last one, where time is not short. */
   #rungsUpTo(maxSeconds: number): Staircase[] {
-    const rungs = this.#rungsAnOctave;
-    const needed = Math.max(0, 1 + Math.ceil(rungs * Math.log2(maxSeconds / this.#lowestRung)));
+    if (maxSeconds < this.#lowestRung) return [];
     const ladder = this.#ladder;
-    while (ladder.length < needed && !this.#isLadderDone) {
-      const seconds = this.#lowestRung * 2 ** (ladder.length / rungs);
-      const below = [this.#wholeStairs(), ...ladder.flat()];
-      const climbed = this.#climb(seconds, this.#bestPart(below, seconds), OCTAVE_PART / rungs);
-      const best = this.#bestPart([...below, climbed], seconds);
-      const rung = [climbed, this.#stairsOf(this.#goOn(best, seconds, OCTAVE_CANDIDATES / rungs).moves)];
-      ladder.push(rung);
-      this.#isLadderDone = best.seconds < seconds / 2 && this.whole.seconds < seconds;
-      if (this.#isLadderDone) rung.push(this.#stairsOf(this.#goOn(best, Infinity).moves));
+    while (!this.#isLadderDone && !(this.#highestRung >= maxSeconds)) {
+      const seconds = this.#nextRung();
+      const stairs = this.#makeRung(seconds);
+      const best = this.#bestPart([this.#wholeStairs(), ...this.#found(), ...stairs], seconds);
+      ladder.push({ seconds, stairs });
+      const isLast = seconds >= this.#usualSeconds * LATE_STEP ** (LATE_RUNGS - 1);
+      this.#isLadderDone = isLast || (best.seconds < seconds / 2 && this.whole.seconds < seconds);
+      if (this.#isLadderDone)
+        stairs.push(this.#stairsOf(this.#goOn(best, Infinity).moves), ...this.#openRuns());
     }
-    return ladder.slice(0, needed).flat();
+    return this.#found(ladder.filter(({ seconds }) => seconds < maxSeconds).length + 1);
+  }
+
+  /** What is found for the lowest rungs. */
+  #found(count = this.#ladder.length): Staircase[] {
+    return this.#ladder.slice(0, count).flatMap(({ stairs }) => stairs);
+  }
+
+  get #highestRung(): number {
+    return this.#ladder.at(-1)?.seconds ?? 0;
+  }
+
+  /** Seconds of the rung above the highest: the same for every limit. */
+  #nextRung(): number {
+    const highest = this.#highestRung;
+    if (highest === 0) return this.#lowestRung;
+    return highest * (highest < this.#usualSeconds ? 2 ** (1 / this.#rungsAnOctave) : LATE_STEP);
+  }
+
+  /** What is found for one rung. */
+  #makeRung(seconds: number): Staircase[] {
+    const rungs = this.#rungsAnOctave;
+    const below = [this.#wholeStairs(), ...this.#found()];
+    const best = this.#bestPart(below, seconds);
+    // The less time, the fewer moves there are to choose.
+    const share = Math.min(1, seconds / this.#usualSeconds);
+    const most = Math.min(MOST_PART, 1 / rungs);
+    const part = Math.max(LEAST_PART, share * most);
+    const from = rungs > 1 ? [noMoves(this.#scoreBefore), best] : [best];
+    const climbed = from.flatMap((plan) => this.#climb(seconds, plan, Math.sqrt(share) * most));
+    const stairs = climbed.map((moves) => this.#stairsOf(moves));
+    const known = [best.moves, this.whole.moves, ...climbed].flat();
+    const filled = share < 1 ? part : part * LATE_FILL;
+    for (const moves of climbed)
+      stairs.push(...this.#fill(moves, known, seconds, filled / 2 / climbed.length));
+    const fullest = this.#bestPart([...below, ...stairs], seconds);
+    stairs.push(...this.#fill(fullest.moves, known, seconds, filled / 2));
+    const soFar = this.#bestPart([...below, ...stairs], seconds);
+    const longer = this.#goOn(soFar, seconds, OCTAVE_CANDIDATES / rungs);
+    if (longer !== soFar) stairs.push(this.#stairsOf(longer.moves));
+    return stairs;
+  }
+
+  /** The ladder and the runs for any time draw from streams of their own: neither hangs on whether the other was asked for. */
+  #randomFor(maxSeconds: number): Random {
+    return maxSeconds === Infinity ? this.#openRandom : this.#random;
+  }
+
+  /** Plans that are over in time, and in less, from moves in their order; `known`: moves that are good in other plans. */
+  #fill(moves: readonly Move[], known: readonly Move[], maxSeconds: number, part: number): Staircase[] {
+    const { parallelPerNode = 1 } = this.#options;
+    if (parallelPerNode > 1) return [];
+    const timed = (move: Move): TimedMove => timedMove(this.#start, this.#prices, move);
+    const work = QUEUE_WORK * Math.min(1, INSTANCES_OF_MOST_RUNGS / this.#movable.length);
+    const proposals = (part * work) / (CHANGE_WORK + moves.length + this.#start.nodeCount);
+    const plans = searchQueues(
+      this.#start,
+      this.#options,
+      { maxSeconds, mostMoves: this.#mostMoves, costOf: (score, moving) => this.#costOf(score, moving) },
+      {
+        given: moves.map(timed),
+        known: known.map(timed),
+        proposals: Math.floor(this.#settings.effort * proposals),
+        random: this.#randomFor(maxSeconds),
+        timedMove: timed,
+      },
+    );
+    return plans.map((plan) => this.#stairsOf(plan));
   }
 
   /** Runs for any time: from nothing, and from the plan without a limit. */
   #openRuns(): Staircase[] {
     if (this.#open === undefined) {
       const from = [noMoves(this.#scoreBefore), this.replay(this.whole.moves)];
-      const climbed = from.map((plan) => this.#climb(Infinity, plan, 1));
-      const best = this.#bestPart([this.#wholeStairs(), ...climbed], Infinity);
-      this.#open = [...climbed, this.#stairsOf(this.#goOn(best, Infinity).moves)];
+      const climbed = from.flatMap((plan) =>
+        this.#climb(Infinity, plan, 1).map((moves) => this.#stairsOf(moves)),
+      );
+      const all = [this.#wholeStairs(), ...climbed];
+      all.push(...this.#fill(this.#bestPart(all, Infinity).moves, this.whole.moves, Infinity, LATE_FILL));
+      const best = this.#bestPart(all, Infinity);
+      this.#open = [...all, this.#stairsOf(this.#goOn(best, Infinity).moves)];
     }
     return this.#open;
   }
 
-  /** Annealing for the best score within a time, from the moves of a plan. */
-  #climb(busySeconds: number, from: TimedPlan, part: number): Staircase {
+  /**
+   * Annealing for the best score within a time, from the moves of a plan. Where an order ends late, nodes are asked to
+   * be less busy; moves that wait for each other in a circle are left out; and another run makes up for both.
+   */
+  #climb(maxSeconds: number, from: TimedPlan, part: number): Move[][] {
     const { effort, gainPerHour } = this.#settings;
     const perNode = Math.max(1, this.#start.onlineCount);
-    const usual = this.whole.seconds || busiestOfAll(this.#start, this.#movable, this.#prices);
-    const { states } = this.#search.run(
-      { targetScore: -Infinity, busySeconds, gainPerHour },
-      {
-        proposals: Math.floor(part * proposalsFor(this.#movable, effort)),
-        random: this.#random,
-        from: this.#chosenOf(from),
-        hottest: HOTTEST / perNode,
-        coldest: COLDEST / perNode,
-        busyPower: BUSY_POWER,
-        timeScale: Math.max(1e-9, Math.min(busySeconds, usual)),
-        scoreScale: Math.max(1e-9, this.#scoreBefore - this.#start.optimum),
-        scorePenalty: 1,
-        mostMoves: this.#mostMoves,
-      },
-    );
-    const order = orderChosen(this.#start, this.#options, this.#prices, states[0]!, effort);
-    return this.#stairsOf(order.moves);
+    const fixed = new Set<number>();
+    const found: Move[][] = [];
+    let busySeconds = maxSeconds;
+    let chosen: readonly ChosenMove[] = this.#chosenOf(from);
+    for (let run = 0; run <= REPAIRS; run++) {
+      const { states } = this.#search.run(
+        { targetScore: -Infinity, busySeconds, gainPerHour },
+        {
+          proposals: Math.floor((run === 0 ? 1 : REPAIR_PART) * part * proposalsFor(this.#movable, effort)),
+          random: this.#randomFor(maxSeconds),
+          from: chosen,
+          fixed,
+          hottest: (run > 0 ? HOTTEST_REPAIR : chosen.length > 0 ? HOTTEST_ON : HOTTEST) / perNode,
+          coldest: COLDEST / perNode,
+          busyPower: BUSY_POWER,
+          timeScale: Math.max(1e-9, Math.min(maxSeconds, this.#usualSeconds)),
+          scoreScale: Math.max(1e-9, this.#scoreBefore - this.#start.optimum),
+          scorePenalty: 1,
+          mostMoves: this.#mostMoves,
+        },
+      );
+      const state = states[0]!;
+      const order = orderChosen(this.#start, this.#options, this.#prices, state, effort * ORDERS_PART);
+      found.push(order.moves);
+      if (order.stuck.length === 0 && order.makespan <= maxSeconds) break;
+      for (const c of order.stuck) fixed.add(state[c]!.instance);
+      chosen = state.filter(({ instance }) => !fixed.has(instance));
+      if (maxSeconds < Infinity)
+        busySeconds = Math.max(
+          LEAST_BUSY * maxSeconds,
+          Math.min(busySeconds, (busySeconds * maxSeconds) / order.makespan),
+        );
+    }
+    return found;
   }
 
   /** The moves of the instances that a plan moves once, which is all that annealing can begin with. */
@@ -312,6 +431,27 @@ const SECONDS_AN_HOUR = 3600;
 const rungsAnOctave = (instances: number): number =>
   Math.max(1, Math.floor(MOST_RUNGS_AN_OCTAVE * Math.min(1, INSTANCES_OF_MOST_RUNGS / instances)));
 
+/**
+ * The score after each move. It is computed whole so often only that this costs no more than the moves do: after each one
+ * in small groups.
+ */
+function scoresOf(start: GroupModel, moves: readonly Move[], ignoreSoftErrors: boolean): number[] {
+  const board = new ScoreBoard(start.copy());
+  const trial = new MoveTrial(board, { ignoreSoftErrors });
+  const refreshAfter = 1 + Math.floor(start.nodeCount / NODES_A_MOVE);
+  return moves.map(({ instance, kind, target }, m) => {
+    trial.begin(instance);
+    trial.insist(kind, target);
+    trial.measure();
+    trial.settle();
+    if ((m + 1) % refreshAfter === 0) board.refresh();
+    return board.score;
+  });
+}
+
+/** Nodes whose rows are read in the time that a move takes to be tried and made. */
+const NODES_A_MOVE = 50;
+
 /** Seconds of the quickest move that anyone may make; Infinity where nobody may. */
 function quickestMove(
   start: GroupModel,
@@ -323,8 +463,7 @@ function quickestMove(
   for (const i of movable) {
     const kinds = possibleKinds(start, i, options);
     if (mayFailOver(start, i, options)) least = Math.min(least, prices.typical(i, FAILOVER, -1));
-    for (const target of start.nodes.keys())
-      for (const kind of kinds) least = Math.min(least, prices.of(i, kind, target));
+    for (const kind of kinds) least = Math.min(least, prices.least(i, kind));
   }
   return least;
 }

@@ -72,6 +72,15 @@ export class MovePrices {
     return Infinity;
   }
 
+  /** Seconds of such a move to the target that it is quickest to; Infinity if there is none. */
+  least(i: number, kind: MoveKind): number {
+    if (!this.#pairwise) return this.#at(i, kind, i);
+    let least = Infinity;
+    for (let at = i * this.#nodes; at < (i + 1) * this.#nodes; at++)
+      least = Math.min(least, this.#at(i, kind, at));
+    return least;
+  }
+
   #at(i: number, kind: MoveKind, at: number): number {
     switch (kind) {
       case FAILOVER:

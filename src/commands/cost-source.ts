@@ -22,6 +22,8 @@ export interface CostOptions {
   store: string;
   /** The cluster's name in records. */
   cluster?: string;
+  /** The plan is carried out: the store is made then. */
+  execute?: boolean;
 }
 
 const PLAIN_FIGURES =
@@ -54,11 +56,11 @@ export async function moveCostsOf(
 /** What the store says has happened since the training, learnt; in words where it cannot be read. */
 async function learnHistory(
   predictor: Predictor,
-  { store: url, cluster = DEFAULT_CLUSTER }: CostOptions,
+  { store: url, cluster = DEFAULT_CLUSTER, execute = false }: CostOptions,
   context: Context,
 ): Promise<string[]> {
   try {
-    const store = await storeWithHistory(url, context);
+    const store = await storeWithHistory(url, context, { isMadeLater: execute });
     if (store === undefined) return [];
     try {
       const range = samplesFor(context.now(), context.now(), cluster);

@@ -20,11 +20,17 @@ export function besideStore(storeUrl: string, ending: string): string {
 }
 
 /**
- * The store to read history from; undefined where none was named and none is there yet: asking makes no store.
+ * The store to read history from; undefined where none is there yet and none was named, or it is about to be made: asking
+ * makes no store.
  * @throws UserError where one was named and is not there, or cannot be read
  */
-export async function storeWithHistory(url: string, { env }: Context): Promise<Store | undefined> {
+export async function storeWithHistory(
+  url: string,
+  { env }: Context,
+  { isMadeLater = false }: { isMadeLater?: boolean } = {},
+): Promise<Store | undefined> {
   const isNamed = url !== DEFAULT_STORE_URL && url !== env['MOVECAST_STORE'];
-  if (!isNamed && url.startsWith('sqlite:') && !existsSync(sqlitePath(url))) return undefined;
+  if ((isMadeLater || !isNamed) && url.startsWith('sqlite:') && !existsSync(sqlitePath(url)))
+    return undefined;
   return openStore(url, { mustExist: true });
 }

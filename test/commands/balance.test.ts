@@ -289,7 +289,7 @@ describe('movecast balance', () => {
 
   it.each([
     [['-qC'], ['-q', '-C']],
-    [['-vvCl1'], ['-v', '-v', '-Cl1']],
+    [['-vvCSCRIPT'], ['-v', '-v', '-CSCRIPT']],
     [
       ['-vl', '-1'],
       ['-v', '--max-length=-1'],

@@ -1,5 +1,5 @@
 /**
- * The marks of docs/balancer.md, printed: npm run marks:balancer [-- CLUSTER… | parity | time | promise | computing | large]
+ * The marks of docs/balancer-marks.md, printed: npm run marks:balancer [-- CLUSTER… | parity | time | promise | computing | large]
  * `-- choice`, which is no mark and has to be asked for: what a choice among plans by how late they may be could win.
  *
  * Every time is from one run with both sides in it. The plans are made with plain durations (docs/balancer.md); the

@@ -3,20 +3,7 @@ import { blindSearch, type SearchResult } from '../balancer/blind-search.js';
 import type { Cluster } from '../balancer/cluster.js';
 import { ganttSvg, ganttText } from '../balancer/gantt.js';
 import { GroupModel, type GroupModelOptions } from '../balancer/group-model.js';
-import {
-  ShortNames,
-  componentLines,
-  countBad,
-  countPolicyViolations,
-  inconsistencyLines,
-  instanceTable,
-  nodeTable,
-  policyRecord,
-  showGeneral,
-  solutionLines,
-} from '../balancer/hbal-report.js';
-import { showFixed } from '../balancer/haskell-numbers.js';
-import { formatHtoolsText } from '../balancer/htools-text.js';
+import { ShortNames } from '../balancer/hbal-report.js';
 import { jobsetsOf } from '../balancer/jobsets.js';
 import type { MoveCosts } from '../balancer/move-costs.js';
 import { buildPlan, type BuiltPlan } from '../balancer/plan-builder.js';
@@ -25,7 +12,6 @@ import { defaultSearchOptions, type SearchOptions } from '../balancer/search-opt
 import { playMoves } from '../balancer/timed-search.js';
 import { UserError } from '../domain/errors.js';
 import type { Plan } from '../domain/plan.js';
-import { fromIsoTime } from '../domain/units.js';
 import type { ExecutionSettings } from '../execution/execution-settings.js';
 import { verdictOn } from '../watch/worth.js';
 import { refuseExecution, type ExecutionOptions } from './execution-options.js';
@@ -39,12 +25,14 @@ import {
   type ClusterOptions,
 } from './cluster-options.js';
 import { withCommonOptions, type Context } from './context.js';
+import { HbalOutput } from './hbal-output.js';
 import { HbalCommand, refuseHbalOptions, withHbalOptions, type HbalOptions } from './hbal-options.js';
 import { LearningCosts } from './learning-costs.js';
 import { integer, list, notNegative, number, positive, quantileLevel } from './option-values.js';
 import { StepPredictions } from './step-predictions.js';
 import { printCommands } from './plan-commands.js';
 import { paretoText, planText, type ParetoPoint } from './plan-text.js';
+import { TimeLimit, duration } from './time-limit.js';
 
 /** Columns of time in the chart that `-v` prints. */
 const GANTT_COLUMNS = 72;
@@ -210,10 +198,9 @@ const masterUrl = (master: string | undefined): string | undefined =>
 async function balance(file: string, options: Options, context: Context): Promise<void> {
   const blind = options.blind === true;
   const asHbal = blind && options.json !== true;
-  const say = (line = ''): void => void (asHbal && context.stdout.write(`${line}\n`));
+  const hbal = new HbalOutput(options, asHbal, context);
+  const limit = new TimeLimit(options, context.now);
   const remark = (line: string): void => void (options.quiet !== true && context.stderr.write(`${line}\n`));
-  const sayAside = (line: string): void => void (asHbal && context.stderr.write(`${line}\n`));
-  const verbosity = verbosityOf(options);
 
   const { cluster, remarks } = await readCluster(
     file,
@@ -224,82 +211,43 @@ async function balance(file: string, options: Options, context: Context): Promis
   const settings = await modelSettings(cluster, options);
   const search = searchOptions(cluster, options);
   for (const line of remarks) remark(`movecast: ${line}`);
-  // At 0 alone, as hbal: with -q twice they are there again.
-  if (verbosity !== 0) for (const line of inconsistencyLines(cluster)) sayAside(line);
-  if (verbosity > 1) {
-    say(`Loaded cluster tags: ${cluster.tags.join(',')}`);
-    say(`Loaded cluster ipolicy: ${policyRecord(cluster.policy)}`);
-  }
-  if (cluster.instances.length === 0) {
-    say('Cluster is empty, exiting.');
-    if (asHbal) return;
-  }
-  say(`Loaded ${cluster.nodes.length} nodes, ${cluster.instances.length} instances`);
-  if (options.save !== undefined) {
-    await writeWhole(`${options.save}.original`, formatHtoolsText(cluster));
-    sayAside(`The cluster state before balancing has been written to file '${options.save}.original'`);
-  }
+  if (!hbal.loaded(cluster)) return;
+  await hbal.saved('before', cluster);
   const group = chooseGroup(cluster, options.group, { emptyAllowed: blind });
   const model = new GroupModel(cluster, { ...settings, group });
   const start = model.copy();
   const names = new ShortNames(model);
-  if (names.suffix !== '' && verbosity > 1)
-    say(`Note: Stripping common suffix of '${names.suffix}' from names`);
-  say(`Group size ${model.nodeCount} nodes, ${model.instanceCount} instances`);
-  say(`Selected node group: ${cluster.groups[group]?.name ?? ''}`);
-  sayChecks(model, verbosity, say);
+  hbal.chosen(model, cluster.groups[group]?.name ?? '', names);
 
   // Only then: hbal's own search asks nobody, and starts at once.
   const costs = asHbal
     ? undefined
     : await (await import('./cost-source.js')).moveCostsOf(options, cluster, context);
-  if (options.printInstances === true) printTable('Initial instance map', instanceTable(model), context);
-  if (options.printNodes !== undefined)
-    printTable('Initial cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
+  hbal.tables('Initial', model, names);
   const plans = blind || costs === undefined ? undefined : await planSearch(start, search, costs, options);
-  const finishMs = finishTime(options, context.now());
-  const found = plans && (await planInTime(plans, options, finishMs, context));
+  const found = plans && (await planInTime(plans, limit));
   const result: SearchResult =
     found === undefined ? blindSearch(model, search) : playMoves(model, found.moves, search.ignoreSoftErrors);
-  sayResult(result, start, names, options, say);
+  const moves = result.steps.map(({ move }) => move);
+  hbal.found(result, start, names, options.minScore);
   const hbalStops = asHbal && result.alreadyBalanced;
   if (!hbalStops) {
-    if (options.printInstances === true) printTable('Final instance map', instanceTable(model), context);
-    if (options.printNodes !== undefined)
-      printTable('Final cluster status', [...nodeTable(model, names, options.printNodes), ''], context);
-    if (options.save !== undefined) {
-      await writeWhole(`${options.save}.balanced`, formatHtoolsText(model.currentGroup()));
-      sayAside(`The cluster state after balancing has been written to file '${options.save}.balanced'`);
-    }
+    hbal.tables('Final', model, names);
+    await hbal.saved('after', model.currentGroup());
   }
-  let toExecute: { built: BuiltPlan; costs: MoveCosts } | undefined;
-  if (costs !== undefined) {
-    const moves = result.steps.map(({ move }) => move);
-    const built =
-      found?.built ??
+  const built =
+    costs &&
+    (found?.built ??
       (await buildPlan(start, moves, costs, {
         seed: options.seed,
         ignoreSoftErrors: search.ignoreSoftErrors,
         parallelPerNode: search.parallelPerNode,
-      }));
-    const { document } = built;
-    toExecute = { built, costs };
-    for (const line of document.warnings ?? []) remark(`movecast: ${line}`);
-    if (options.svg !== undefined) await writeWhole(options.svg, ganttSvg(document));
-    const alternatives =
-      options.pareto === true && plans !== undefined ? await paretoPlans(plans, document) : undefined;
-    if (options.json === true && options.execute !== true)
-      context.stdout.write(
-        `${JSON.stringify(alternatives === undefined ? document : { ...document, pareto: alternatives })}\n`,
-      );
-    else if (options.json !== true) {
-      context.stdout.write(planText(document));
-      if (options.verbose > 0) context.stdout.write(`\n${ganttText(document, GANTT_COLUMNS)}`);
-      if (alternatives !== undefined) context.stdout.write(`\n${paretoText(alternatives)}`);
-    }
+      })));
+  if (built !== undefined) {
+    for (const line of built.document.warnings ?? []) remark(`movecast: ${line}`);
+    await printPlan(built.document, plans, options, context);
   }
-  if (options.printCommands !== undefined && !hbalStops) {
-    const moves = result.steps.map(({ move }) => move);
+  if (options.printCommands !== undefined && !hbalStops)
     await printCommands(
       options.printCommands,
       start,
@@ -308,21 +256,31 @@ async function balance(file: string, options: Options, context: Context): Promis
       { json: options.json === true, names: blind ? names : undefined },
       context,
     );
-  }
-  if (options.execute === true && toExecute !== undefined)
+  if (options.execute === true && built !== undefined && costs !== undefined)
     await execute(
       file,
-      { start, ...toExecute },
-      {
-        settings,
-        search,
-        finishMs,
-        group: cluster.groups[group]!.uuid,
-        options,
-        context,
-        remark,
-      },
+      { start, built, costs },
+      { settings, search, limit, group: cluster.groups[group]!.uuid, options, context, remark },
     );
+}
+
+/** The plan, its picture and its chart, and with `--pareto` plans for less time (of `plans`). */
+async function printPlan(
+  plan: Plan,
+  plans: PlanSearch | undefined,
+  options: Options,
+  { stdout }: Context,
+): Promise<void> {
+  if (options.svg !== undefined) await writeWhole(options.svg, ganttSvg(plan));
+  const pareto = options.pareto === true && plans !== undefined ? await paretoPlans(plans, plan) : undefined;
+  if (options.json === true) {
+    if (options.execute === true) return; // what is carried out is printed then
+    stdout.write(`${JSON.stringify(pareto === undefined ? plan : { ...plan, pareto })}\n`);
+    return;
+  }
+  stdout.write(planText(plan));
+  if (options.verbose > 0) stdout.write(`\n${ganttText(plan, GANTT_COLUMNS)}`);
+  if (pareto !== undefined) stdout.write(`\n${paretoText(pareto)}`);
 }
 
 const planSearch = (
@@ -339,7 +297,7 @@ async function execute(
   {
     settings,
     search,
-    finishMs,
+    limit,
     group,
     options,
     context,
@@ -347,14 +305,14 @@ async function execute(
   }: {
     settings: Omit<GroupModelOptions, 'group'>;
     search: SearchOptions;
-    finishMs: number | undefined;
+    limit: TimeLimit;
     group: string;
     options: Options;
     context: Context;
     remark: (line: string) => void;
   },
 ): Promise<void> {
-  const maxSeconds = secondsGiven(options, finishMs, context.now());
+  const maxSeconds = limit.secondsLeft();
   const learning = new LearningCosts(costs, context.now);
   const predictions = new StepPredictions(learning, context.now, remark);
   const { ignoreSoftErrors } = search;
@@ -417,25 +375,10 @@ const pointOf = ({ duration_seconds, score_after, bytes_mib, moves }: Plan): Par
   moves: moves.length,
 });
 
-/** The moment that `--finish-by` names, read once: a time of day that passes meanwhile is not tomorrow's. Epoch ms. */
-const finishTime = ({ finishBy }: Options, nowMs: number): number | undefined =>
-  finishBy === undefined ? undefined : nowMs + secondsUntil(finishBy, nowMs) * 1000;
-
-/** Seconds that `--max-time` and `--finish-by` leave, the shorter of both. */
-function secondsGiven({ maxTime }: Options, finishMs: number | undefined, nowMs: number): number | undefined {
-  if (finishMs === undefined) return maxTime;
-  return Math.min(maxTime ?? Infinity, Math.max(0, (finishMs - nowMs) / 1000));
-}
-
-/** A plan within the limits; searching takes time too, so that `--finish-by` may leave less of it than there was before. */
-async function planInTime(
-  plans: PlanSearch,
-  options: Options,
-  finishMs: number | undefined,
-  context: Context,
-): Promise<FoundPlan> {
-  const found = await plans.plan(secondsGiven(options, finishMs, context.now()));
-  const left = secondsGiven(options, finishMs, context.now());
+/** A plan within the limit; searching takes time too, so that `--finish-by` may leave less of it than there was before. */
+async function planInTime(plans: PlanSearch, limit: TimeLimit): Promise<FoundPlan> {
+  const found = await plans.plan(limit.secondsLeft());
+  const left = limit.secondsLeft();
   // What was searched for is there: the second time takes moments.
   return left !== undefined && found.built.document.duration_seconds.p50 > left ? plans.plan(left) : found;
 }
@@ -459,57 +402,6 @@ function searchOptions(cluster: Cluster, options: Options): SearchOptions {
   };
 }
 
-/** As hbal counts: 1 unless -v or -q was given, each as often as it is given. */
-const verbosityOf = ({ verbose, quietness = 0 }: Options): number => 1 + verbose - quietness;
-
-function sayChecks(model: GroupModel, verbosity: number, say: (line?: string) => void): void {
-  const bad = countBad(model);
-  if (verbosity > 0) say(`Initial check done: ${bad.nodes} bad nodes, ${bad.instances} bad instances.`);
-  if (bad.nodes > 0)
-    say('Cluster is not N+1 happy, continuing but no guarantee that the cluster will end N+1 happy.');
-  const violations = countPolicyViolations(model);
-  if (violations === 0) return;
-  say(`The cluster contains ${violations} policy-violating nodes.`);
-  say(
-    'Continuing, but the set of moves might be too restricted; consider using the --ignore-soft-errors option.',
-  );
-}
-
-function sayResult(
-  result: SearchResult,
-  start: GroupModel,
-  names: ShortNames,
-  options: Options,
-  say: (line?: string) => void,
-): void {
-  const before = showFixed(result.scoreBefore, 8);
-  const verbosity = verbosityOf(options);
-  const detailed = verbosity > 2;
-  if (detailed) {
-    say(`Initial coefficients: overall ${before}`);
-    for (const line of componentLines(result.componentsBefore, start.onlineCount)) say(line);
-  } else say(`Initial score: ${before}`);
-  if (result.alreadyBalanced) {
-    say(`Cluster is already well balanced (initial score ${showGeneral(result.scoreBefore)},`);
-    say(`optimum score due to N+1 reservations ${showGeneral(start.optimum)},`);
-    say(`minimum score ${showGeneral(options.minScore)}).`);
-    say('Nothing to do, exiting');
-    return;
-  }
-  say('Trying to minimize the CV...');
-  for (const line of solutionLines(result.steps, start, names)) say(line);
-  if (result.steps.length === 0) say('No solution found');
-  else if (detailed) {
-    say(`Final coefficients:   overall ${showFixed(result.scoreAfter, 8)}`);
-    for (const line of componentLines(result.componentsAfter, start.onlineCount)) say(line);
-  } else say(`Cluster score improved from ${before} to ${showFixed(result.scoreAfter, 8)}`);
-  if (verbosity > 0) say(`Solution length=${result.steps.length}`);
-}
-
-function printTable(title: string, lines: readonly string[], context: Context): void {
-  context.stderr.write(`\n${title}:\n${lines.map((line) => `${line}\n`).join('')}`);
-}
-
 /** More at once than any network card shares well. */
 const MOST_PARALLEL_MOVES = 100;
 
@@ -518,31 +410,4 @@ function parallelMoves(text: string): number {
   if (value < 1 || value > MOST_PARALLEL_MOVES)
     throw new InvalidArgumentError(`It must be a whole number from 1 to ${MOST_PARALLEL_MOVES}.`);
   return value;
-}
-
-/** `90`, `90s`, `30m`, `2h` → seconds. */
-function duration(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?$/.exec(text.trim());
-  const units: Record<string, number> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400 };
-  const seconds = match === null ? NaN : Number(match[1]) * units[match[2] ?? 's']!;
-  if (!(seconds > 0)) throw new InvalidArgumentError('It must be a time such as 90s, 30m or 2h.');
-  return seconds;
-}
-
-/** Seconds from `nowMs` until a time of day, today or tomorrow by the machine's clock, or until an RFC 3339 time. */
-export function secondsUntil(text: string, nowMs: number): number {
-  const clock = /^([01]?\d|2[0-3]):([0-5]\d)$/.exec(text);
-  let untilMs = fromIsoTime(text);
-  if (clock !== null) {
-    const time = new Date(nowMs);
-    time.setHours(Number(clock[1]), Number(clock[2]), 0, 0);
-    if (time.getTime() <= nowMs) time.setDate(time.getDate() + 1);
-    untilMs = time.getTime();
-  }
-  if (!(untilMs > nowMs))
-    throw new UserError(
-      'usage',
-      `--finish-by ${text} is not a time to come; give a time of day such as 06:00 or an RFC 3339 time`,
-    );
-  return (untilMs - nowMs) / 1000;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { secondsUntil } from '../../src/commands/balance.js';
+import { secondsUntil } from '../../src/commands/time-limit.js';
 import { processContext } from '../../src/commands/context.js';
 import { planSchema, type Plan } from '../../src/domain/plan.js';
 import { main } from '../../src/main.js';

@@ -24,6 +24,11 @@ const MOST_YEARS_BACK = 8;
 /** A clock that is a little ahead of ours must not throw a line a year back. */
 const AHEAD_MS = 86_400_000;
 const QUARTER_MS = 900_000;
+/**
+ * So much a line may be earlier than the one before it: threads write out of order, and a stamp in whole seconds stands
+ * before a finer one of the same moment.
+ */
+const DISORDER_MS = 120_000;
 /** A quarter of a year of quarters of an hour. */
 const MOST_QUARTERS = 10_000;
 
@@ -31,7 +36,7 @@ const MOST_QUARTERS = 10_000;
  * Reads times as logs write them: RFC 3339 with or without a zone, syslog (`May 02 10:57:01`, no year), ctime
  * (`Mon Sep  9 19:50:24 2013`). Times without a zone are in the context's zone. A time without a year gets the latest
  * one that is not after the text was written. When clocks are set back, a time that happened twice is taken to be the
- * one that does not run backwards.
+ * first that does not run backwards, but for a little disorder.
  */
 export class LogClock {
   private readonly format: Intl.DateTimeFormat | undefined;
@@ -99,7 +104,7 @@ export class LogClock {
     const fitsLater = later + this.zoneOffsetAt(later) === wallMs;
     if (fitsEarlier && fitsLater) {
       const [first, second] = earlier < later ? [earlier, later] : [later, earlier];
-      return first >= this.lastMs ? first : second;
+      return first >= this.lastMs - DISORDER_MS ? first : second;
     }
     return fitsLater && !fitsEarlier ? later : earlier; // a time that the clocks skipped: as if they had not
   }

@@ -112,6 +112,16 @@ describe('log times', () => {
     ]);
   });
 
+  it('is not thrown an hour ahead by lines a little out of order on that night', () => {
+    const clock = new LogClock({ nowMs, timeZone: 'Europe/Berlin' });
+    const times = ['2025-10-26 02:30:05.700', '2025-10-26 02:30:05', '2025-10-26 02:29:50.100'];
+    expect(times.map((line) => iso(clock.read(line)?.ms))).toEqual([
+      '2025-10-26T00:30:05.700Z',
+      '2025-10-26T00:30:05.000Z',
+      '2025-10-26T00:29:50.100Z',
+    ]);
+  });
+
   it('never runs off: any line gives a finite time or none', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 60 }), (line) => {

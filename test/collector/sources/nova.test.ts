@@ -46,6 +46,32 @@ describe('nova', () => {
     ]);
   });
 
+  it('times migrations around the hour that comes twice in autumn, through syslog on local time', () => {
+    const id = '0f6b0f5e-1111-4222-8333-944455556666';
+    const line = (local: string, utc: string, message: string): string =>
+      `Oct 26 ${local} cmp-9 nova_compute[2201]: 2025-10-26 ${utc} 2 INFO nova.virt.libvirt.driver [-] [instance: ${id}] ${message}\n`;
+    const log = [
+      line('02:58:00', '00:58:00.400', 'Took 1.40 seconds for pre_live_migration on destination host cmp-4'),
+      line('02:58:00', '00:58:00.600', 'Migration running for 0 secs'),
+      line('02:59:30', '00:59:30.100', 'Migration operation has completed'),
+      line('02:59:30', '00:59:30.900', 'Migrating instance to cmp-4 finished successfully.'),
+      line('02:59:40', '00:59:40.000', 'Took 1.00 seconds for pre_live_migration on destination host cmp-5'),
+      line('02:00:01', '01:00:01.000', 'Migration operation has completed'),
+      line('02:00:02', '01:00:02.000', 'Migrating instance to cmp-5 finished successfully.'),
+    ].join('');
+    expect(
+      movesOf(
+        runSource(novaSource, log, {
+          timeZone: 'Europe/Berlin',
+          nowMs: Date.parse('2025-11-01T00:00:00Z'),
+        }),
+      ),
+    ).toEqual([
+      expect.objectContaining({ started_at: '2025-10-26T00:57:59.000Z', duration_seconds: 91.9 }),
+      expect.objectContaining({ started_at: '2025-10-26T00:59:39.000Z', duration_seconds: 23 }),
+    ]);
+  });
+
   it('reads the migrations API: live ones, a cold one, none that runs or changes size, none that ended unseen', () => {
     const findings = runSource(novaSource, fixture('nova', 'os-migrations.json'));
     expect(

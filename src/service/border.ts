@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { JsonRequest } from './json-body.js';
 import type { ServiceOptions } from './options.js';
 import { HttpError, sendProblem } from './problem.js';
 import { RateLimit } from './rate-limit.js';
@@ -51,7 +52,8 @@ export function border({ metrics, options, log, stopping, now }: ServiceParts): 
       const oldest = performance.now() - options.timeoutMs;
       for (const [response, startedMs] of running) {
         if (startedMs > oldest) return; // in order of their start
-        if (!response.headersSent) sendProblem(response, tooSlow(options.timeoutMs));
+        const { refusal } = response.req as JsonRequest;
+        if (!response.headersSent) sendProblem(response, refusal ?? tooSlow(options.timeoutMs));
       }
     },
     Math.min(LOOK_MS, options.timeoutMs),

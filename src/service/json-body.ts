@@ -6,11 +6,18 @@ import { HttpError } from './problem.js';
 /** JSON is UTF-8, whether it says so or not. */
 const JSON_TYPE = /^application\/json\s*(;\s*charset="?utf-8"?\s*)?$/i;
 
-/** A request and its body, once that has been read. */
-export type JsonRequest = IncomingMessage & { body?: unknown };
+export type JsonRequest = IncomingMessage & {
+  /** Once it has been read. */
+  body?: unknown;
+  /** What is wrong with it already, while the rest of it is still awaited. */
+  refusal?: HttpError;
+};
 
 const wrongMediaType = (): HttpError =>
   new HttpError(415, 'wrong-media-type', 'send the body as Content-Type: application/json, in UTF-8');
+
+const tooLarge = (limitBytes: number): HttpError =>
+  new HttpError(413, 'too-large', `the body is larger than ${limitBytes} bytes; send it in parts`);
 
 /** `readJson` as a step of express, which itself unpacks a compressed body; of both at most `limitBytes`. */
 export function expressJsonBody(limitBytes: number): RequestHandler {
@@ -34,18 +41,17 @@ export function readJson(request: JsonRequest, limitBytes: number, done: (error?
   }
   const chunks: Buffer[] = [];
   let length = 0;
-  let isOver = false;
   request.on('data', (chunk: Buffer) => {
     length += chunk.length;
     if (length > limitBytes) {
       // What is too long is read to its end and thrown away, so that the caller gets its answer instead of a broken connection.
       chunks.length = 0;
-      isOver = true;
+      request.refusal ??= tooLarge(limitBytes);
     } else chunks.push(chunk);
   });
   request.on('end', () => {
-    if (isOver) {
-      done(new HttpError(413, 'too-large', `the body is larger than ${limitBytes} bytes; send it in parts`));
+    if (request.refusal !== undefined) {
+      done(request.refusal);
       return;
     }
     if (length === 0) {

@@ -107,7 +107,10 @@ export function sendProblem(response: ServerResponse, error: HttpError): void {
   response.end(JSON.stringify(problem));
 }
 
-/** Answers with what went wrong. Faults of our own are logged with their stack; callers see none of it. */
+/**
+ * Answers with what went wrong. Faults of our own are logged with their stack; callers see none of it. That a service
+ * which starts or stops is not ready is no error: probes ask until it is.
+ */
 export function answerProblem(
   log: Logger,
   error: unknown,
@@ -117,7 +120,7 @@ export function answerProblem(
   if (response.writableEnded) return; // it took too long and has been told so
   const shown = asHttpError(error);
   if (shown.status >= 500)
-    log.error(
+    log[shown.code === 'not-ready' ? 'info' : 'error'](
       {
         event: 'request_failed',
         request_id: response.getHeader('x-request-id'),

@@ -109,10 +109,8 @@ describe('movecast serve', () => {
         predictions: { duration_seconds: { p50: number } }[];
       };
       expect(predictions[0]!.duration_seconds.p50).toBeGreaterThan(0);
-      const before = Date.now();
       process.emit('SIGTERM');
       expect(await service.code).toBe(0);
-      expect(Date.now() - before).toBeLessThan(5000);
     });
   });
 });

@@ -3,6 +3,7 @@ import { Option, type Command } from 'commander';
 import { z } from 'zod';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { firstIssue } from '../domain/fields.js';
+import { parseJson } from '../domain/json.js';
 import { redactUrl } from '../store/open-store.js';
 import type { Context } from './context.js';
 
@@ -155,12 +156,7 @@ export class Settings<Table extends SettingsTable> {
       if (!mustBeThere && (error as NodeJS.ErrnoException).code === 'ENOENT') return { path, values: {} };
       throw new UserError('input-unreadable', systemErrorSentence(error, path));
     }
-    let values: unknown;
-    try {
-      values = JSON.parse(text);
-    } catch {
-      throw new UserError('input-unreadable', `${path}: is not JSON`);
-    }
+    const values = parseJson(text, path);
     if (!isObject(values)) throw new UserError('input-invalid', `${path}: must be a JSON object of settings`);
     if (this.#section === undefined) {
       const general = Object.entries(values).filter(

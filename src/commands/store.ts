@@ -11,7 +11,7 @@ import { DamagedTextError, openText } from '../collector/text-input.js';
 import { UserError } from '../domain/errors.js';
 import { MS_PER_DAY, toIsoTime } from '../domain/units.js';
 import { csvHeader, csvRow, tableColumns, type TableItems, type TableKind } from '../store/csv-table.js';
-import { openStore } from '../store/open-store.js';
+import { openStore, sqlitePath } from '../store/open-store.js';
 import { openParquetTable, writeParquetTable } from '../store/parquet-table.js';
 import type { SampleFilter, Store } from '../store/store.js';
 import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Context } from './context.js';
@@ -171,7 +171,7 @@ async function exportTable(context: Context, options: ExportOptions): Promise<vo
 /** What a SQLite store consists of on the disk; none of it may be written over. */
 function filesOfStore(url: string): string[] {
   if (!url.startsWith('sqlite:')) return [];
-  const path = url.slice('sqlite:'.length);
+  const path = sqlitePath(url);
   return [path, `${path}-wal`, `${path}-shm`];
 }
 

@@ -75,6 +75,11 @@ describe('movecast config', () => {
     expect(err).toMatch(sentence);
   });
 
+  it('reads a file that an editor has put a byte order mark before', async () => {
+    const path = file('marked.json', '\uFEFF{"port": 9001}');
+    expect((await config(['--config', path])).out).toMatch(/^port +9001 +.+marked\.json$/m);
+  });
+
   it.each([
     ['{"prot": 1}', /"prot" is no setting; there is: store, models, host/],
     ['{"port": "many"}', /port must be a whole number/],

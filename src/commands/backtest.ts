@@ -18,9 +18,9 @@ import { shiftReactions, shiftTable, type ShiftReaction } from '../../training/s
 import { UserError } from '../domain/errors.js';
 import type { MoveRecord } from '../domain/move-record.js';
 import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
-import { ModelRegistry } from '../store/model-registry.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { boundHeapGrowth } from './heap-growth.js';
+import { registryIn } from './models-folder.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { startProgress } from './progress.js';
 import { seedOption, trainingData, type TrainingDataOptions } from './training-data.js';
@@ -157,7 +157,7 @@ async function registered(reference: string, { models, protocol }: Options): Pro
       'usage',
       `--model is judged by the protocol rolling, not by ${protocol}; leave one away`,
     );
-  const registry = new ModelRegistry(models);
+  const registry = registryIn(models);
   return parseModelFile((await registry.read(await registry.resolve(reference))).model);
 }
 

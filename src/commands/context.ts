@@ -61,7 +61,7 @@ export function withCommonOptions(
     command.option(
       '--models <dir>',
       "the registry's folder (or MOVECAST_MODELS)",
-      context.env['MOVECAST_MODELS'] || defaultModelsFolder(),
+      context.env['MOVECAST_MODELS'] || DEFAULT_MODELS_FOLDER,
     );
   return command
     .option('--json', 'print JSON for programs')
@@ -82,11 +82,8 @@ export function refuseUnknownCommands(command: Command): Command {
   });
 }
 
-/** `models/` here when there is one, else the models shipped with the package. */
-export function defaultModelsFolder(): string {
-  if (existsSync('models')) return 'models';
-  return packageFolder('models');
-}
+/** The registry's folder where none is named. */
+export const DEFAULT_MODELS_FOLDER = 'models';
 
 /** A folder of the package itself, wherever it is installed. */
 export function packageFolder(name: string): string {

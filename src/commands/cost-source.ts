@@ -7,10 +7,10 @@ import { loadPredictor } from '../predictor/load-predictor.js';
 import type { Predictor } from '../predictor/predictor.js';
 import { HttpMoveCosts } from '../service/http-move-costs.js';
 import { InProcessMoveCosts } from '../service/in-process-move-costs.js';
-import { ModelRegistry } from '../store/model-registry.js';
 import { namesOf } from './cluster-input.js';
 import type { Context } from './context.js';
 import { readJsonFile } from './file-input.js';
+import { registryIn } from './models-folder.js';
 import { inOrderOfTime, PastInTime, samplesFor } from './past-in-time.js';
 import { storeWithHistory } from './store-files.js';
 
@@ -44,7 +44,7 @@ export async function moveCostsOf(
       token: context.env['MOVECAST_TOKEN'],
       cluster: options.cluster,
     });
-  const registry = new ModelRegistry(options.models);
+  const registry = registryIn(options.models);
   if (options.model === undefined && (await registry.list()).length === 0)
     return new ConstantMoveCosts({}, [PLAIN_FIGURES]);
   const { model } = await registry.read(await registry.resolve(options.model ?? 'default'));

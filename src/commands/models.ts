@@ -5,10 +5,11 @@ import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { treesAsOnnx, treeTargetOf } from '../predictor/model-onnx.js';
 import { treeTargetNames, treeTargets } from '../predictor/imported-trees.js';
 import { parseModelFile } from '../predictor/model-file.js';
-import { MODEL_FILE, ModelRegistry, type RegisteredModel } from '../store/model-registry.js';
+import { MODEL_FILE, type RegisteredModel } from '../store/model-registry.js';
 import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { writeWhole } from './output-file.js';
 import { refuseTreeOptions, treesFromFile, type TreeImportOptions } from './import-trees.js';
+import { registryIn, sayIfBegun } from './models-folder.js';
 import { time } from './option-values.js';
 
 /** `models`: the registry. */
@@ -33,12 +34,13 @@ export function modelsCommand(context: Context): Command {
   add('list', 'every model and version; * is in service', ['movecast models list --json']).action(
     async (_own: unknown, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
-      const models = await new ModelRegistry(options.models).list();
+      const registry = registryIn(options.models);
+      const models = await registry.list();
       if (options.json === true) {
         for (const model of models) print(JSON.stringify(model));
         return;
       }
-      if (models.length === 0) print(`no models in ${options.models}; movecast train makes one`);
+      if (models.length === 0) print(`no models in ${registry.root}; movecast train makes one`);
       for (const model of models) print(`${model.current ? '*' : ' '} ${model.name}@${model.version}`);
     },
   );
@@ -47,7 +49,7 @@ export function modelsCommand(context: Context): Command {
     .argument('<model>', "NAME, NAME@VERSION or a model's folder")
     .action(async (reference: string, _own: unknown, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
-      const registry = new ModelRegistry(options.models);
+      const registry = registryIn(options.models);
       const model = await registry.resolve(reference);
       const files = await registry.read(model);
       print(
@@ -60,7 +62,7 @@ export function modelsCommand(context: Context): Command {
     .argument('<version>')
     .action(async (name: string, version: string, _own: unknown, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
-      const registry = new ModelRegistry(options.models);
+      const registry = registryIn(options.models);
       const model = await registry.resolve(`${name}@${version}`);
       parseModelFile((await registry.read(model)).model); // what can not be loaded never goes into service
       await registry.promote(name, version);
@@ -71,7 +73,7 @@ export function modelsCommand(context: Context): Command {
     .argument('<name>')
     .action(async (name: string, _own: unknown, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
-      const model = await new ModelRegistry(options.models).rollback(name);
+      const model = await registryIn(options.models).rollback(name);
       done(
         options,
         { name, version: model.version, current: true },
@@ -83,7 +85,7 @@ export function modelsCommand(context: Context): Command {
     .argument('<name>')
     .action(async (name: string, _own: unknown, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
-      const registry = new ModelRegistry(options.models);
+      const registry = registryIn(options.models);
       if (!(await registry.list()).some((model) => model.name === name)) await registry.resolve(name); // throws
       const changes = await registry.history(name);
       for (const change of changes) {
@@ -107,7 +109,7 @@ export function modelsCommand(context: Context): Command {
     .option('--float', 'of ONNX: in single precision, for runtimes without doubles in trees')
     .action(async (reference: string, path: string, own: { float?: boolean }, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
-      const registry = new ModelRegistry(options.models);
+      const registry = registryIn(options.models);
       const model = await registry.resolve(reference);
       const { name, version } = model;
       if (path.toLowerCase().endsWith('.onnx')) {
@@ -148,7 +150,11 @@ export function modelsCommand(context: Context): Command {
     )
     .action(async (path: string, own: TreeImportOptions, self: Command) => {
       const options = self.optsWithGlobals<CommonOptions>();
-      const registry = new ModelRegistry(options.models);
+      const registry = registryIn(options.models);
+      const rootBefore = registry.root;
+      const remark = (sentence: string): void => {
+        if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
+      };
       const said = (model: RegisteredModel): string =>
         `registered ${model.name}@${model.version}; movecast models promote puts it in service`;
       const there = await stat(path).catch((error: unknown) => {
@@ -163,8 +169,8 @@ export function modelsCommand(context: Context): Command {
         );
         const { name, version } = file;
         const { folder } = await registry.register(name, version, { model: file, card, metrics });
-        if (options.quiet !== true)
-          for (const remark of remarks) context.stderr.write(`movecast: ${remark}\n`);
+        sayIfBegun(registry, rootBefore, remark);
+        remarks.forEach(remark);
         const found =
           accuracy === undefined
             ? 'nothing is known of its errors yet: its intervals are wide'
@@ -184,6 +190,7 @@ export function modelsCommand(context: Context): Command {
         ...(own.name === undefined ? {} : { name: own.name }),
         ...(own.as === undefined ? {} : { version: own.as }),
       });
+      sayIfBegun(registry, rootBefore, remark);
       done(options, { name: model.name, version: model.version, folder: model.folder }, said(model));
     });
 

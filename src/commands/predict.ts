@@ -6,9 +6,9 @@ import { askedForMs, parseMoveRequest, type MoveRequest } from '../domain/move-r
 import type { Prediction, PredictionOrError } from '../domain/prediction.js';
 import { loadPredictor } from '../predictor/load-predictor.js';
 import type { Predictor } from '../predictor/predictor.js';
-import { ModelRegistry } from '../store/model-registry.js';
 import type { Store } from '../store/store.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { registryIn } from './models-folder.js';
 import { MOST_SAMPLES, NewestSamples } from './newest-samples.js';
 import { refuseInputAsOutput, STANDARD_STREAM, writeWhole, writeAll } from './output-file.js';
 import { inOrderOfTime, PastInTime, samplesFor, type PastEvent } from './past-in-time.js';
@@ -114,7 +114,7 @@ async function run(options: Options, context: Context): Promise<void> {
     ...(options.linkSamples ?? []),
     ...(options.instanceSamples ?? []),
   ]);
-  const registry = new ModelRegistry(options.models);
+  const registry = registryIn(options.models);
   const files = await registry.read(await registry.resolve(options.model));
   const predictor = loadPredictor(files.model);
   const nowMs = context.now();

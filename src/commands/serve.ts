@@ -6,9 +6,9 @@ import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { defaultServiceOptions, type ServiceOptions } from '../service/options.js';
 import { startService } from '../service/service.js';
 import { newToken, parseTokens, roles, type Role } from '../service/tokens.js';
-import { ModelRegistry } from '../store/model-registry.js';
 import { openStore } from '../store/open-store.js';
 import { packageVersion, withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { registryIn } from './models-folder.js';
 import { serviceSettings, type ServiceSettings } from './service-settings.js';
 
 interface Flags extends Partial<CommonOptions> {
@@ -87,7 +87,7 @@ async function serve(options: Options, context: Context): Promise<void> {
   const tokens =
     options.tokens === undefined ? undefined : parseTokens(await readText(options.tokens), options.tokens);
   if (options.tokens !== undefined) await refuseIfAnyoneWrites(options.tokens);
-  const registry = new ModelRegistry(options.models);
+  const registry = registryIn(options.models);
   await registry.resolve(options.model);
   const serviceOptions: ServiceOptions = {
     ...defaultServiceOptions,

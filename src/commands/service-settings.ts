@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defaultServiceOptions } from '../service/options.js';
 import { DEFAULT_STORE_URL } from '../store/store.js';
-import { defaultModelsFolder } from './context.js';
+import { DEFAULT_MODELS_FOLDER } from './context.js';
 import { setting, Settings, whole, yesOrNo, type SettingsOf } from './settings.js';
 
 const MIB = 2 ** 20;
@@ -17,7 +17,7 @@ const table = {
   models: setting({
     flag: '--models <dir>',
     help: "the registry's folder",
-    ifNotGiven: defaultModelsFolder,
+    ifNotGiven: () => DEFAULT_MODELS_FOLDER,
     value: z.string().min(1),
   }),
   host: setting({

@@ -2,12 +2,13 @@ import { Command, InvalidArgumentError } from 'commander';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { finishMs, type MoveRecord } from '../domain/move-record.js';
 import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
-import { ModelRegistry } from '../store/model-registry.js';
+import type { ModelRegistry } from '../store/model-registry.js';
 import type { BacktestData } from '../../training/backtest.js';
 import { PiecesFolder, trainingKey } from '../../training/backtest-pieces.js';
 import { trainModel } from '../../training/train-model.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { boundHeapGrowth } from './heap-growth.js';
+import { registryIn, sayIfBegun } from './models-folder.js';
 import { MOST_SAMPLES } from './newest-samples.js';
 import { startProgress } from './progress.js';
 import { time } from './option-values.js';
@@ -66,8 +67,10 @@ async function run(options: Options, context: Context): Promise<void> {
   const remark = (sentence: string): void => {
     if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
   };
-  const registry = new ModelRegistry(options.models);
+  const registry = registryIn(options.models);
+  const rootBefore = registry.root;
   await registry.checkPlace(options.name);
+  sayIfBegun(registry, rootBefore, remark);
   const current = await registry.currentVersion(options.name);
   const champion = current === undefined ? undefined : await loaded(registry, `${options.name}@${current}`);
   const found = data.records.length;

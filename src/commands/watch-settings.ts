@@ -10,7 +10,7 @@ import {
   parseWeekdays,
   parseWindow,
 } from '../watch/timetable-text.js';
-import { defaultModelsFolder } from './context.js';
+import { DEFAULT_MODELS_FOLDER } from './context.js';
 import { amount, setting, Settings, yesOrNo, type SettingsOf } from './settings.js';
 
 /** A plan that gains less of score than this is noise of measuring, not a better cluster. */
@@ -48,7 +48,7 @@ const table = {
     flag: '--models <dir>',
     help: "the registry's folder",
     value: text,
-    ifNotGiven: defaultModelsFolder,
+    ifNotGiven: () => DEFAULT_MODELS_FOLDER,
   }),
   master: setting({
     flag: '--master <url>',

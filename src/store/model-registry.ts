@@ -1,5 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { appendFile, mkdir, readFile, readdir, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import {
+  appendFile,
+  cp,
+  mkdir,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join, resolve as resolvePath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import Database from 'libsql';
@@ -82,10 +94,39 @@ export class ModelRegistry {
   /** The change of what is in service that is under way, so that changes asked for at once follow each other. */
   private changing: Promise<unknown> = Promise.resolve();
 
+  /**
+   * @param ownFolder where models are written
+   * @param shippedFolder models that stand in as long as `ownFolder` is not there, and that it then begins with a copy of:
+   * never written to
+   */
   constructor(
-    readonly root: string,
+    private readonly ownFolder: string,
     private readonly now: () => number = Date.now,
+    private readonly shippedFolder?: string,
   ) {}
+
+  /** The folder that is read. */
+  get root(): string {
+    const { ownFolder, shippedFolder } = this;
+    if (shippedFolder === undefined || existsSync(ownFolder) || !existsSync(shippedFolder)) return ownFolder;
+    return shippedFolder;
+  }
+
+  /** Before anything is written: an own folder that is not there yet begins with what stood in for it, whole or not at all. */
+  private async begin(): Promise<void> {
+    const { root, ownFolder } = this;
+    if (root === ownFolder) return;
+    const unfinished = join(dirname(ownFolder), UNFINISHED_PREFIX + randomUUID());
+    try {
+      makeFolders(dirname(ownFolder));
+      await cp(root, unfinished, { recursive: true, filter: (path) => !basename(path).startsWith('.') });
+      await rename(unfinished, ownFolder);
+    } catch (error) {
+      await rm(unfinished, { recursive: true, force: true });
+      if (existsSync(ownFolder)) return; // another process was sooner
+      throw new UserError('cannot-write', systemErrorSentence(error, ownFolder));
+    }
+  }
 
   /** Every version of every model, by name, then by version; an absent folder holds none. */
   async list(): Promise<RegisteredModel[]> {
@@ -164,6 +205,7 @@ export class ModelRegistry {
   async register(name: string, version: string, files: ModelFiles): Promise<RegisteredModel> {
     checkName('model name', name);
     checkName('version', version);
+    await this.begin();
     const folder = this.folder(name, version);
     const taken = new UserError(
       'usage',
@@ -201,6 +243,7 @@ export class ModelRegistry {
    */
   async checkPlace(name: string): Promise<void> {
     checkName('model name', name);
+    await this.begin();
     const ofName = join(this.root, name);
     const isFirst = !(await isFolder(ofName));
     const tried = join(ofName, UNFINISHED_PREFIX + randomUUID());
@@ -216,8 +259,10 @@ export class ModelRegistry {
   }
 
   /** Puts a version in service; the one before stays in the history. */
-  promote(name: string, version: string): Promise<void> {
-    return this.changeAlone(name, () => this.putInService(name, version));
+  async promote(name: string, version: string): Promise<void> {
+    await this.known(name, version);
+    if ((await this.currentVersion(name)) === version) return;
+    await this.changeAlone(name, () => this.putInService(name, version));
   }
 
   private async putInService(name: string, version: string): Promise<void> {
@@ -342,6 +387,7 @@ export class ModelRegistry {
       await this.resolve(name); // throws, and says what there is
       throw new UserError('not-found', `no model ${printable(name)} in ${this.root}`);
     }
+    await this.begin();
     const path = join(this.root, name, LOCK_FILE);
     const refused = (error: unknown): UserError =>
       new UserError('cannot-write', systemErrorSentence(error, path));

@@ -191,6 +191,28 @@ describe('movecast models import of a folder', () => {
   });
 });
 
+describe('the models of a folder that has none of its own', () => {
+  const before = process.cwd();
+  afterAll(() => process.chdir(before));
+
+  it('are the shipped ones, a copy of which is begun with when one is added', async () => {
+    const place = mkdtempSync(at('place-'));
+    process.chdir(place);
+    const shipped = await run('models', 'list');
+    expect(shipped.out).toMatch(/^\* default@\S+\n$/);
+    expect(existsSync('models')).toBe(false);
+    const [, version] = /^\* default@(\S+)\n$/.exec(shipped.out)!;
+    expect((await run('models', 'export', 'default', join('out', 'mine', '1'))).code).toBe(0);
+    const added = await run('models', 'import', join('out', 'mine', '1'));
+    expect(added.err).toBe(
+      'movecast: models/ is new here: it begins with a copy of the models that came with Movecast\n',
+    );
+    expect((await run('models', 'list')).out).toBe(`* default@${version}\n  mine@1\n`);
+    expect(existsSync(join(place, 'models', 'default', version!, 'model.json'))).toBe(true);
+    expect(existsSync(join(before, 'models', 'mine'))).toBe(false);
+  });
+});
+
 describe('movecast models export', () => {
   it('writes the trees of a model as ONNX, whose columns are those of a frame', async () => {
     const train = ['--records', at('few.jsonl'), '--models', at('own'), '--quiet'];

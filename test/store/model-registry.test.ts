@@ -42,6 +42,30 @@ describe('the model registry', () => {
     await expect(registry.resolve('default')).rejects.toThrow(/no version in service; promote one of: 1-abc/);
   });
 
+  it('stands for the shipped models until it is written to, and then begins with a copy of them', async () => {
+    const shipped = new ModelRegistry(join(root, 'shipped'));
+    await shipped.register('default', '1', files);
+    await shipped.promote('default', '1');
+    const was = readdirSync(join(root, 'shipped'), { recursive: true }).sort();
+    const own = new ModelRegistry(join(root, 'here', 'models'), Date.now, join(root, 'shipped'));
+    expect(await own.resolve('default')).toMatchObject({ version: '1', current: true });
+    await own.promote('default', '1'); // is so already
+    await expect(own.register('no name', '2', files)).rejects.toMatchObject({ code: 'usage' });
+    expect(existsSync(join(root, 'here'))).toBe(false);
+    await own.register('default', '2', files);
+    expect(readdirSync(join(root, 'here'))).toEqual(['models']);
+    expect(await own.currentVersion('default')).toBe('1');
+    await own.promote('default', '2');
+    expect(await own.rollback('default')).toMatchObject({ version: '1' });
+    await own.promote('default', '2');
+    expect((await own.list()).map(({ version, current }) => [version, current])).toEqual([
+      ['1', false],
+      ['2', true],
+    ]);
+    expect(readdirSync(join(root, 'shipped'), { recursive: true }).sort()).toEqual(was);
+    expect(await shipped.currentVersion('default')).toBe('1');
+  });
+
   it('resolves a name to the version in service, a name with a version, and a folder', async () => {
     await registry.register('default', '1', files);
     await registry.register('default', '2', files);

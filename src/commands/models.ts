@@ -4,8 +4,9 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { treesAsOnnx, treeTargetOf } from '../predictor/model-onnx.js';
 import { treeTargetNames, treeTargets } from '../predictor/imported-trees.js';
+import type { ImportedTrees } from '../../training/import-trees.js';
 import { parseModelFile } from '../predictor/model-file.js';
-import { MODEL_FILE, type RegisteredModel } from '../store/model-registry.js';
+import { MODEL_FILE, type ModelRegistry, type RegisteredModel } from '../store/model-registry.js';
 import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Context } from './context.js';
 import { writeWhole } from './output-file.js';
 import { refuseTreeOptions, treesFromFile, type TreeImportOptions } from './import-trees.js';
@@ -155,43 +156,23 @@ export function modelsCommand(context: Context): Command {
       const remark = (sentence: string): void => {
         if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
       };
-      const said = (model: RegisteredModel): string =>
-        `registered ${model.name}@${model.version}; movecast models promote puts it in service`;
       const there = await stat(path).catch((error: unknown) => {
         const sentence = `${systemErrorSentence(error, path)}; give a model's folder, or a file of trees`;
         throw new UserError('input-unreadable', sentence);
       });
-      if (there.isFile()) {
-        const { file, card, metrics, remarks, accuracy } = await treesFromFile(
-          path,
-          { ...own, quiet: options.quiet === true },
-          context,
-        );
-        const { name, version } = file;
-        const { folder } = await registry.register(name, version, { model: file, card, metrics });
-        sayIfBegun(registry, rootBefore, remark);
-        remarks.forEach(remark);
-        const found =
-          accuracy === undefined
-            ? 'nothing is known of its errors yet: its intervals are wide'
-            : `on ${accuracy.moves} of the rows: MAPE ${accuracy.mape.toFixed(1)} %, median ${accuracy.median_ape.toFixed(1)} %, 80 % interval holds ${accuracy.coverage_80.toFixed(1)} %, 90 % interval ${accuracy.coverage_90.toFixed(1)} %`;
-        const model = { name, version, folder, current: false };
-        done(options, { name, version, folder, remarks, accuracy }, `${said(model)}\n${found}`);
-        return;
-      }
-      refuseTreeOptions(own, path);
-      if (!(await isFile(join(path, MODEL_FILE))))
-        throw new UserError(
-          'input-unreadable',
-          `${path}: holds no ${MODEL_FILE}; give a model's folder, as movecast models export makes one`,
-        );
-      parseModelFile((await registry.read({ name: '', version: '', current: false, folder: path })).model);
-      const model = await registry.import(path, {
-        ...(own.name === undefined ? {} : { name: own.name }),
-        ...(own.as === undefined ? {} : { version: own.as }),
-      });
+      const imported: ImportedModel = there.isFile()
+        ? await registerTrees(path, { ...own, quiet: options.quiet === true }, registry, context)
+        : { model: await registerFolder(path, own, registry) };
+      const { model, found, remarks, accuracy } = imported;
       sayIfBegun(registry, rootBefore, remark);
-      done(options, { name: model.name, version: model.version, folder: model.folder }, said(model));
+      remarks?.forEach(remark);
+      const { name, version, folder } = model;
+      const said = `registered ${name}@${version}; movecast models promote puts it in service`;
+      done(
+        options,
+        { name, version, folder, remarks, accuracy },
+        found === undefined ? said : `${said}\n${found}`,
+      );
     });
 
   function print(line: string): void {
@@ -205,6 +186,47 @@ export function modelsCommand(context: Context): Command {
 
 const isFile = async (path: string): Promise<boolean> =>
   (await stat(path).catch(() => undefined))?.isFile() === true;
+
+/** Of trees also what is to be said of them, and how near they come (`found`, in words). */
+interface ImportedModel extends Partial<Pick<ImportedTrees, 'remarks' | 'accuracy'>> {
+  model: Omit<RegisteredModel, 'current'>;
+  found?: string;
+}
+
+async function registerTrees(
+  path: string,
+  own: TreeImportOptions,
+  registry: ModelRegistry,
+  context: Context,
+): Promise<ImportedModel> {
+  const { file, card, metrics, remarks, accuracy } = await treesFromFile(path, own, context);
+  const { name, version } = file;
+  const { folder } = await registry.register(name, version, { model: file, card, metrics });
+  const found =
+    accuracy === undefined
+      ? 'nothing is known of its errors yet: its intervals are wide'
+      : `on ${accuracy.moves} of the rows: MAPE ${accuracy.mape.toFixed(1)} %, median ${accuracy.median_ape.toFixed(1)} %, 80 % interval holds ${accuracy.coverage_80.toFixed(1)} %, 90 % interval ${accuracy.coverage_90.toFixed(1)} %`;
+  return { model: { name, version, folder }, found, remarks, accuracy };
+}
+
+/** A model as `models export` copies it. */
+async function registerFolder(
+  path: string,
+  own: TreeImportOptions,
+  registry: ModelRegistry,
+): Promise<RegisteredModel> {
+  refuseTreeOptions(own, path);
+  if (!(await isFile(join(path, MODEL_FILE))))
+    throw new UserError(
+      'input-unreadable',
+      `${path}: holds no ${MODEL_FILE}; give a model's folder, as movecast models export makes one`,
+    );
+  parseModelFile((await registry.read({ name: '', version: '', current: false, folder: path })).model);
+  return registry.import(path, {
+    ...(own.name === undefined ? {} : { name: own.name }),
+    ...(own.as === undefined ? {} : { version: own.as }),
+  });
+}
 
 function countOf(text: string): number {
   const value = Number(text);

@@ -82,40 +82,40 @@ describe('a list schedule', () => {
     let moves = 0;
     let releases = 0;
     let waits = 0;
+    const drawn = [
+      fc.integer({ min: 1, max: 1_000_000 }),
+      fc.integer({ min: 2, max: 7 }),
+      fc.integer({ min: 1, max: 5 }),
+    ] as const;
+    // The same in every run, so that moves, releases and waits are met whatever else is drawn.
+    const examples = fc.sample(fc.tuple(...drawn), { seed: 1, numRuns: 50 });
     fc.assert(
-      fc.property(
-        fc.integer({ min: 1, max: 1_000_000 }),
-        fc.integer({ min: 2, max: 7 }),
-        fc.integer({ min: 1, max: 5 }),
-        (seed, nodes, instancesPerNode) => {
-          const { start, timed, priority, replay } = movesOf(seed, nodes, instancesPerNode);
-          const { score: before } = slowScore(replay.state);
-          const order = orderMoves(start, timed, priority, rules);
-          const slow = slowSchedule(timed, priority, replay);
-          expect(order.sequence).toEqual(slow.sequence);
-          expect(order.moves).toEqual(slow.sequence.map((c) => timed[c]!.move));
-          const count = slow.sequence.length;
-          expect(Array.from(order.starts).slice(0, count)).toEqual(
-            slow.sequence.map((c) => slow.startOf[c]!),
-          );
-          expect(Array.from(order.ends).slice(0, count)).toEqual(slow.sequence.map((c) => slow.endOf[c]!));
-          expect([...order.stuck].sort((a, b) => a - b)).toEqual(
-            [...timed.keys()].filter((c) => !slow.sequence.includes(c)),
-          );
-          expect(order.makespan).toBe(Math.max(0, ...slow.sequence.map((c) => slow.endOf[c]!)));
-          let area = 0;
-          slow.sequence.forEach((c, t) => {
-            // Running sums lose digits where a spread nearly vanishes.
-            expect(order.scores[t]).toBeCloseTo(slow.scores[t]!, 5);
-            area += slow.endOf[c]! * ((t === 0 ? before : slow.scores[t - 1]!) - slow.scores[t]!);
-          });
-          expect(Math.abs(order.area - area)).toBeLessThanOrEqual(1e-5 * (1 + order.makespan));
-          moves += count;
-          releases += timed.filter(({ released }) => released !== undefined).length;
-          waits += slow.sequence.filter((c, t) => c !== t || slow.startOf[c]! > 0).length;
-        },
-      ),
-      { numRuns: 150 },
+      fc.property(...drawn, (seed, nodes, instancesPerNode) => {
+        const { start, timed, priority, replay } = movesOf(seed, nodes, instancesPerNode);
+        const { score: before } = slowScore(replay.state);
+        const order = orderMoves(start, timed, priority, rules);
+        const slow = slowSchedule(timed, priority, replay);
+        expect(order.sequence).toEqual(slow.sequence);
+        expect(order.moves).toEqual(slow.sequence.map((c) => timed[c]!.move));
+        const count = slow.sequence.length;
+        expect(Array.from(order.starts).slice(0, count)).toEqual(slow.sequence.map((c) => slow.startOf[c]!));
+        expect(Array.from(order.ends).slice(0, count)).toEqual(slow.sequence.map((c) => slow.endOf[c]!));
+        expect([...order.stuck].sort((a, b) => a - b)).toEqual(
+          [...timed.keys()].filter((c) => !slow.sequence.includes(c)),
+        );
+        expect(order.makespan).toBe(Math.max(0, ...slow.sequence.map((c) => slow.endOf[c]!)));
+        let area = 0;
+        slow.sequence.forEach((c, t) => {
+          // Running sums lose digits where a spread nearly vanishes.
+          expect(order.scores[t]).toBeCloseTo(slow.scores[t]!, 5);
+          area += slow.endOf[c]! * ((t === 0 ? before : slow.scores[t - 1]!) - slow.scores[t]!);
+        });
+        expect(Math.abs(order.area - area)).toBeLessThanOrEqual(1e-5 * (1 + order.makespan));
+        moves += count;
+        releases += timed.filter(({ released }) => released !== undefined).length;
+        waits += slow.sequence.filter((c, t) => c !== t || slow.startOf[c]! > 0).length;
+      }),
+      { numRuns: 150, examples },
     );
     expect(moves).toBeGreaterThan(50);
     expect(releases).toBeGreaterThan(2);

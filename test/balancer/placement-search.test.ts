@@ -162,7 +162,7 @@ slow|16384|1000|1|running|Y|a||ext||1
           }
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 40, examples: [[1, 0, 1]] }, // moves in every run
     );
     expect(moved).toBeGreaterThan(0);
   });

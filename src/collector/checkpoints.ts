@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { makeFolders } from '../store/folders.js';
@@ -73,6 +73,10 @@ export class Checkpoints {
     this.#savedMs = now();
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   get(key: string): Checkpoint | undefined {
     return this.#entries.get(key);
   }
@@ -84,9 +88,19 @@ export class Checkpoints {
     this.#changed.set(key, checkpoint);
   }
 
-  /** Forgets everything, as the store did. */
-  clear(): void {
+  /**
+   * Forgets everything, as the store did: before anything is stored, so that a program that is killed then has not left
+   * the old ones to go by. @throws UserError `cannot-write`
+   */
+  async clear(): Promise<void> {
     this.#entries.clear();
+    this.#changed.clear();
+    if (this.#path === undefined) return;
+    try {
+      await rm(this.#path, { force: true });
+    } catch (error) {
+      throw cannotWrite(error, this.#path);
+    }
   }
 
   /** Saves when the last time is long enough ago. */
@@ -119,11 +133,8 @@ export class Checkpoints {
       }
       await rename(temporary, this.#path);
     } catch (error) {
-      await unlink(temporary).catch(() => undefined);
-      throw new UserError(
-        'cannot-write',
-        `${systemErrorSentence(error, this.#path)}; the place beside the store must be writable, to note how far logs were read`,
-      );
+      await rm(temporary, { force: true }).catch(() => undefined);
+      throw cannotWrite(error, this.#path);
     }
     this.#changed.clear();
     this.#entries = merged;
@@ -141,3 +152,9 @@ export class Checkpoints {
     }
   }
 }
+
+const cannotWrite = (error: unknown, path: string): UserError =>
+  new UserError(
+    'cannot-write',
+    `${systemErrorSentence(error, path)}; the place beside the store must be writable, to note how far logs were read`,
+  );

@@ -243,7 +243,8 @@ async function run(
 ): Promise<Done> {
   const resume = options.resume === true || options.follow === true;
   const checkpoints = new Checkpoints(target.checkpointsPath, context.now);
-  if (resume && target.store !== undefined && (await isEmpty(target.store))) checkpoints.clear();
+  if (checkpoints.size > 0 && target.store !== undefined && (await isEmpty(target.store)))
+    await checkpoints.clear();
   const settings = settingsOf(options);
   const saved = resume ? checkpoints.get(ledgerKey(settings)) : undefined;
   const ledger = ClusterLedger.from(saved?.kind === 'ledger' ? saved.ledger : undefined);

@@ -34,6 +34,20 @@ describe('Checkpoints', () => {
     ]);
   });
 
+  it('that were forgotten do not come back with what is saved later, nor for the next program', async () => {
+    const path = fresh();
+    const before = new Checkpoints(path, now);
+    before.set('read once', { kind: 'file', version: '1' });
+    await before.save();
+    const checkpoints = new Checkpoints(path, now);
+    await checkpoints.clear();
+    expect(new Checkpoints(path, now).size).toBe(0);
+    checkpoints.set('read anew', { kind: 'file', version: '2' });
+    await checkpoints.save();
+    for (const one of [checkpoints, new Checkpoints(path, now)])
+      expect([one.size, one.get('read once')]).toEqual([1, undefined]);
+  });
+
   it.each(['', '{', '[]', '{"format": 99, "entries": {"a": {"kind": "file", "version": "1"}}}'])(
     'count as none when the file holds %j',
     (text) => {

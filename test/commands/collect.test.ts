@@ -428,6 +428,16 @@ describe('collect --resume', () => {
     expect((await run(again)).json).toEqual({ read: 1, new: 1, known: 0, rejected: 0 });
   });
 
+  it('reads every log again into a store that was emptied, also those of a later run', async () => {
+    const db = fresh('db');
+    const [one, other] = [1, 2].map((n) => file('jsonl', jsonl([move(n)])));
+    const into = ['--store', `sqlite:${db}`, '--json'];
+    await run(['records', one!, other!, ...into, '--resume']);
+    for (const ending of ['', '-wal', '-shm']) rmSync(`${db}${ending}`, { force: true });
+    expect((await run(['records', one!, ...into])).json).toMatchObject({ new: 1 });
+    expect((await run(['records', one!, other!, ...into, '--resume'])).json).toMatchObject({ new: 1 });
+  });
+
   it('reads everything again when it is told something else of the log', async () => {
     const db = fresh('db');
     const path = file('jsonl', jsonl([move(1)]));

@@ -31,7 +31,7 @@ export interface LineReaderOptions {
 }
 
 /** So many bytes before the end of the last whole line tell later whether a text is still the one that was read. */
-export const TAIL_BYTES = 256;
+const TAIL_BYTES = 256;
 
 /** So much of an overlong line is shown in its fault. */
 const SHOWN_BYTES = 200;

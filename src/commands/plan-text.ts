@@ -14,7 +14,7 @@ export function durationText(seconds: number): string {
 }
 
 /** MiB as a person reads them. */
-export const sizeText = (mib: number): string =>
+const sizeText = (mib: number): string =>
   mib < 10_240 ? `${Math.round(mib)} MiB` : `${(mib / 1024).toFixed(1)} GiB`;
 
 /** A plan for a terminal: one line a move, in order of start, then the totals. */

@@ -169,7 +169,7 @@ export type Question =
  * Answers in the order of the questions; each sees of the past (in order of time, moves by their start) only what had
  * finished or been sampled when it starts, or when it showed its progress, whatever the order of the questions.
  */
-export async function predictInTime(
+async function predictInTime(
   predictor: Predictor,
   questions: readonly Question[],
   past: AsyncGenerator<PastEvent>,

@@ -17,7 +17,7 @@ const placement = z.object({ primary: z.string(), secondary: z.string().optional
 const common = { at: z.string(), execution: z.string() };
 
 /** Every kind of line. Unknown kinds and fields, which later versions may add, are passed over. */
-export const auditEntrySchema = z.discriminatedUnion('event', [
+const auditEntrySchema = z.discriminatedUnion('event', [
   z.object({
     ...common,
     event: z.literal('begin'),

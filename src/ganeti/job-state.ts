@@ -2,15 +2,7 @@ import { z } from 'zod';
 import { shownText } from './rapi-error.js';
 
 /** Status words of Ganeti's jobs; one that we do not know counts as not ended. */
-export const JOB_STATUSES = [
-  'queued',
-  'waiting',
-  'canceling',
-  'running',
-  'canceled',
-  'success',
-  'error',
-] as const;
+const JOB_STATUSES = ['queued', 'waiting', 'canceling', 'running', 'canceled', 'success', 'error'] as const;
 export type JobStatus = (typeof JOB_STATUSES)[number];
 
 /** One opcode of a job, as far as it tells which move it is. */

@@ -17,7 +17,7 @@ import { answerError, connectionError, RapiError } from './rapi-error.js';
 import { authorityOf, fingerprintBytes, PinnedAgent, type Trust } from './rapi-trust.js';
 
 /** hbal's own limit for a whole request, its connection with it. */
-export const REQUEST_TIMEOUT_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 60_000;
 /** A bulk reply on some 50,000 instances or 100,000 jobs. */
 const LONGEST_REPLY_BYTES = 256 << 20;
 /** A GET that failed in passing is made again after these times. */

@@ -26,7 +26,7 @@ const SCORES_A_BLOCK = 512;
  * A score as it is held in memory: its numbers stand in an array with those of others, what it has in common with others
  * in an object that they share. An object with all fields of its own takes twice as much.
  */
-export class HeldScore implements Score {
+class HeldScore implements Score {
   constructor(
     readonly id: string,
     readonly instance: string,

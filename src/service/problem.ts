@@ -71,7 +71,7 @@ const bodyErrors: Record<string, [status: number, code: string, sentence: (limit
 };
 
 /** Any thrown value → the error that HTTP shows. */
-export function asHttpError(error: unknown): HttpError {
+function asHttpError(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   if (error instanceof UserError)
     return new HttpError(

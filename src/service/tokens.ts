@@ -14,7 +14,7 @@ export interface Token {
 }
 
 /** 18 random bytes in base64url: shorter ones could be guessed, and are not let in whatever the file says. */
-export const SHORTEST_TOKEN = 24;
+const SHORTEST_TOKEN = 24;
 const RANDOM_BYTES = 32;
 
 const LINE = /^(\S+)\s+(\S+)\s+sha256:([0-9a-f]{64})$/;

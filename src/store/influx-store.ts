@@ -58,7 +58,7 @@ import {
 import { inOrder, merged } from './time-order.js';
 
 /** Number of the layout described in docs/stores.md. */
-export const INFLUX_FORMAT = 1;
+const INFLUX_FORMAT = 1;
 
 export interface InfluxStoreOptions {
   /** How long the server may be silent in a call. @default 30 s */

@@ -87,7 +87,7 @@ async function openSpooled(
 }
 
 /** The spool of one database on one server. */
-export function spoolPath(folder: string, { host, port, database }: InfluxAddress): string {
+function spoolPath(folder: string, { host, port, database }: InfluxAddress): string {
   return join(folder, `${`${host}-${port}-${database}`.replace(/[^A-Za-z0-9.-]+/g, '_')}.spool`);
 }
 

@@ -22,7 +22,7 @@ import {
 } from './store.js';
 
 /** Number of the layout below; raised whenever an older movecast could not read the file. */
-export const SQLITE_FORMAT = 2;
+const SQLITE_FORMAT = 2;
 
 /** "Move" in ASCII: tells our files from other SQLite files. */
 const APPLICATION_ID = 0x4d6f7665;

@@ -45,13 +45,6 @@ export function parseDuration(text: string): number | undefined {
   return Number(match[1]) * seconds[match[2]!]! * 1000;
 }
 
-/** 120 → `02:00`. */
-export const timeOfDayText = (minute: number): string =>
-  minute === DAY_MINUTES ? '24:00' : new Date(minute * 60_000).toISOString().slice(11, 16);
-
-export const windowText = ({ fromMinute, toMinute }: DailyWindow): string =>
-  `${timeOfDayText(fromMinute)}-${timeOfDayText(toMinute)}`;
-
 /** True when a time of day lies in a window. */
 export const isInWindow = (minute: number, { fromMinute, toMinute }: DailyWindow): boolean =>
   toMinute > fromMinute

@@ -241,7 +241,7 @@ function movesOfMany(
 }
 
 /** The moves among messages, each from its heading on. */
-export function segments(messages: readonly JobMessage[]): MoveTold[] {
+function segments(messages: readonly JobMessage[]): MoveTold[] {
   const parts: MoveTold[] = [];
   let current: MoveTold | undefined;
   for (const message of messages) {

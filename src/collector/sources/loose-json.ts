@@ -164,7 +164,7 @@ export type Scanned =
   | { kind: 'text'; text: string };
 
 /** A single object is never longer than this; the largest known, a whole run's replies in one, are a tenth of it. */
-export const LONGEST_OBJECT = 4 << 20;
+const LONGEST_OBJECT = 4 << 20;
 /** Of a broken object so much goes to the rejects. */
 const SHOWN = 2000;
 

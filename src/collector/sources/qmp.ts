@@ -176,7 +176,7 @@ class QmpParser implements LogParser {
 }
 
 /** One object of MigrationInfo → the common form. Fields that are missing, renamed or not numbers are left out. */
-export function replyOf(info: Record<string, unknown>, atMs: number | undefined): MigrationReply {
+function replyOf(info: Record<string, unknown>, atMs: number | undefined): MigrationReply {
   const ram = objectOf(info['ram']);
   const disk = objectOf(info['disk']);
   const capabilities: string[] = [];

@@ -21,7 +21,7 @@ const movesBody = <T extends z.ZodType>(item: T) =>
   z.object({ moves: z.array(item).min(1).max(MOST_REQUESTS) });
 const anyMoves = movesBody(z.unknown());
 
-export const reportAnswer = z.object({
+const reportAnswer = z.object({
   new: z.int(),
   known: z.int().describe('stored before under the same id'),
   rejected: z.array(z.object({ index: z.int(), reason: z.string() })),

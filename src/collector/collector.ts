@@ -47,16 +47,11 @@ export interface CollectorOptions {
 /** A file that is written while it is read is read again, so often; then as it is. */
 const MOST_READINGS = 3;
 
-/** How far a log was read by this run. */
-interface Place {
-  checkpoint: LogCheckpoint;
-  file: string;
-}
-
 /** A log that is read on as it grows. */
 interface FollowedLog {
   source: LogSource;
-  place: Place | undefined;
+  /** How far it was read. */
+  place: LogCheckpoint | undefined;
   /** The text that is read at present, at its end; undefined also when too many others are open. */
   open: OpenText | undefined;
   /** The file at the log's path as it was before it was last read. */
@@ -255,7 +250,7 @@ export class Collector {
       current === undefined ? 'gone' : `${current.dev}:${current.ino}:${current.size}:${current.mtimeMs}`;
     const known = this.#followed.get(series.path);
     if (known?.seen === seen && seen !== 'gone') return;
-    const onPlace = (place: Place): void => {
+    const onPlace = (place: LogCheckpoint): void => {
       log.place = place;
     };
     let log: FollowedLog;
@@ -284,7 +279,7 @@ export class Collector {
     let drained: OpenText | undefined;
     if (log.open !== undefined) {
       const { open } = log;
-      if (await open.input.holds(log.place?.checkpoint.mark)) {
+      if (await open.input.holds(log.place?.mark)) {
         await this.#readOn(log.source, open, series, onPlace);
         const isSameFile = current !== undefined && `${current.dev}:${current.ino}` === open.input.inode;
         if (isSameFile || current === undefined) return;
@@ -336,10 +331,10 @@ export class Collector {
       drained,
       onPlace = () => undefined,
     }: {
-      place?: Place | undefined;
+      place?: LogCheckpoint | undefined;
       opened?: TextInput | undefined;
       drained?: OpenText | undefined;
-      onPlace?: (place: Place) => void;
+      onPlace?: (place: LogCheckpoint) => void;
     },
   ): Promise<OpenText | undefined> {
     const { collection, remark, stdin } = this.#options;
@@ -348,10 +343,10 @@ export class Collector {
     let found: { index: number; input: TextInput } | undefined;
     let state: unknown;
     if (place !== undefined) {
-      found = await this.#find(files, place.checkpoint);
+      found = await this.#find(files, place);
       if (found === undefined) {
         const beside = (await seriesBeside(series.path)).files;
-        found = await this.#find(beside, place.checkpoint);
+        found = await this.#find(beside, place);
         if (found !== undefined) files = beside;
         else if (drained !== undefined) {
           collection.takeLines(drained.reader.end(), drained.parser, this.#origin(drained.input, source));
@@ -360,7 +355,7 @@ export class Collector {
           remark(
             `${series.path}: was truncated or replaced since it was read last; it is read from its beginning, with the rotated files beside it`,
           );
-          state = place.checkpoint.state;
+          state = place.state;
           if (beside.length > 0) files = beside; // any of them may hold what was not read
         }
         if (source.standsAlone === true) state = undefined;
@@ -382,11 +377,9 @@ export class Collector {
         reader: new LineReader({
           longestLineBytes,
           strictUtf8,
-          ...(isFound
-            ? { startOffset: place.checkpoint.mark.offset, startNumber: place.checkpoint.nextLine }
-            : {}),
+          ...(isFound ? { startOffset: place.mark.offset, startNumber: place.nextLine } : {}),
         }),
-        parser: source.parser(this.#context(input), isFound ? place.checkpoint.state : state),
+        parser: source.parser(this.#context(input), isFound ? place.state : state),
       };
       try {
         await this.#readOn(source, open, series, onPlace);
@@ -417,7 +410,7 @@ export class Collector {
     source: LogSource,
     { input, reader, parser }: OpenText,
     series: LogSeries,
-    onPlace: (place: Place) => void,
+    onPlace: (place: LogCheckpoint) => void,
   ): Promise<void> {
     const { collection, checkpoints } = this.#options;
     const key = this.#key(source, resolve(series.path));
@@ -432,7 +425,7 @@ export class Collector {
         nextLine: reader.nextNumber,
         state: parser.state(),
       };
-      onPlace({ checkpoint, file: input.path });
+      onPlace(checkpoint);
       if (input.path !== STANDARD_INPUT) collection.whenSafe(() => checkpoints.set(key, checkpoint));
     };
     try {
@@ -535,10 +528,10 @@ export class Collector {
     return { source: found, opened: newest === STANDARD_INPUT ? input : undefined };
   }
 
-  #savedPlace(source: LogSource, path: string): Place | undefined {
+  #savedPlace(source: LogSource, path: string): LogCheckpoint | undefined {
     const { checkpoints, resume } = this.#options;
     const saved = resume ? checkpoints.get(this.#key(source, resolve(path))) : undefined;
-    return saved?.kind === 'log' ? { checkpoint: saved, file: path } : undefined;
+    return saved?.kind === 'log' ? saved : undefined;
   }
 
   #key(source: { name: string; version: number }, path: string): string {

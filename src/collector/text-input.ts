@@ -72,9 +72,9 @@ export async function openText(path: string, stdin: AsyncIterable<Buffer | strin
   try {
     if (path === STANDARD_INPUT) return await openStream(path, counted(stdin), undefined, undefined);
     handle = await open(path, 'r');
-    const { mtimeMs, dev, ino } = await handle.stat();
-    const facts = { modifiedMs: mtimeMs, inode: `${dev}:${ino}` };
-    if (!(await handle.stat()).isFile()) {
+    const found = await handle.stat();
+    const facts = { modifiedMs: found.mtimeMs, inode: `${found.dev}:${found.ino}` };
+    if (!found.isFile()) {
       return await openStream(
         path,
         counted(handle.createReadStream({ autoClose: false })),

@@ -47,8 +47,6 @@ const IMPURE = [
   [/\bprocess\.(env|argv|cwd|hrtime|exit)\b/, 'looks at the process'],
 ];
 const PURE_PACKAGES = new Set(['zod', 'simple-statistics']);
-/** Web platform calls and the like that a pure room may use in one named file only. */
-const MAY_BE_IMPURE = new Set([join('src', 'balancer', 'http-move-costs.ts')]);
 
 const faults = [];
 for (const top of ['src', 'training']) {
@@ -85,11 +83,11 @@ function checkFile(path) {
           faults.push(`${place}: ${room} may not import ${target}`);
         if (target === undefined)
           faults.push(`${place}: imports ${specifier} from outside of src and training`);
-      } else if (pureRooms.has(room) && !PURE_PACKAGES.has(specifier) && !MAY_BE_IMPURE.has(path)) {
+      } else if (pureRooms.has(room) && !PURE_PACKAGES.has(specifier)) {
         faults.push(`${place}: ${room} is pure and may not import ${specifier}`);
       }
     }
-    if (pureRooms.has(room) && !MAY_BE_IMPURE.has(path) && !/^\s*(\*|\/\/|\/\*)/.test(line)) {
+    if (pureRooms.has(room) && !/^\s*(\*|\/\/|\/\*)/.test(line)) {
       for (const [pattern, words] of IMPURE)
         if (pattern.test(line)) faults.push(`${place}: ${room} is pure but ${words}`);
     }

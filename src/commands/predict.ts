@@ -280,7 +280,7 @@ function requestOfFlags(options: Options): MoveRequest {
   for (const [flag, field] of progressFlags) {
     const value = options[keyOf(flag)];
     if (value === undefined) continue;
-    if (options[keyOf('--elapsed-seconds ')] === undefined)
+    if (options['elapsedSeconds'] === undefined)
       throw new UserError(
         'usage',
         `${flag.slice(0, flag.indexOf(' '))} is of a move that runs: say since when with --elapsed-seconds`,
@@ -302,8 +302,7 @@ function requestOfFlags(options: Options): MoveRequest {
 }
 
 /** `--source-node <name>` → `sourceNode`, the name that commander keeps it under. */
-const keyOf = (flag: string): string =>
-  flag.slice(2, flag.indexOf(' ')).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+const keyOf = (flag: string): string => new Option(flag).attributeName();
 
 async function write(
   answers: readonly PredictionOrError[],

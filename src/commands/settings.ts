@@ -116,7 +116,7 @@ export class Settings<Table extends SettingsTable> {
     const file = await this.#readFile(given ?? DEFAULT_FILE, given !== undefined);
     const origins = this.keys.map((key): SettingOrigin<keyof Table & string> => {
       const { flag, ifNotGiven } = this.#table[key]!;
-      const fromFlag = flags[optionName(flag)];
+      const fromFlag = flags[new Option(flag).attributeName()];
       if (fromFlag !== undefined) return this.#origin(key, fromFlag, flag.split(' ')[0]!);
       const variable = context.env[this.environmentName(key)];
       if (variable !== undefined && variable !== '')
@@ -198,13 +198,6 @@ export const shownValue = ({ key, value }: SettingOrigin): string =>
       : Array.isArray(value)
         ? value.join(',')
         : String(value);
-
-/** commander's name of an option: `--log-level <level>` → `logLevel`. */
-const optionName = (flag: string): string =>
-  flag
-    .split(' ')[0]!
-    .slice(2)
-    .replace(/-(\w)/g, (_match, letter: string) => letter.toUpperCase());
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
+import { jsonOf } from '../domain/json.js';
 import { isLocked, lockCluster } from '../execution/cluster-lock.js';
 import { wallClock, type Clock } from '../ganeti/clock.js';
 import { rapiAddress, shownAddress } from '../ganeti/rapi-address.js';
@@ -295,7 +296,7 @@ function balancerOf(
         signal,
       );
       if (code !== 0) return { words: words || `balance ended with ${code}`, isPassing: code !== EXIT_USAGE };
-      const plan = planSchema.safeParse(parseJson(printed));
+      const plan = planSchema.safeParse(jsonOf(printed));
       if (!plan.success) return { words: 'balance printed no plan', isPassing: true };
       return { ...plan.data, moves: plan.data.moves.length };
     },
@@ -306,7 +307,7 @@ function balancerOf(
         [...args, ...until(untilMs), '--execute', '--yes', '--min-plan-gain', String(minGain)],
         env,
         (line) => {
-          const news = parseJson(line);
+          const news = jsonOf(line);
           if (news === undefined) return;
           tell('execution', { execution: news });
           hasBegun = true; // what is told first is told before the first change
@@ -361,14 +362,6 @@ function inOwnProcess(
 /** `movecast: …` of the last line, as a clause. */
 const lastSentence = (said: string): string =>
   (said.trim().split('\n').at(-1) ?? '').replace(/^movecast: /, '').trim();
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 /** SIGTERM and SIGINT end the watch in a safe state. A second one ends the process at once. */
 function stopOnSignals(): { signal: AbortSignal; reason: () => string | undefined; forget: () => void } {

@@ -12,3 +12,12 @@ export function parseJson(text: string, file: string): unknown {
     throw new UserError('input-unreadable', `${file}: is not JSON (${fault})`);
   }
 }
+
+/** JSON, or undefined for a text that is none. */
+export function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

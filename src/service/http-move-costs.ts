@@ -3,6 +3,7 @@ import { ConstantMoveCosts } from '../balancer/constant-move-costs.js';
 import { ofCluster, type CostColumns, type MoveCosts } from '../balancer/move-costs.js';
 import type { MoveRequest } from '../domain/move-request.js';
 import { UserError, wordsOf } from '../domain/errors.js';
+import { jsonOf } from '../domain/json.js';
 import { pastErrorsSchema, type PastErrors } from '../domain/past-errors.js';
 import { shownText } from '../ganeti/rapi-error.js';
 import {
@@ -301,15 +302,6 @@ export class HttpMoveCosts implements MoveCosts {
 
 const ROLE = 'give a token with the role predict as MOVECAST_TOKEN';
 const IS_IT_ONE = 'give the root of a Movecast service of this version, such as http://127.0.0.1:8080';
-
-/** A text that may be JSON. */
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
 
 /** `fetch` says what went wrong beneath it in the cause. */
 const reasonOf = (error: unknown): string => wordsOf((error as Error | undefined)?.cause ?? error);

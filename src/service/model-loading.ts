@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { UserError } from '../domain/errors.js';
+import { jsonOf } from '../domain/json.js';
 import { basisSchema, durationQuantilesSchema, type ModelReference } from '../domain/prediction.js';
 import type { ScoredPrediction } from '../monitor/score.js';
 import { loadPredictor } from '../predictor/load-predictor.js';
@@ -41,12 +42,4 @@ function backtestOf(text: string, model: ModelReference): Map<string, ScoredPred
     predictions.set(id, { duration_seconds, basis, model });
   }
   return predictions;
-}
-
-function jsonOf(line: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch {
-    return undefined;
-  }
 }

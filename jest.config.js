@@ -13,6 +13,7 @@ export default {
     ],
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testTimeout: 1_200_000, // ends what hangs; how fast a machine is decides no test
   setupFilesAfterEnv: ['<rootDir>/test/has-assertions.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   coverageProvider: 'v8',

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
 import { showFixed } from '../../src/balancer/haskell-numbers.js';
@@ -13,8 +13,6 @@ import { expectAsHbal } from './hbal-parity.js';
 import type { HbalRun } from './hbal-options.js';
 
 /** What the real hbal 3.0.2 printed. The project's own cases always run; the larger shared collection where present. */
-
-jest.setTimeout(120_000);
 
 const read = (path: string): string => {
   const bytes = readFileSync(path);
@@ -109,7 +107,6 @@ const shared = join('..', 'shared', 'peers', 'hbal');
         (_label, run) => {
           expectAsHbal(read(existsSync(plain) ? plain : `${plain}.gz`), run);
         },
-        120_000,
       );
     }
   },

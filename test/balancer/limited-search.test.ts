@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
@@ -15,8 +15,6 @@ import { playMoves, type TimedPlan } from '../../src/balancer/timed-search.js';
 import { generateCluster } from './cluster-generator.js';
 
 /** Searching is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(120_000);
-
 const EFFORT = 0.01;
 /** Scores nearer than this are the same but for rounding. */
 const SAME = 1e-9;

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import { releasedNode } from '../../src/balancer/early-release.js';
@@ -17,8 +17,6 @@ import { defaultSearchOptions } from '../../src/balancer/search-options.js';
 import { SlowReplay } from './slow-replay.js';
 import { slowScore } from './slow-score.js';
 import { strangeCluster } from './strange-cluster.js';
-
-jest.setTimeout(120_000);
 
 const rules = { ignoreSoftErrors: false };
 

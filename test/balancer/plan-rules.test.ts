@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
 import { GroupModel, type GroupModelOptions } from '../../src/balancer/group-model.js';
@@ -12,8 +12,6 @@ import { slowScore } from './slow-score.js';
 import { strangeCluster, strangeLoads } from './strange-cluster.js';
 
 /** Plans for clusters with everything that the format allows, held against score and rules computed from nothing. */
-
-jest.setTimeout(240_000);
 
 interface Drawn {
   seed: number;

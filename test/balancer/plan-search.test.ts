@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
@@ -9,8 +9,6 @@ import type { Plan } from '../../src/domain/plan.js';
 import { generateCluster } from './cluster-generator.js';
 
 /** Searching is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(120_000);
-
 const modelOf = (text: string): GroupModel =>
   new GroupModel(parseHtoolsText(text, { file: 'given', duplicates: 'refuse' }).cluster, { group: 0 });
 const generated = (seed: number): GroupModel =>

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ConstantMoveCosts } from '../../src/balancer/constant-move-costs.js';
 import { GroupModel } from '../../src/balancer/group-model.js';
@@ -14,8 +14,6 @@ import { lastEnd, timedMove } from '../../src/balancer/timed-search.js';
 import { generateCluster } from './cluster-generator.js';
 
 /** Searching is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(60_000);
-
 /** Running sums of times are off by less. */
 const ROUNDING = 1e-9;
 

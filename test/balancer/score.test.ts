@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { FAILOVER, FAILOVER_TO_ANY, type MoveKind } from '../../src/balancer/moves.js';
 import { GroupModel, MIRROR_INTERNAL } from '../../src/balancer/group-model.js';
@@ -7,8 +7,6 @@ import { MoveTrial, UndoRecord } from '../../src/balancer/move-trial.js';
 import { METRICS, METRIC_COUNT, NodeChanges, ScoreBoard, SPREADS, SUMS } from '../../src/balancer/score.js';
 import { seededRandom } from '../../src/balancer/random.js';
 import { generateCluster } from './cluster-generator.js';
-
-jest.setTimeout(60_000);
 
 const clusterOf = (seed: number, nodes: number, instancesPerNode: number, oddity = 0) =>
   parseHtoolsText(generateCluster({ seed, nodes, instancesPerNode, oddity }), {

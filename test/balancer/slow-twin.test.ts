@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Cluster } from '../../src/balancer/cluster.js';
 import {
@@ -18,8 +18,6 @@ import { placementOf, slowOptimum, slowScore, type SlowState } from './slow-scor
 import { strangeCluster, strangeLoads } from './strange-cluster.js';
 
 /** Score and checks beside twins that compute them from nothing, on clusters with everything that the format allows. */
-
-jest.setTimeout(120_000);
 
 const cases = fc.record({
   seed: fc.integer({ min: 1, max: 1_000_000 }),

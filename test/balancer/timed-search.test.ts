@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { blindSearch } from '../../src/balancer/blind-search.js';
 import type { Cluster } from '../../src/balancer/cluster.js';
@@ -29,8 +29,6 @@ import { reorderMoves, timedSearch, type TimedSettings } from '../../src/balance
 import { generateCluster } from './cluster-generator.js';
 
 /** Searching is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(120_000);
-
 const EFFORT = 0.01;
 const costs = new ConstantMoveCosts({});
 

@@ -3,14 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { main } from '../../src/main.js';
 import { protocols } from '../../training/backtest.js';
 import { inventedMoves } from '../training/invented-moves.js';
 import { runCommand, type Ran } from './run-command.js';
-
-jest.setTimeout(120_000);
 
 /** A naive mark, a layer and the whole: where leaving things out asks for many fits. */
 const FEW = ['--candidates', 'median-of-pair', 'physics', 'movecast'];

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Context } from '../../src/commands/context.js';
 import { executionEventSchema } from '../../src/execution/execution-events.js';
 import { main } from '../../src/main.js';
@@ -10,8 +10,6 @@ import { openStore } from '../../src/store/open-store.js';
 import type { KeptPrediction } from '../../src/store/store.js';
 import { FakeRapi, READER, WRITER } from '../ganeti/fake-rapi.js';
 import { crookedCluster } from '../ganeti/small-cluster.js';
-
-jest.setTimeout(60_000); // searching is work
 
 let folder = '';
 let cluster = crookedCluster();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { secondsUntil } from '../../src/commands/time-limit.js';
 import { processContext } from '../../src/commands/context.js';
 import { planSchema, type Plan } from '../../src/domain/plan.js';
@@ -36,8 +36,6 @@ let cluster = '';
 let costs = '';
 
 /** Searching is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(60_000);
-
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'movecast-balance-'));
   cluster = file('c.data', TEXT);

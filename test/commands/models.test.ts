@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Context } from '../../src/commands/context.js';
 import { main } from '../../src/main.js';
 import { forestToOnnx } from '../../src/predictor/onnx-export.js';
@@ -15,8 +15,6 @@ import { generateCluster } from '../balancer/cluster-generator.js';
 import { inventedMoves } from '../training/invented-moves.js';
 
 /** Fitting is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(120_000);
-
 let folder: string;
 const at = (name: string): string => join(folder, name);
 async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -89,7 +87,7 @@ describe('movecast models import FILE', () => {
     const { predictor, trainedUntilMs } = await loadRegisteredModel(new ModelRegistry(at('models')), 'trees');
     expect(predictor.model).toEqual({ name: 'trees', version: 'of-frame.csv' });
     expect(trainedUntilMs('c')).toBeGreaterThan(Date.UTC(2026, 0, 1));
-  }, 60_000);
+  });
 
   it('a model is judged only by moves that it does not know, in order of time', async () => {
     const use = ['--model', 'trees', '--models', at('models')];
@@ -250,7 +248,7 @@ describe('movecast models export', () => {
     expect(theirs).toEqual(ours);
     expect(new Set(ours).size).toBeGreaterThan(20);
     expect(trees).toBe(80);
-  }, 60_000);
+  });
 
   it('writes imported trees too, and says where a model has none', async () => {
     const imported = await models('export', 'trees', at('again.onnx'), '--float');

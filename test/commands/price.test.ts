@@ -1,14 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { planSchema } from '../../src/domain/plan.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
 import { runCommand } from './run-command.js';
 
 /** Searching is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(60_000);
-
 let folder = '';
 let cluster = '';
 let costs = '';

@@ -1,14 +1,12 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { fitModel } from '../../training/fit.js';
 import { absurdMoves } from '../training/absurd-moves.js';
 import { inventedMoves } from '../training/invented-moves.js';
 import { runCommand, type Ran } from './run-command.js';
-
-jest.setTimeout(90_000);
 
 const linesOf = (records: readonly MoveRecord[]): string =>
   records.map((record) => `${JSON.stringify(record)}\n`).join('');

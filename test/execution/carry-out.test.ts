@@ -1,7 +1,5 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { endOf, harnesses } from './harness.js';
-
-jest.setTimeout(60_000); // many requests, on a machine that may be busy
 
 const onto = harnesses();
 

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { UserError } from '../../src/domain/errors.js';
 import type { Plan, PlanStep } from '../../src/domain/plan.js';
 import type { AuditSink } from '../../src/execution/audit-log.js';
@@ -13,8 +13,6 @@ import { SqliteStore } from '../../src/store/sqlite-store.js';
 import { endOf, harnesses, isSubmission, type Harness } from './harness.js';
 
 /** What may go wrong under a plan: it stops in a safe state, says what happened, and does nothing twice. */
-
-jest.setTimeout(60_000); // many requests, on a machine that may be busy
 
 const onto = harnesses();
 

@@ -1,4 +1,4 @@
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { seededRandom, type Random } from '../../src/balancer/random.js';
 import { FakeCluster } from '../ganeti/fake-cluster.js';
@@ -6,8 +6,6 @@ import type { FakeFault, FakeRequest } from '../ganeti/fake-rapi.js';
 import { SimulatedClock } from '../ganeti/simulated-clock.js';
 import { fakeInstance, fakeNode } from '../ganeti/small-cluster.js';
 import { endOf, Harness, isSubmission } from './harness.js';
-
-jest.setTimeout(240_000); // some hundred executions
 
 /** A cluster of some nodes, on the first few of which everything stands. */
 function randomCluster(random: Random): FakeCluster {

@@ -26,7 +26,7 @@ import { requireOrSkip } from './real-servers.js';
     const ran = await runCommand(['backtest', '--records', records, '--report', report, '--quiet']);
     if (ran.code !== 0) throw new Error(ran.err);
     browser = await openBrowser();
-  }, 120_000);
+  });
   afterAll(async () => {
     await browser?.close();
     rmSync(folder, { recursive: true, force: true });
@@ -78,6 +78,5 @@ import { requireOrSkip } from './real-servers.js';
       expect(contrasts.filter(({ ratio }) => ratio < 4.5)).toEqual([]);
       await context.close();
     },
-    60_000,
   );
 });

@@ -53,7 +53,7 @@ export function programForTests(...of: Parameters<typeof BundledProgram.build>):
   let program: BundledProgram | undefined;
   beforeAll(async () => {
     program = await BundledProgram.build(...of);
-  }, 60_000);
+  });
   afterAll(() => program?.remove());
   return () => program!;
 }

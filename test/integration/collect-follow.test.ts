@@ -43,4 +43,4 @@ it('collect --follow prints each record as its line is written, across rotation,
   const { code, err } = await end;
   expect(code).toBe(0);
   expect(err).toContain('read 3: 3 written, 0 rejected');
-}, 60_000);
+});

@@ -104,7 +104,7 @@ suite('the dashboard in a browser', () => {
     });
     [server, url] = await listening(service.app);
     browser = await openBrowser();
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await browser?.close();
@@ -124,7 +124,7 @@ suite('the dashboard in a browser', () => {
     await page.screenshot({ path: join(pictures, 'overview.png'), fullPage: true });
     expect(existsSync(join(pictures, 'overview.png'))).toBe(true);
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('predicts from the form, and marks the field that is wrong', async () => {
     const { page, errors } = await opened(url);
@@ -140,7 +140,7 @@ suite('the dashboard in a browser', () => {
     expect(await page.locator('.answer .notice').innerText()).toContain('target_node is missing');
     expect(await page.getByLabel('To node').getAttribute('aria-invalid')).toBe('true');
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('shows every page from the navigation, each with real data and without an error', async () => {
     const { page, errors } = await opened(url);
@@ -154,7 +154,7 @@ suite('the dashboard in a browser', () => {
       expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
     }
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('fits every page on a phone, in the dark too, and names every field and button', async () => {
     const { page, errors } = await opened(url, '/', {
@@ -169,7 +169,7 @@ suite('the dashboard in a browser', () => {
       expect([at, await page.evaluate(UNNAMED)]).toEqual([at, []]);
     }
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('leads from a link in the heat map to its moves, and from a move to why', async () => {
     const { page, errors } = await opened(url, '/#/links');
@@ -187,7 +187,7 @@ suite('the dashboard in a browser', () => {
       /Memory[\s\S]*default@1, from earlier moves/,
     );
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('pages through all moves and filters them', async () => {
     const { page } = await opened(url, '/#/moves');
@@ -203,7 +203,7 @@ suite('the dashboard in a browser', () => {
     await page.getByRole('button', { name: 'Filter' }).click();
     await page.getByText('No move matches.').waitFor();
     expect(page.url()).toContain('instance=nobody');
-  }, 30_000);
+  });
 
   it('shows a link’s next day with its band beside what was measured, and reads it out hour by hour', async () => {
     const { page, errors } = await opened(url, '/#/forecast');
@@ -217,7 +217,7 @@ suite('the dashboard in a browser', () => {
     expect(await page.locator('tbody td').nth(2).innerText()).toMatch(/^[\d,.]+ to [\d,.]+$/);
     expect(await page.locator('.notice').count()).toBe(0);
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('says how old the newest sample of a link is, and keeps the choice in the address', async () => {
     const { page, errors } = await opened(url, '/#/forecast');
@@ -230,25 +230,21 @@ suite('the dashboard in a browser', () => {
     await page.locator('main[aria-busy=false]').waitFor();
     expect(await page.getByLabel('Cluster').inputValue()).toBe('old');
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it.each([
     ['light', 1280],
     ['dark', 360],
-  ] as const)(
-    'the forecast reads well in %s at %i pixels',
-    async (colorScheme, width) => {
-      const { page, errors } = await opened(url, '/#/forecast?cluster=old&link=node1%3Enode2', {
-        colorScheme,
-        viewport: { width, height: 800 },
-      });
-      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
-      const contrasts = (await page.evaluate(CONTRASTS)) as { text: string; ratio: number }[];
-      expect(contrasts.filter(({ ratio }) => ratio < 4.5)).toEqual([]);
-      expect(errors).toEqual([]);
-    },
-    30_000,
-  );
+  ] as const)('the forecast reads well in %s at %i pixels', async (colorScheme, width) => {
+    const { page, errors } = await opened(url, '/#/forecast?cluster=old&link=node1%3Enode2', {
+      colorScheme,
+      viewport: { width, height: 800 },
+    });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
+    const contrasts = (await page.evaluate(CONTRASTS)) as { text: string; ratio: number }[];
+    expect(contrasts.filter(({ ratio }) => ratio < 4.5)).toEqual([]);
+    expect(errors).toEqual([]);
+  });
 
   it('says which inputs move a forecast', async () => {
     const { page, errors } = await opened(url, '/#/what-if');
@@ -257,7 +253,7 @@ suite('the dashboard in a browser', () => {
     expect(await page.getByRole('row', { name: /twice the memory/ }).count()).toBe(1);
     expect(await page.locator('.answer').innerText()).toMatch(/No difference: .*two other moves/);
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('makes a plan from an uploaded cluster, and gives its commands', async () => {
     const { page, errors } = await opened(url, '/#/plan');
@@ -278,7 +274,7 @@ suite('the dashboard in a browser', () => {
     await page.getByRole('button', { name: 'Make a plan' }).click();
     await page.locator('.notice.bad').waitFor();
     expect(errors.filter((text) => !text.includes('422') && !text.includes('400'))).toEqual([]);
-  }, 30_000);
+  });
 
   it('shows a model’s card and puts another version in service', async () => {
     const { page, errors } = await opened(url, '/#/models');
@@ -288,7 +284,7 @@ suite('the dashboard in a browser', () => {
     await page.getByRole('row', { name: /default@2 in service/ }).waitFor();
     expect(await page.locator('.model').innerText()).toContain('default@2');
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('shows why a version is in service, or is not', async () => {
     const { page, errors } = await opened(url, '/#/models');
@@ -306,7 +302,7 @@ suite('the dashboard in a browser', () => {
       expect.stringMatching(/^default@2 \(challenger\)\s+120\s+2\.125$/),
     ]);
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('marks in the errors where another version answered and where a drift began', async () => {
     const now = service.parts.now();
@@ -321,7 +317,7 @@ suite('the dashboard in a browser', () => {
     expect(await chart.locator('.chart-key').innerText()).toMatch(/default@2 since .*\n?.*drift since /s);
     expect(await chart.locator('.chart').getAttribute('aria-label')).toMatch(/default@2 since .*drift since/);
     expect(errors).toEqual([]);
-  }, 30_000);
+  });
 
   it('works from the keyboard alone, and says what its charts show', async () => {
     const { page } = await opened(url);
@@ -335,7 +331,7 @@ suite('the dashboard in a browser', () => {
     );
     const unlabelled = `[...document.querySelectorAll('form input, form select')].filter((one) => one.labels.length !== 1).length`;
     expect(await page.evaluate(unlabelled)).toBe(0);
-  }, 30_000);
+  });
 
   it.each([
     ['light', 1280],
@@ -350,7 +346,6 @@ suite('the dashboard in a browser', () => {
       expect(contrasts.filter(({ ratio }) => ratio < 4.5)).toEqual([]); // WCAG 2.2 AA
       expect(errors).toEqual([]);
     },
-    30_000,
   );
 
   it('says what to do when there is nothing yet', async () => {
@@ -365,7 +360,7 @@ suite('the dashboard in a browser', () => {
     expect(errors).toEqual([]);
     await closeServer(running);
     await empty.close();
-  }, 30_000);
+  });
 
   it('asks for a token where one is needed, and goes on with it', async () => {
     const { token, line } = newToken('operator', ['admin']);
@@ -379,7 +374,7 @@ suite('the dashboard in a browser', () => {
     expect(await page.locator('.model').innerText()).toContain('default@1');
     await closeServer(running);
     await guarded.close();
-  }, 30_000);
+  });
 
   it('is light: no more than 300 kB over the wire', async () => {
     let bytes = 0;

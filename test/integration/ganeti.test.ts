@@ -4,7 +4,7 @@ import { mkdtempSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { BundledProgram } from './bundled-program.js';
 import { QUEUE, requireGaneti, startGaneti, type GanetiCluster, type Printed } from './ganeti-cluster.js';
@@ -25,8 +25,6 @@ interface WatchEvent {
 const MODELS = ['--models', join(process.cwd(), 'models')];
 
 /** Against a real Ganeti: what it says, what it does with our moves, and what its job queue tells of them afterwards. */
-
-jest.setTimeout(240_000); // a machine that builds something else meanwhile takes its time to start forty daemons
 
 (requireGaneti() ? describe : describe.skip)('a real Ganeti cluster', () => {
   let cluster: GanetiCluster;

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { main } from '../../src/main.js';
 import { processContext } from '../../src/commands/context.js';
 import { formatHtoolsText } from '../../src/balancer/htools-text.js';
@@ -12,8 +12,6 @@ import { strangeCluster, strangeLoads } from '../balancer/strange-cluster.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** The real hbal beside ours: the same words on standard output, the same exit code, the same saved files. */
-
-jest.setTimeout(60_000);
 
 const HBAL = '3.0/usr/bin/hbal';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { InfluxDB } from 'influx';
 import type { MoveRecord } from '../../src/domain/move-record.js';
 import { InfluxConnection, parseInfluxUrl } from '../../src/store/influx-connection.js';
@@ -14,8 +14,6 @@ import { startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** A real server on a busy machine. */
-jest.setTimeout(60_000);
-
 const PASSWORD = 'hunter2-öä';
 
 /** A store at `url` that waits only so long. */
@@ -221,7 +219,7 @@ describe('the InfluxDB store, with a server that does not behave', () => {
     server = await startInflux({ INFLUXDB_HTTP_AUTH_ENABLED: 'true' });
     await query(`CREATE USER admin WITH PASSWORD 'secret' WITH ALL PRIVILEGES`);
     await query(`CREATE USER "reader" WITH PASSWORD 'only'`);
-  }, 30_000);
+  });
   afterAll(() => server.remove());
 
   it('makes a missing database, for a user who may', async () => {
@@ -420,5 +418,5 @@ describe('the InfluxDB store, with a server that does not behave', () => {
     await server.start();
     expect(await store.addMoves([moveAt('m1', 0), moveAt('m2', 1)])).toEqual({ new: 1, known: 1 });
     await store.close();
-  }, 30_000);
+  });
 });

@@ -19,7 +19,7 @@ export interface InfluxServer {
   remove(): Promise<void>;
 }
 
-const READY_WITHIN_MS = 20_000;
+const READY_WITHIN_MS = 120_000;
 const ASK_EVERY_MS = 25;
 
 /** Ports that nobody listens on at this moment. */

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openStore } from '../../src/store/open-store.js';
 import type { SpooledStore } from '../../src/store/spooled-store.js';
 import { collected, moveAt } from '../store/store-contract.js';
@@ -9,15 +9,13 @@ import { freePorts, startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** A real server on a busy machine. */
-jest.setTimeout(60_000);
-
 (requireOrSkip('influxd') ? describe : describe.skip)('a spool in front of a real InfluxDB', () => {
   let server: InfluxServer;
   let folder: string;
   beforeAll(async () => {
     server = await startInflux();
     folder = mkdtempSync(join(tmpdir(), 'movecast-influx-spool-'));
-  }, 30_000);
+  });
   afterAll(async () => {
     await server.remove();
     rmSync(folder, { recursive: true, force: true });
@@ -54,7 +52,7 @@ jest.setTimeout(60_000);
     }
     expect(await collected(front.moves())).toEqual(expected);
     await front.close();
-  }, 60_000);
+  });
 
   it('is not begun for a server that was never there: that is a slip in the URL', async () => {
     const [port] = await freePorts(1);

@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, describe, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe } from '@jest/globals';
 import { openStore } from '../../src/store/open-store.js';
 import { describeStore } from '../store/store-contract.js';
 import { startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** A real server on a busy machine. */
-jest.setTimeout(60_000);
-
 (requireOrSkip('influxd') ? describe : describe.skip)('InfluxDB', () => {
   let server: InfluxServer;
   let databases = 0;
   beforeAll(async () => {
     server = await startInflux();
-  }, 30_000);
+  });
   afterAll(() => server.remove());
 
   const freshUrl = (): string => server.url(`db${(databases += 1)}`);

@@ -2,14 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Plan } from '../../src/domain/plan.js';
 import { runCommand } from '../commands/run-command.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** docs/other-clusters.md: its example is a cluster, and its script makes one of what Proxmox VE answers. */
-
-jest.setTimeout(60_000);
 
 const page = readFileSync(join('docs', 'other-clusters.md'), 'utf8');
 const block = (language: string): string => page.split(`\`\`\`${language}\n`)[1]!.split('```')[0]!;

@@ -38,7 +38,7 @@ describe('plans in a thread of their own', () => {
     expect(plan).toEqual(await computePlan({ cluster, seed: 3, effort: 0.001 }, costs));
     expect(plan.moves.length).toBeGreaterThan(0);
     expect(plan.score_after).toBeLessThan(plan.score_before);
-  }, 30_000);
+  });
 
   it('refuse what cannot be read with the sentence that says where', async () => {
     await expect(workerPlanner(workerUrl)({ cluster: 'nonsense' }, costs)).rejects.toMatchObject({
@@ -58,5 +58,5 @@ describe('plans in a thread of their own', () => {
     const plans = [1, 2, 3, 4].map(() => planner({ cluster: 'nonsense' }, costs).catch(() => 'refused'));
     expect(() => planner({ cluster }, costs)).toThrow(/plans are waiting already/);
     expect(await Promise.all(plans)).toEqual(['refused', 'refused', 'refused', 'refused']);
-  }, 30_000);
+  });
 });

@@ -54,7 +54,7 @@ describe('processes that change at once what is in service', () => {
     expect(readFileSync(join(registry.root, 'default', 'history'), 'utf8').split('\n')).toHaveLength(
       2 * CHANGES + 1,
     );
-  }, 60_000);
+  });
 
   it('do not wait for one that was killed in the midst of a change', async () => {
     const registry = await registryWith('killed', ['1', '2']);
@@ -65,5 +65,5 @@ describe('processes that change at once what is in service', () => {
     await promoted;
     expect(await registry.currentVersion('default')).toBe('2');
     expect(await registry.history('default')).toMatchObject([{ version: '2', before: undefined }]);
-  }, 60_000);
+  });
 });

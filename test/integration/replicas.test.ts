@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
 import { LearningModel } from '../../src/service/learning-model.js';
 import { loadRegisteredModel } from '../../src/service/model-loading.js';
@@ -11,8 +11,6 @@ import { startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
 /** A real server on a busy machine. */
-jest.setTimeout(60_000);
-
 const MINUTE_MS = 60_000;
 
 interface Replica {
@@ -43,7 +41,7 @@ interface Replica {
 
   beforeAll(async () => {
     server = await startInflux();
-  }, 30_000);
+  });
   afterAll(async () => {
     for (const { store } of replicas) await store.close();
     await server.remove();

@@ -264,5 +264,5 @@ describe('a spool', () => {
       expect(last).toEqual(last.map((_, n) => `${n}:49`));
       spool.close();
     }
-  }, 30_000);
+  });
 });

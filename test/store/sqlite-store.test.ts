@@ -71,7 +71,7 @@ describe('a SQLite file', () => {
     } finally {
       await store.close();
     }
-  }, 30_000);
+  });
 
   it('can be opened for the first time by several at once', async () => {
     const url = `sqlite:${freshFile()}`;

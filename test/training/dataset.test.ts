@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { parseCsvRow } from '../../src/collector/csv.js';
 import { startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import { parseMoveRequest } from '../../src/domain/move-request.js';
@@ -21,8 +21,6 @@ import { alteredFuture } from './altered-future.js';
 import { fullyToldMoves } from './invented-moves.js';
 
 /** Fitting is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(120_000);
-
 const SEED = 3;
 const moves = Object.freeze(fullyToldMoves(230));
 const samples: readonly InstanceSample[] = Array.from({ length: 60 }, (_, i) => ({

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it, jest } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 import { UserError } from '../../src/domain/errors.js';
 import { startMs, type MoveRecord } from '../../src/domain/move-record.js';
 import { parseMoveRequest, type MoveRequest } from '../../src/domain/move-request.js';
@@ -21,8 +21,6 @@ import { importTrees, type ErrorRow, type TreeImport } from '../../training/impo
 import { inventedMoves } from './invented-moves.js';
 
 /** Fitting is work: on a busy machine the usual five seconds are not enough. */
-jest.setTimeout(120_000);
-
 const moves = Object.freeze(inventedMoves(420));
 const past = moves.slice(0, 300);
 const dataset = trainingDataset({ records: past }, { seed: 1 });

@@ -191,7 +191,6 @@ describe('the network across series', () => {
       expect(weights[1]).toEqual(weights[0]);
       expect(tf.core.memory().numTensors).toBe(before);
     },
-    60_000,
   );
 
   it.each(backends.flatMap((trainer) => backends.map((loader) => [trainer, loader] as const)))(
@@ -238,7 +237,6 @@ describe('the network across series', () => {
       });
       expect(loss).toBeLessThan(0.7 * lossOfZero);
     },
-    60_000,
   );
 
   it('puts back what newer versions of Node took from util, and nothing that is there', () => {

@@ -211,11 +211,7 @@ export class GroupModel {
       return mirror === 'internal' ? MIRROR_INTERNAL : mirror === 'external' ? MIRROR_EXTERNAL : MIRROR_NONE;
     });
     this.loads = new Float64Array(m * 4);
-    instances.forEach((instance, i) => {
-      const load =
-        options.ignoreLoads === true ? NO_LOAD : (options.loads?.get(instance.name) ?? UNKNOWN_LOAD);
-      this.loads.set(load, i * 4);
-    });
+    instances.forEach((instance, i) => this.loads.set(loadOf(instance, options), i * 4));
 
     const tags = new TagReader(cluster.tags, options.exclusionTags ?? []);
     this.exclusionTags = instances.map((instance) => tags.exclusion(instance.tags));
@@ -326,42 +322,19 @@ export class GroupModel {
       rows[row + U_CPU] = node.nodeCpu;
       rows[row + U_CPU_FORTH] = node.nodeCpu;
     }
-    for (let i = 0; i < this.instanceCount; i++) {
-      const k = this.primary[i]!;
-      const row = k * ROW;
-      const forthcoming = this.has(i, FORTHCOMING);
-      const local = this.has(i, LOCAL_DISK);
-      if (this.has(i, USES_MEMORY)) instanceMemory[k]! += this.memory[i]!;
-      else rows[row + F_MEM_FORTH]! -= this.memory[i]!;
-      if (this.has(i, COUNTS_CPU)) {
-        rows[row + U_CPU_FORTH]! += this.vcpus[i]!;
-        if (!forthcoming) rows[row + U_CPU]! += this.vcpus[i]!;
-      }
-      this.#loadDisk(i, k, local, forthcoming);
-      const tags = this.exclusionTags[i]!;
-      for (let t = 0; t < tags.length; t++)
-        this.tagCounts[k * this.exclusionTagCount + tags[t]!]! += this.exclusionTimes[i]![t]!;
-      if (forthcoming) continue;
-      rows[row + PRIMARIES]! += 1;
-      for (let c = 0; c < 4; c++) rows[row + LOAD_CPU + c]! += this.loads[i * 4 + c]!;
-      rows[row + LOCATION_SCORE]! += this.locationScore[i]!;
-      if (this.pairCounts.length > 0 && this.online[k] === 1) this.countPairs(i, k, 1);
-    }
-    // Secondaries of the whole cluster: a node may mirror instances of another group.
+    // Instance by instance, primary and secondary, as hbal adds loads up. Secondaries of the whole cluster: a node may
+    // mirror instances of another group.
     this.cluster.instances.forEach((instance, index) => {
-      const s = instance.secondary < 0 ? -1 : toLocal[instance.secondary]!;
-      if (s < 0 || s >= n) return;
-      const flags = flagsOf(instance);
-      const local = (flags & LOCAL_DISK) !== 0;
       const own = ownInstance[index]!;
-      if (own >= 0) this.#loadDisk(own, s, local, instance.forthcoming);
-      else this.#loadForeignDisk(instance, s, local);
+      if (own >= 0) this.#loadPrimary(own, instanceMemory);
+      const s = instance.secondary < 0 ? n : toLocal[instance.secondary]!;
+      if (s >= n) return;
+      const flags = flagsOf(instance);
+      if (own >= 0) this.#loadDisk(own, s, (flags & LOCAL_DISK) !== 0, instance.forthcoming);
+      else this.#loadForeignDisk(instance, s, (flags & LOCAL_DISK) !== 0);
       if (instance.forthcoming) return;
-      const row = s * ROW;
-      rows[row + SECONDARIES]! += 1;
-      const load =
-        options.ignoreLoads === true ? NO_LOAD : (options.loads?.get(instance.name) ?? UNKNOWN_LOAD);
-      rows[row + LOAD_DSK]! += load[2];
+      rows[s * ROW + SECONDARIES]! += 1;
+      rows[s * ROW + LOAD_DSK]! += loadOf(instance, options)[2];
       if ((flags & RESERVES) !== 0)
         this.peers[s * this.peerColumns + toLocal[instance.primary]!]! += instance.memory;
     });
@@ -379,6 +352,29 @@ export class GroupModel {
       rows[row + FAILS_N1] = fails ? 1 : 0;
       rows[row + TAG_SCORE] = this.#tagScore(k);
     }
+  }
+
+  /** What an instance is worth to its primary's row; its memory goes to `instanceMemory`. */
+  #loadPrimary(i: number, instanceMemory: Float64Array): void {
+    const { rows } = this;
+    const k = this.primary[i]!;
+    const row = k * ROW;
+    const forthcoming = this.has(i, FORTHCOMING);
+    if (this.has(i, USES_MEMORY)) instanceMemory[k]! += this.memory[i]!;
+    else rows[row + F_MEM_FORTH]! -= this.memory[i]!;
+    if (this.has(i, COUNTS_CPU)) {
+      rows[row + U_CPU_FORTH]! += this.vcpus[i]!;
+      if (!forthcoming) rows[row + U_CPU]! += this.vcpus[i]!;
+    }
+    this.#loadDisk(i, k, this.has(i, LOCAL_DISK), forthcoming);
+    const tags = this.exclusionTags[i]!;
+    for (let t = 0; t < tags.length; t++)
+      this.tagCounts[k * this.exclusionTagCount + tags[t]!]! += this.exclusionTimes[i]![t]!;
+    if (forthcoming) return;
+    rows[row + PRIMARIES]! += 1;
+    for (let c = 0; c < 4; c++) rows[row + LOAD_CPU + c]! += this.loads[i * 4 + c]!;
+    rows[row + LOCATION_SCORE]! += this.locationScore[i]!;
+    if (this.pairCounts.length > 0 && this.online[k] === 1) this.countPairs(i, k, 1);
   }
 
   /** Spindles of an instance on one of its nodes; disk and free spindles are already off the node's free figures. */
@@ -439,6 +435,9 @@ export class GroupModel {
     return 0.25 * reserved * (1 / (total - most) - 1 / total);
   }
 }
+
+const loadOf = ({ name }: ClusterInstance, { ignoreLoads, loads }: GroupModelOptions): Load =>
+  ignoreLoads === true ? NO_LOAD : (loads?.get(name) ?? UNKNOWN_LOAD);
 
 const largest = (values: Float64Array, from: number, count: number): number => {
   let most = 0;

@@ -66,15 +66,6 @@ export class ShortNames {
   }
 }
 
-/** `%.6g` as Haskell's printf writes it: fixed from 0.1 up to 10^7, else with an exponent; six decimals in both. */
-export function showGeneral(value: number): string {
-  const size = Math.abs(value);
-  if (size === 0 || (size >= 0.1 && size < 1e7)) return showFixed(value, 6);
-  if (!Number.isFinite(value)) return showFloat(value);
-  const [mantissa = '', exponent = ''] = value.toExponential(6).split('e');
-  return `${mantissa}e${Number(exponent)}`;
-}
-
 /** One line a step: `  1. inst old:old => new:new  score a=letters`, in columns as wide as they need be. */
 export function solutionLines(
   steps: readonly { move: Move; score: number }[],
@@ -326,27 +317,30 @@ function alignTable(
   );
 }
 
+const failsN1 = (model: GroupModel, node: number): boolean =>
+  node >= 0 && node < model.nodeCount && model.online[node] === 1 && row(model, node, FAILS_N1) === 1;
+
 /** Nodes that fail N+1, and instances on them, each counted once: hbal's first check. */
 export function countBad(model: GroupModel): { nodes: number; instances: number } {
-  const fails = (node: number): boolean =>
-    node >= 0 && node < model.nodeCount && model.online[node] === 1 && row(model, node, FAILS_N1) === 1;
   let nodes = 0;
   let instances = 0;
-  for (let k = 0; k < model.nodeCount; k++) if (fails(k)) nodes += 1;
+  for (let k = 0; k < model.nodeCount; k++) if (failsN1(model, k)) nodes += 1;
   for (let i = 0; i < model.instanceCount; i++)
-    if (!model.has(i, FORTHCOMING) && (fails(model.primary[i]!) || fails(model.secondary[i]!)))
+    if (
+      !model.has(i, FORTHCOMING) &&
+      (failsN1(model, model.primary[i]!) || failsN1(model, model.secondary[i]!))
+    )
       instances += 1;
   return { nodes, instances };
 }
 
-/** Nodes over the policy's ratio of virtual to physical CPUs or of spindles. */
+/** Nodes over the policy's ratio of virtual to physical CPUs or of spindles; those that fail N+1 are counted there. */
 export function countPolicyViolations(model: GroupModel): number {
   let count = 0;
   for (let k = 0; k < model.nodeCount; k++) {
-    const vcpus = row(model, k, U_CPU) - model.nodes[k]!.nodeCpu; // the host's own are left out here
-    const cpu = vcpus / model.totalCpu[k]! > model.vcpuRatio;
-    const spindles = row(model, k, I_SPIN) > model.highSpindles[k]!;
-    if (cpu || spindles) count += 1;
+    if (failsN1(model, k)) continue;
+    const isOverCpus = row(model, k, U_CPU) / model.totalCpu[k]! > model.vcpuRatio;
+    if (isOverCpus || row(model, k, I_SPIN) > model.highSpindles[k]!) count += 1;
   }
   return count;
 }

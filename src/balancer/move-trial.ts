@@ -150,6 +150,7 @@ export class MoveTrial {
       case REPLACE_PRIMARY:
         if (!this.#mayMigrate(p, s) || !this.#mayMigrate(s, target)) return false;
         copyRow(rows, THERE * ROW, rows, TEMPORARY * ROW);
+        this.#passLoads(rows, THERE * ROW);
         return (
           this.#addPrimary(rows, TEMPORARY * ROW, s, forcePrimary) &&
           this.#addPrimary(rows, TARGET * ROW, target, forcePrimary) &&
@@ -383,6 +384,15 @@ export class MoveTrial {
   #mayMigrate(from: number, to: number): boolean {
     const { migration, nodeCount } = this.model;
     return migration.length === 0 || migration[from * nodeCount + to] === 1 || !this.#checked;
+  }
+
+  /** The loads of an instance come and go, as hbal adds and takes them: what is left of it is rounding. */
+  #passLoads(rows: Float64Array, at: number): void {
+    const { loads } = this.model;
+    for (let c = 0; c < 4; c++) {
+      const load = loads[this.#instance * 4 + c]!;
+      rows[at + LOAD_CPU + c] = rows[at + LOAD_CPU + c]! + load - load;
+    }
   }
 
   #removePrimary(rows: Float64Array, at: number, node: number): void {

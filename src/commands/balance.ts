@@ -232,8 +232,8 @@ async function balance(file: string, options: Options, context: Context): Promis
   hbal.found(result, start, names, options.minScore);
   const hbalStops = asHbal && result.alreadyBalanced;
   if (!hbalStops) {
-    hbal.tables('Final', model, names);
     await hbal.saved('after', model.currentGroup());
+    hbal.tables('Final', model, names);
   }
   const built =
     costs &&

@@ -1,7 +1,7 @@
 import type { SearchResult } from '../balancer/blind-search.js';
 import type { Cluster } from '../balancer/cluster.js';
 import type { GroupModel } from '../balancer/group-model.js';
-import { showFixed } from '../balancer/haskell-numbers.js';
+import { showFixed, showGeneral } from '../balancer/haskell-numbers.js';
 import {
   componentLines,
   countBad,
@@ -10,7 +10,6 @@ import {
   instanceTable,
   nodeTable,
   policyRecord,
-  showGeneral,
   solutionLines,
   type ShortNames,
 } from '../balancer/hbal-report.js';
@@ -22,6 +21,7 @@ import { writeWhole } from './output-file.js';
 interface Wanted {
   printNodes?: string;
   printInstances?: boolean;
+  ignoreSoftErrors?: boolean;
   save?: string;
   verbose: number;
   /** How often `-q` was given. */
@@ -74,7 +74,9 @@ export class HbalOutput {
     if (violations === 0) return;
     this.#say(`The cluster contains ${violations} policy-violating nodes.`);
     this.#say(
-      'Continuing, but the set of moves might be too restricted; consider using the --ignore-soft-errors option.',
+      this.wanted.ignoreSoftErrors === true
+        ? 'Continuing, ignoring soft errors.'
+        : 'Continuing, but the set of moves might be too restricted; consider using the --ignore-soft-errors option.',
     );
   }
 
@@ -87,9 +89,9 @@ export class HbalOutput {
       for (const line of componentLines(result.componentsBefore, start.onlineCount)) this.#say(line);
     } else this.#say(`Initial score: ${before}`);
     if (result.alreadyBalanced) {
-      this.#say(`Cluster is already well balanced (initial score ${showGeneral(result.scoreBefore)},`);
-      this.#say(`optimum score due to N+1 reservations ${showGeneral(start.optimum)},`);
-      this.#say(`minimum score ${showGeneral(minScore)}).`);
+      this.#say(`Cluster is already well balanced (initial score ${showGeneral(result.scoreBefore, 6)},`);
+      this.#say(`optimum score due to N+1 reservations ${showGeneral(start.optimum, 6)},`);
+      this.#say(`minimum score ${showGeneral(minScore, 6)}).`);
       this.#say('Nothing to do, exiting');
       return;
     }

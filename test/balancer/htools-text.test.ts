@@ -1,6 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { readFloat, readInteger, showFixed, showFloat } from '../../src/balancer/haskell-numbers.js';
+import {
+  readFloat,
+  readInteger,
+  showFixed,
+  showFloat,
+  showGeneral,
+} from '../../src/balancer/haskell-numbers.js';
 import type { Cluster, InstanceSpec } from '../../src/balancer/cluster.js';
 import { formatHtoolsText, parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { UserError } from '../../src/domain/errors.js';
@@ -264,8 +270,27 @@ describe("numbers as Ganeti's tools write them", () => {
     [0.06, 0, '0'],
     [12.3456, 3, '12.346'],
     [-1.005, 2, '-1.00'],
+    [-4e-16, 3, '-0.000'],
+    [-0, 3, '-0.000'],
+    [0.4, 0, '0'],
+    [9.995, 2, '10.00'],
+    [1.5e22, 1, '15000000000000000000000.0'],
   ])('rounds %p to %i decimals as %s: halves of the shortest form to even', (value, decimals, text) => {
     expect(showFixed(value, decimals)).toBe(text);
+  });
+
+  it.each([
+    [0.017578125, '1.757812e-2'],
+    [0.01757813501, '1.757814e-2'],
+    [0.0999999999, '1.000000e-1'],
+    [-0.017578125, '-1.757812e-2'],
+    [1e-9, '1.000000e-9'],
+    [12_345_678, '1.234568e7'],
+    [0.25, '0.250000'],
+    [0, '0.000000'],
+    [NaN, 'NaN'],
+  ])('shows %p as %s with an exponent where it is small or large', (value, text) => {
+    expect(showGeneral(value, 6)).toBe(text);
   });
 
   it('reads Haskell literals and nothing else', () => {

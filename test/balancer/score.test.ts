@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FAILOVER, FAILOVER_TO_ANY, type MoveKind } from '../../src/balancer/moves.js';
-import { GroupModel, MIRROR_INTERNAL } from '../../src/balancer/group-model.js';
+import { FAILOVER, FAILOVER_TO_ANY, REPLACE_PRIMARY, type MoveKind } from '../../src/balancer/moves.js';
+import { GroupModel, LOAD_CPU, LOAD_DSK, MIRROR_INTERNAL, ROW } from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { MoveTrial, UndoRecord } from '../../src/balancer/move-trial.js';
 import { METRICS, METRIC_COUNT, NodeChanges, ScoreBoard, SPREADS, SUMS } from '../../src/balancer/score.js';
@@ -52,6 +52,34 @@ describe('the score', () => {
   it('has 20 components, each a spread, a sum or the pairs', () => {
     expect(METRICS).toHaveLength(20);
     expect(SPREADS.length + SUMS.length + 1).toBe(METRIC_COUNT);
+  });
+
+  it('adds loads up instance by instance, as hbal does, and rounds as it does where one only passes through', () => {
+    const text = `g|u|preferred||
+
+n0|65536|512|60000|1000000|900000|32|N|u|1
+n1|65536|512|60000|1000000|900000|32|N|u|1
+n2|65536|512|60000|1000000|900000|32|N|u|1
+
+a|1024|6000|1|running|Y|n0|n1|drbd|
+b|1024|6000|1|running|Y|n1|n0|drbd|
+c|1024|6000|1|running|Y|n0|n1|drbd|
+
+`;
+    const { cluster } = parseHtoolsText(text, { file: 'loads', duplicates: 'refuse' });
+    const loads = new Map(
+      [0.1, 0.2, 0.4].map((load, i) => ['abc'[i]!, [load, load, load, load] as const] as const),
+    );
+    const model = new GroupModel(cluster, { group: 0, loads });
+    const loadOf = (node: number, component: number): number => model.rows[node * ROW + component]!;
+    // Not 0.1 + 0.4 + 0.2, primaries first.
+    expect(loadOf(0, LOAD_DSK)).toBe(0.1 + 0.2 + 0.4);
+    const trial = new MoveTrial(new ScoreBoard(model));
+    trial.begin(0);
+    expect(trial.allows(REPLACE_PRIMARY, 2)).toBe(true);
+    trial.commit();
+    // Not 0.2, as if it had never run there.
+    expect(loadOf(1, LOAD_CPU)).toBe(0.2 + 0.1 - 0.1);
   });
 
   it('of a candidate is the same by running sums and by walking all nodes, and after the move is made', () => {

@@ -65,6 +65,7 @@ export function kindBetween(
   shared: boolean,
 ): { kind: MoveKind; target: number } | undefined {
   if (shared) return newP === p ? undefined : { kind: FAILOVER_TO_ANY, target: newP };
+  if (newS < 0 || newS === newP) return undefined;
   if (newP === p) return newS === s ? undefined : { kind: REPLACE_SECONDARY, target: newS };
   if (newP === s) {
     if (newS === p) return { kind: FAILOVER, target: -1 };

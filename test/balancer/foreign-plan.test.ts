@@ -129,14 +129,56 @@ describe('a plan made by someone else', () => {
     const { name } = start.instances[instance]!;
     const text = `  1. ${name} ${from} => ${to}  3.1 a=f r:x`;
     expect(() => parseForeignPlan(text, start, 'p.txt')).toThrow(
-      `takes ${name} from where it stands to ${to};`,
+      `no single move takes ${name} from ${from} to ${to};`,
     );
   });
 
+  it('is refused where its instance stands elsewhere than where it takes it from, unless it has been made', async () => {
+    const [first] = moves;
+    const elsewhere = start.copy();
+    const [x, y] = [...start.nodes.keys()].filter((k) => k !== first!.toPrimary);
+    elsewhere.primary[first!.instance] = x!;
+    elsewhere.secondary[first!.instance] = y!;
+    const { document } = await buildPlan(start, [first!], new ConstantMoveCosts({}));
+    const lines = solutionLines([{ move: first!, score: 1 }], start, names).join('\n');
+    const { name } = start.instances[first!.instance]!;
+    for (const text of [JSON.stringify(document), lines]) {
+      expect(() => parseForeignPlan(text, elsewhere, 'plan')).toThrow(
+        `but it stands on ${start.nodes[x!]!.name}:${start.nodes[y!]!.name}; is the plan for this cluster?`,
+      );
+      expect(() => parseForeignPlan(text, elsewhere, 'plan')).toThrow(`takes ${name} from `);
+      elsewhere.primary[first!.instance] = first!.toPrimary;
+      elsewhere.secondary[first!.instance] = first!.toSecondary;
+      expect(parseForeignPlan(text, elsewhere, 'plan')).toEqual([]);
+      elsewhere.primary[first!.instance] = x!;
+      elsewhere.secondary[first!.instance] = y!;
+    }
+  });
+
+  it('is read with names in quotes, as they are written where a shell needs them', () => {
+    const { instance, fromPrimary } = moves.find(({ fromSecondary: s }) => s >= 0)!;
+    const text = `gnt-instance migrate -f '${start.instances[instance]!.name}'`;
+    expect(parseForeignPlan(text, start, 'plan.sh')).toMatchObject([{ instance, kind: 0, fromPrimary }]);
+  });
+
   const alone = start.instances[start.secondary.indexOf(-1)]!.name;
+  const mirrored = start.instances.find(({ secondary }) => secondary >= 0)!;
+  const [here, there] = [start.nodes[mirrored.primary]!.name, start.nodes[mirrored.secondary]!.name];
 
   it.each([
     ['a migration to nowhere', `gnt-instance migrate -f ${alone}`, 'names no node'],
+    ['new disks for nowhere', `gnt-instance replace-disks -a ${mirrored.name}`, 'names no new node'],
+    [
+      'a mirrored instance that goes to a third node',
+      `gnt-instance migrate -f -n ${there} ${mirrored.name}`,
+      'can only go to its second one',
+    ],
+    ['both copies on one node', `gnt-instance replace-disks -n ${here} ${mirrored.name}`, 'no single move'],
+    [
+      'a mirrored instance without a second node',
+      `  1. ${mirrored.name} ${here}:${there} => ${here}  3.1 a=r`,
+      'no single move',
+    ],
     ['nothing of a plan', 'hello\n', 'holds no plan'],
     ['an instance that is not there', 'gnt-instance migrate -f nosuch', 'names instance nosuch'],
     ['broken JSON', '{"moves": [', 'is not JSON'],

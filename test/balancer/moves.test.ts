@@ -32,10 +32,14 @@ describe('a kind of move', () => {
     expect(moveLetters({ kind, target }, (node) => `n${node}`)).toBe(letters);
   });
 
-  it('is none where nothing moves, or two moves would be needed', () => {
+  it('is none where nothing moves, two moves would be needed, or two copies would not be on two nodes', () => {
     expect(kindBetween(0, 1, 0, 1, false)).toBeUndefined();
     expect(kindBetween(0, -1, 0, -1, true)).toBeUndefined();
     expect(kindBetween(0, 1, 2, 3, false)).toBeUndefined();
+    expect(kindBetween(0, 1, 0, 0, false)).toBeUndefined();
+    expect(kindBetween(0, 1, 2, 2, false)).toBeUndefined();
+    expect(kindBetween(0, 1, 0, -1, false)).toBeUndefined();
+    expect(kindBetween(0, -1, 2, -1, false)).toBeUndefined();
   });
 });
 

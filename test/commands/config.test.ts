@@ -2,31 +2,12 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { main } from '../../src/main.js';
+import { runCommand } from './run-command.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'movecast-config-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function config(
-  args: string[],
-  env: Record<string, string> = {},
-): Promise<{ code: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  let out = '';
-  let err = '';
-  stdout.on('data', (chunk) => (out += String(chunk)));
-  stderr.on('data', (chunk) => (err += String(chunk)));
-  const code = await main(['config', ...args], {
-    stdin: new PassThrough(),
-    stdout,
-    stderr,
-    env,
-    now: Date.now,
-  });
-  return { code, out, err };
-}
+const config = (args: string[], env: Record<string, string> = {}) => runCommand(['config', ...args], { env });
 
 function file(name: string, content: unknown): string {
   const path = join(folder, name);

@@ -2,11 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Context } from '../../src/commands/context.js';
-import { main } from '../../src/main.js';
 import { inventedMoves } from '../training/invented-moves.js';
+import { runCommand } from './run-command.js';
 
 /** Fitting is work: on a busy machine the usual five seconds are not enough. */
 let folder: string;
@@ -17,13 +15,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const context: Context = { stdin: new PassThrough(), stdout, stderr, env: {}, now: () => 0 };
-  const code = await main(args, context);
-  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
-}
+const run = (...args: string[]) => runCommand(args);
 const at = (name: string): string => join(folder, name);
 
 describe('movecast export-frame', () => {

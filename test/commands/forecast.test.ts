@@ -5,25 +5,13 @@ import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUANTILE_NAMES } from '../../src/domain/prediction.js';
 import { main } from '../../src/main.js';
+import { runCommand } from './run-command.js';
 
 const LAB = ['--link-samples', 'data/qemu-lab/link-samples.csv', '--from', '2026-11-22T11:58:30Z'];
 const DAY = ['--cluster', 'lab-s3-day', ...LAB];
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const nowMs = Date.UTC(2026, 10, 22, 12);
-  const code = await main(['forecast', ...args], {
-    stdin: new PassThrough(),
-    stdout,
-    stderr,
-    env: {},
-    now: () => nowMs,
-  });
-  stdout.end();
-  stderr.end();
-  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
-}
+const run = (...args: string[]) =>
+  runCommand(['forecast', ...args], { now: () => Date.UTC(2026, 10, 22, 12) });
 
 interface Answer {
   basis: string;

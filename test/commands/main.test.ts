@@ -1,8 +1,6 @@
-import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import type { Context } from '../../src/commands/context.js';
 import { packageVersion } from '../../src/commands/context.js';
-import { main } from '../../src/main.js';
+import { runCommand } from './run-command.js';
 
 const commands = [
   'collect',
@@ -19,15 +17,7 @@ const commands = [
   'store',
 ];
 
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const context: Context = { stdin: new PassThrough(), stdout, stderr, env: {}, now: () => 0 };
-  const code = await main(args, context);
-  stdout.end();
-  stderr.end();
-  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
-}
+const run = (...args: string[]) => runCommand(args);
 
 describe('movecast', () => {
   it('--help names every command, with examples', async () => {

@@ -1,10 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Context } from '../../src/commands/context.js';
-import { main } from '../../src/main.js';
 import { forestToOnnx } from '../../src/predictor/onnx-export.js';
 import { forestFromOnnx } from '../../src/predictor/tree-import/onnx-trees.js';
 import { constantForest, fromJson, predictBatch, type ForestJson } from '../../src/predictor/trees.js';
@@ -13,17 +10,12 @@ import { ModelRegistry } from '../../src/store/model-registry.js';
 import { seededRandom } from '../../training/seeded-random.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
 import { inventedMoves } from '../training/invented-moves.js';
+import { runCommand } from './run-command.js';
 
 /** Fitting is work: on a busy machine the usual five seconds are not enough. */
 let folder: string;
 const at = (name: string): string => join(folder, name);
-async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const stdout = new PassThrough();
-  const stderr = new PassThrough();
-  const context: Context = { stdin: new PassThrough(), stdout, stderr, env: {}, now: () => 0 };
-  const code = await main(args, context);
-  return { code, out: String(stdout.read() ?? ''), err: String(stderr.read() ?? '') };
-}
+const run = (...args: string[]) => runCommand(args);
 const models = (...args: string[]) => run('models', ...args, '--models', at('models'));
 
 beforeAll(async () => {

@@ -1,13 +1,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Context } from '../../src/commands/context.js';
 import type { MoveRecord } from '../../src/domain/move-record.js';
-import { main } from '../../src/main.js';
 import { openStore } from '../../src/store/open-store.js';
+import { runCommand } from './run-command.js';
 
 const NOW_MS = Date.parse('2026-03-10T00:00:00Z');
 
@@ -54,17 +51,7 @@ describe('movecast store', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-    const stdout = new PassThrough();
-    const stderr = new PassThrough();
-    const context: Context = { stdin: new PassThrough(), stdout, stderr, env: {}, now: () => NOW_MS };
-    const printed = Promise.all([text(stdout), text(stderr)]);
-    const code = await main(['store', ...args], context);
-    stdout.end();
-    stderr.end();
-    const [out, err] = await printed;
-    return { code, out, err };
-  }
+  const run = (...args: string[]) => runCommand(['store', ...args], { now: () => NOW_MS });
   const contentOf = async (storeUrl: string): Promise<unknown[]> => {
     const store = await openStore(storeUrl);
     const found: unknown[] = [];

@@ -21,6 +21,14 @@ export interface InfluxServer {
 
 const READY_WITHIN_MS = 120_000;
 const ASK_EVERY_MS = 25;
+/** Between finding a port free and taking it, somebody else may have taken it. */
+const MOST_TRIES = 3;
+
+class EndedAtOnce extends Error {
+  constructor() {
+    super('influxd ended at once');
+  }
+}
 
 /** Ports that nobody listens on at this moment. */
 export async function freePorts(count: number): Promise<number[]> {
@@ -42,7 +50,7 @@ export async function freePorts(count: number): Promise<number[]> {
 
 /** Starts `influxd` and waits until it answers. `settings` are further environment variables of its configuration. */
 export async function startInflux(settings: Record<string, string> = {}): Promise<InfluxServer> {
-  const [port, controlPort] = (await freePorts(2)) as [number, number];
+  let [port, controlPort] = (await freePorts(2)) as [number, number];
   const folder = mkdtempSync(join(tmpdir(), 'movecast-influx-'));
   let running: ChildProcess | undefined;
 
@@ -73,7 +81,7 @@ export async function startInflux(settings: Record<string, string> = {}): Promis
     running = child;
     const deadline = Date.now() + READY_WITHIN_MS;
     for (;;) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error('influxd ended at once');
+      if (child.exitCode !== null || child.signalCode !== null) throw new EndedAtOnce();
       try {
         const answer = await fetch(`http://127.0.0.1:${port}/ping`);
         if (answer.status === 204) return;
@@ -94,7 +102,15 @@ export async function startInflux(settings: Record<string, string> = {}): Promis
     child.kill('SIGKILL');
     await ended(child);
   };
-  await start();
+  for (let tries = 1; ; tries++) {
+    try {
+      await start();
+      break;
+    } catch (error) {
+      if (tries === MOST_TRIES || !(error instanceof EndedAtOnce)) throw error;
+      [port, controlPort] = (await freePorts(2)) as [number, number];
+    }
+  }
   return {
     port,
     get pid() {

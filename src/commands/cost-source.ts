@@ -86,5 +86,5 @@ async function learnHistory(
 
 function serviceUrl(text: string): string {
   if (/^https?:\/\/\S+$/.test(text)) return text;
-  throw new UserError('usage', `--service ${text} is no URL; give one such as http://127.0.0.1:8642`);
+  throw new UserError('usage', `--service ${text} is no URL; give one such as http://127.0.0.1:8080`);
 }

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { treesAsOnnx, treeTargetOf } from '../predictor/model-onnx.js';
 import { treeTargetNames, treeTargets } from '../predictor/imported-trees.js';
@@ -11,7 +11,7 @@ import { refuseUnknownCommands, withCommonOptions, type CommonOptions, type Cont
 import { writeWhole } from './output-file.js';
 import { refuseTreeOptions, treesFromFile, type TreeImportOptions } from './import-trees.js';
 import { registryIn, sayIfBegun } from './models-folder.js';
-import { time } from './option-values.js';
+import { count, time } from './option-values.js';
 
 /** `models`: the registry. */
 export function modelsCommand(context: Context): Command {
@@ -140,7 +140,7 @@ export function modelsCommand(context: Context): Command {
     .option('--rows <file>', 'of trees: rows of the frame that they were not grown on, for the intervals')
     .option('--rows-from <time>', 'only rows that started at or after (RFC 3339)', time)
     .option('--columns <names>', 'of trees whose file names no columns: the names, joined by commas')
-    .option('--rounds <n>', 'only the first n rounds of the training, as early stopping found best', countOf)
+    .option('--rounds <n>', 'only the first n rounds of the training, as early stopping found best', count)
     .addHelpText(
       'after',
       `\nTargets:\n${Object.entries(treeTargets)
@@ -226,11 +226,4 @@ async function registerFolder(
     ...(own.name === undefined ? {} : { name: own.name }),
     ...(own.as === undefined ? {} : { version: own.as }),
   });
-}
-
-function countOf(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError('It must be a whole number, 1 or more.');
-  return value;
 }

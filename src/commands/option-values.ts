@@ -18,8 +18,16 @@ export function positive(text: string): number {
 
 /** As `positive`, but for limits, of which there may be none. */
 export function aboveZero(text: string): number {
-  const value = number(text);
-  if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  const value = Number(text);
+  if (text.trim() === '' || !(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}
+
+/** Of what there must be at least one. */
+export function count(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number above 0.');
   return value;
 }
 

@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { systemErrorSentence, UserError } from '../domain/errors.js';
 import { finishMs, type MoveRecord } from '../domain/move-record.js';
 import { parseModelFile, type ModelFile } from '../predictor/model-file.js';
@@ -11,7 +11,7 @@ import { boundHeapGrowth } from './heap-growth.js';
 import { registryIn, sayIfBegun } from './models-folder.js';
 import { MOST_SAMPLES } from './newest-samples.js';
 import { startProgress } from './progress.js';
-import { time } from './option-values.js';
+import { aboveZero, count, time } from './option-values.js';
 import { seedOption, trainingData, type TrainingDataOptions } from './training-data.js';
 
 interface Options extends CommonOptions, TrainingDataOptions {
@@ -37,8 +37,8 @@ export function trainCommand(context: Context): Command {
     .option('--records <file...>', 'move records (JSONL, CSV) instead of the store')
     .option('--link-samples <file...>', 'link samples instead of those of the store')
     .option('--instance-samples <file...>', 'instance samples instead of those of the store')
-    .option('--max-minutes <n>', 'stop after so long; the same command goes on from there', positiveNumber)
-    .option('--max-moves <n>', 'train on the newest so many moves', wholeNumber, DEFAULT_MOST_MOVES)
+    .option('--max-minutes <n>', 'stop after so long; the same command goes on from there', aboveZero)
+    .option('--max-moves <n>', 'train on the newest so many moves', count, DEFAULT_MOST_MOVES)
     .addOption(seedOption());
   withCommonOptions(command, context, {
     store: true,
@@ -156,15 +156,3 @@ const newest = (records: readonly MoveRecord[], most: number): readonly MoveReco
   records.length <= most
     ? records
     : records.toSorted((a, b) => finishMs(a) - finishMs(b) || (a.id < b.id ? -1 : 1)).slice(-most);
-
-function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value > 0)) throw new InvalidArgumentError('It must be a number above 0.');
-  return value;
-}
-
-function wholeNumber(text: string): number {
-  const value = positiveNumber(text);
-  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('It must be a whole number above 0.');
-  return value;
-}

@@ -75,7 +75,7 @@ export class HttpMoveCosts implements MoveCosts {
   #model: ModelReference | undefined;
 
   /**
-   * `url` is the service's root, such as http://127.0.0.1:8642; `token` its bearer token where it asks for one;
+   * `url` is the service's root, such as http://127.0.0.1:8080; `token` its bearer token where it asks for one;
    * `cluster` the name that the service's records give it. An answer that takes longer than `timeoutMs` fails.
    */
   constructor(

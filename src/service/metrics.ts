@@ -21,7 +21,7 @@ export class ServiceMetrics {
   });
   readonly predictions = new Counter({
     name: 'movecast_predictions_total',
-    help: 'Predictions given out, by the most specific history they stand on; "pairs" for move-costs and "columns" for column-wise calls',
+    help: 'Predictions given out, by the most specific history they stand on; "pairs" for move-costs, "columns" for column-wise calls, "windows" for starts',
     labelNames: ['basis'] as const,
     registers: [this.registry],
   });
@@ -49,7 +49,7 @@ export class ServiceMetrics {
     up.set(1);
     this.registry.registerMetric(up);
     // Counters that stand at zero from the start: a rate over them is then zero and not absent.
-    for (const basis of ['link', 'node', 'cluster', 'prior', 'columns', 'pairs'])
+    for (const basis of ['link', 'node', 'cluster', 'prior', 'columns', 'pairs', 'windows'])
       this.predictions.inc({ basis }, 0);
     for (const result of ['new', 'known', 'rejected']) this.movesReported.inc({ result }, 0);
   }

@@ -8,6 +8,7 @@ import {
   predictionSchema,
   type Basis,
   type Prediction,
+  type PredictionError,
   type PredictionOrError,
 } from '../../domain/prediction.js';
 import type { KeptPrediction } from '../../store/store.js';
@@ -157,7 +158,8 @@ function isPlainRows(body: Record<string, unknown>): body is { requests: unknown
   );
 }
 
-function errorOf(item: unknown, field: string, message: string): PredictionOrError {
+/** What stands in the place of a request that cannot be answered. */
+export function errorOf(item: unknown, field: string, message: string): PredictionError {
   const id = (item as { request_id?: unknown } | null)?.request_id;
   return { ...(typeof id === 'string' ? { request_id: id } : {}), error: { field, message } };
 }

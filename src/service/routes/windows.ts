@@ -16,7 +16,7 @@ import { ageOf, type LinkWatch } from '../link-watch.js';
 import { SLICE } from '../options.js';
 import { HttpError } from '../problem.js';
 import { checked, sendJson, type Route, type ServiceParts } from '../route.js';
-import { objectBody } from './predictions.js';
+import { errorOf, objectBody } from './predictions.js';
 
 const MS_PER_MINUTE = 60_000;
 /** Two weeks: as far as links are forecast. */
@@ -351,8 +351,3 @@ const minuteText = (iso: string): string => `${iso.slice(0, 16).replace('T', ' '
 
 const secondsText = ({ p50, p10, p90 }: DurationQuantiles): string =>
   `${p50.toFixed(1)} s (8 of 10 such moves: ${p10.toFixed(1)} to ${p90.toFixed(1)} s)`;
-
-function errorOf(item: unknown, fieldPath: string, message: string): z.infer<typeof predictionErrorSchema> {
-  const id = (item as { request_id?: unknown } | null)?.request_id;
-  return { ...(typeof id === 'string' ? { request_id: id } : {}), error: { field: fieldPath, message } };
-}

@@ -14,7 +14,6 @@ import { defaultSearchOptions, type SearchOptions } from '../../src/balancer/sea
 import { playMoves, type TimedPlan } from '../../src/balancer/timed-search.js';
 import { generateCluster } from './cluster-generator.js';
 
-/** Searching is work: on a busy machine the usual five seconds are not enough. */
 const EFFORT = 0.01;
 /** Scores nearer than this are the same but for rounding. */
 const SAME = 1e-9;

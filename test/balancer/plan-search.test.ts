@@ -8,7 +8,6 @@ import { defaultSearchOptions, type SearchOptions } from '../../src/balancer/sea
 import type { Plan } from '../../src/domain/plan.js';
 import { generateCluster } from './cluster-generator.js';
 
-/** Searching is work: on a busy machine the usual five seconds are not enough. */
 const modelOf = (text: string): GroupModel =>
   new GroupModel(parseHtoolsText(text, { file: 'given', duplicates: 'refuse' }).cluster, { group: 0 });
 const generated = (seed: number): GroupModel =>

@@ -13,7 +13,6 @@ import { defaultSearchOptions } from '../../src/balancer/search-options.js';
 import { lastEnd, timedMove } from '../../src/balancer/timed-search.js';
 import { generateCluster } from './cluster-generator.js';
 
-/** Searching is work: on a busy machine the usual five seconds are not enough. */
 /** Running sums of times are off by less. */
 const ROUNDING = 1e-9;
 

@@ -28,7 +28,6 @@ import { defaultSearchOptions } from '../../src/balancer/search-options.js';
 import { reorderMoves, timedSearch, type TimedSettings } from '../../src/balancer/timed-search.js';
 import { generateCluster } from './cluster-generator.js';
 
-/** Searching is work: on a busy machine the usual five seconds are not enough. */
 const EFFORT = 0.01;
 const costs = new ConstantMoveCosts({});
 

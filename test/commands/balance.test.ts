@@ -35,7 +35,6 @@ const TEXT = generateCluster({ seed: 3, nodes: 4, instancesPerNode: 4 });
 let cluster = '';
 let costs = '';
 
-/** Searching is work: on a busy machine the usual five seconds are not enough. */
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'movecast-balance-'));
   cluster = file('c.data', TEXT);

@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { inventedMoves } from '../training/invented-moves.js';
 import { runCommand } from './run-command.js';
 
-/** Fitting is work: on a busy machine the usual five seconds are not enough. */
 let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'export-frame-'));

@@ -12,7 +12,6 @@ import { generateCluster } from '../balancer/cluster-generator.js';
 import { inventedMoves } from '../training/invented-moves.js';
 import { runCommand } from './run-command.js';
 
-/** Fitting is work: on a busy machine the usual five seconds are not enough. */
 let folder: string;
 const at = (name: string): string => join(folder, name);
 const run = (...args: string[]) => runCommand(args);

@@ -6,7 +6,6 @@ import { planSchema } from '../../src/domain/plan.js';
 import { generateCluster } from '../balancer/cluster-generator.js';
 import { runCommand } from './run-command.js';
 
-/** Searching is work: on a busy machine the usual five seconds are not enough. */
 let folder = '';
 let cluster = '';
 let costs = '';

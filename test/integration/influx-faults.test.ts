@@ -13,7 +13,6 @@ import { collected, moveAt } from '../store/store-contract.js';
 import { startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
-/** A real server on a busy machine. */
 const PASSWORD = 'hunter2-öä';
 
 /** A store at `url` that waits only so long. */

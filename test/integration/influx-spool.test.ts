@@ -8,7 +8,6 @@ import { collected, moveAt } from '../store/store-contract.js';
 import { freePorts, startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
-/** A real server on a busy machine. */
 (requireOrSkip('influxd') ? describe : describe.skip)('a spool in front of a real InfluxDB', () => {
   let server: InfluxServer;
   let folder: string;

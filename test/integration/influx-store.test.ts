@@ -4,7 +4,6 @@ import { describeStore } from '../store/store-contract.js';
 import { startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
-/** A real server on a busy machine. */
 (requireOrSkip('influxd') ? describe : describe.skip)('InfluxDB', () => {
   let server: InfluxServer;
   let databases = 0;

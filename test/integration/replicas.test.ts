@@ -10,7 +10,6 @@ import { finishedMove, NOW_MS } from '../service/service-fixture.js';
 import { startInflux, type InfluxServer } from './influx-server.js';
 import { requireOrSkip } from './real-servers.js';
 
-/** A real server on a busy machine. */
 const MINUTE_MS = 60_000;
 
 interface Replica {

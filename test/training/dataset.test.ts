@@ -20,7 +20,6 @@ import { moveTable } from '../../training/move-table.js';
 import { alteredFuture } from './altered-future.js';
 import { fullyToldMoves } from './invented-moves.js';
 
-/** Fitting is work: on a busy machine the usual five seconds are not enough. */
 const SEED = 3;
 const moves = Object.freeze(fullyToldMoves(230));
 const samples: readonly InstanceSample[] = Array.from({ length: 60 }, (_, i) => ({

@@ -20,7 +20,6 @@ import { datasetFiles } from '../../training/dataset-table.js';
 import { importTrees, type ErrorRow, type TreeImport } from '../../training/import-trees.js';
 import { inventedMoves } from './invented-moves.js';
 
-/** Fitting is work: on a busy machine the usual five seconds are not enough. */
 const moves = Object.freeze(inventedMoves(420));
 const past = moves.slice(0, 300);
 const dataset = trainingDataset({ records: past }, { seed: 1 });

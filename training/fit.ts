@@ -17,6 +17,7 @@ import { moveFeatures } from '../src/predictor/move-features.js';
 import { toJson } from '../src/predictor/trees.js';
 import type { EffectLevel } from '../src/predictor/pooled-effects.js';
 import { dataHash } from './data-hash.js';
+import { dictionary } from './dictionary.js';
 import { inputsAtStart } from './inputs-at-start.js';
 import { moveTable, type MoveTable } from './move-table.js';
 import { calibratePhysics } from './physics-calibration.js';
@@ -60,7 +61,7 @@ export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): 
   const calibrations = calibratePhysics(learnable, physics, withSpeeds(speeds, inputsOf));
   const model = new DurationModel({ physics, calibrations, levels: defaultLevels, speedSpread, members });
   const feed = sampleFeed(model, instanceSamples);
-  const untilMs: Record<string, number> = {};
+  const untilMs = dictionary<number>();
   // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
   // replay is always about moves that they have not seen, so that the committee learns how far to trust them.
   const frame = new ResidualFrame();

@@ -13,6 +13,7 @@ import {
   sentOf,
   type PhysicsConstants,
 } from '../src/predictor/move-physics.js';
+import { dictionary } from './dictionary.js';
 import { solveLinear } from './linear-solver.js';
 
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
@@ -161,8 +162,8 @@ export function fitPhysicsByCluster(
     if (rows === undefined) byCluster.set(cluster, [record]);
     else rows.push(record);
   }
-  const clusters: Record<string, PhysicsConstants> = {};
-  const speedSpread: FittedPhysics['speedSpread'] = { global: PRIOR_SPEED_VARIANCE, clusters: {} };
+  const clusters = dictionary<PhysicsConstants>();
+  const speedSpread = { global: PRIOR_SPEED_VARIANCE, clusters: dictionary<number>() };
   const speeds = new Map<string, number>();
   for (const [cluster, rows] of [...byCluster].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (rows.filter(isCompleted).length < OWN_CONSTANTS_FROM) continue;

@@ -79,6 +79,8 @@ export function judge(
   const naive = bestNaive(accuracies);
   const ownAccuracy = accuracyOf(own);
   if (ownAccuracy === undefined) return { promote: false, reason: 'none of its predictions could be scored' };
+  if (!Number.isFinite(ownAccuracy.pinball))
+    return { promote: false, reason: 'some of its predictions are no numbers' };
   if (naive !== undefined && naive.pinball < ownAccuracy.pinball)
     return {
       promote: false,

@@ -27,8 +27,11 @@ interface Speed {
  */
 export class NodeSpeeds {
   private readonly speeds = new Map<string, Speed>();
+  private readonly spreads: ReadonlyMap<string, number>;
 
-  constructor(private readonly spread: SpeedSpread = NO_SPREAD) {}
+  constructor(private readonly spread: SpeedSpread = NO_SPREAD) {
+    this.spreads = new Map(Object.entries(spread.clusters));
+  }
 
   /** False of a node that never moved anything. */
   has(node: string): boolean {
@@ -40,7 +43,11 @@ export class NodeSpeeds {
   }
 
   variance(cluster: string, node: string): number {
-    return this.speeds.get(node)?.variance ?? this.spread.clusters[cluster] ?? this.spread.global;
+    return this.speeds.get(node)?.variance ?? this.priorVariance(cluster);
+  }
+
+  private priorVariance(cluster: string): number {
+    return this.spreads.get(cluster) ?? this.spread.global;
   }
 
   /**
@@ -53,10 +60,7 @@ export class NodeSpeeds {
     const gain = (prior * slope) / variance;
     this.speeds.set(node, {
       mean: this.mean(node) + gain * error,
-      variance: min(
-        max(prior, this.spread.clusters[cluster] ?? this.spread.global),
-        prior * (1 - gain * slope) + DRIFT_VARIANCE,
-      ),
+      variance: min(max(prior, this.priorVariance(cluster)), prior * (1 - gain * slope) + DRIFT_VARIANCE),
     });
   }
 

@@ -10,7 +10,8 @@ describe('speeds of nodes', () => {
     const speeds = new NodeSpeeds(spread);
     expect(speeds.mean('a')).toBe(0);
     expect(speeds.variance('site', 'a')).toBe(0.05);
-    expect(speeds.variance('another', 'a')).toBe(0.02);
+    for (const unknown of ['another', '__proto__', 'constructor'])
+      expect(speeds.variance(unknown, 'a')).toBe(0.02);
   });
 
   it('come to what moves say, from moves that the node limits alone', () => {

@@ -229,6 +229,20 @@ describe('training on bad input', () => {
     }
   });
 
+  it.each(['__proto__', 'constructor', 'toString'])('names such as %s are names like any other', (name) => {
+    const ordinary = inventedMoves(200);
+    const odd = ordinary.map((move) => ({ ...move, cluster: name }));
+    const p50 = (moves: readonly MoveRecord[], cluster: string): number => {
+      const file: unknown = JSON.parse(JSON.stringify(fitModel(moves, options)));
+      expectSane(file);
+      return loadPredictor(file).predict({ ...asked, cluster }, nowMs).duration_seconds.p50;
+    };
+    const usual = p50(ordinary, 'c');
+    expect(p50(odd, name) / usual).toBeGreaterThan(0.8);
+    expect(p50(odd, name) / usual).toBeLessThan(1.25);
+    expect(p50(ordinary, name)).toBe(p50(ordinary, 'never seen'));
+  });
+
   it('records that cannot be true leave no trace in a prediction, whoever they name', () => {
     const real = inventedMoves(400);
     const clean = median(fitModel(real, options));

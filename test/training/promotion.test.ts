@@ -50,6 +50,18 @@ describe('champion against challenger', () => {
     expect(verdict.compared!.p_value).toBeLessThan(0.01);
   });
 
+  it('refuses what predicts no numbers, as the first of its name too', () => {
+    const rows = championRows.map((row, i) => ({
+      ...row,
+      duration_seconds: i === 7 ? { ...row.duration_seconds, p90: NaN } : row.duration_seconds,
+    }));
+    for (const known of [champion, undefined])
+      expect(judge({ records }, rows, { champion: known, seed: SEED })).toEqual({
+        promote: false,
+        reason: 'some of its predictions are no numbers',
+      });
+  });
+
   it('refuses what is worse by a hair', () => {
     // Away from what it took by a hair, each time.
     const verdict = verdictOn((row) => (row.actual_seconds < row.duration_seconds.p50 ? 1.0001 : 0.9999));

@@ -22,7 +22,7 @@ import { makeFolders } from './folders.js';
 /**
  * The folder of registered models: `<root>/<name>/<version>/{model.json, card.md, metrics.json}`, and
  * `<root>/<name>/current`, which says which version is in service. Files are written whole or not at all.
- * What stands in a model file is not looked at here.
+ * What stands in a model file is not looked at here, but for the name and version in it: they are those of its folder.
  */
 export interface RegisteredModel {
   name: string;
@@ -188,13 +188,20 @@ export class ModelRegistry {
     return {
       ...(backtest === undefined ? {} : { backtest }),
       ...(report === undefined ? {} : { report }),
-      model: parseJson(text, modelFile),
+      model: this.named(model, parseJson(text, modelFile)),
       card: (await readIfThere(join(model.folder, CARD_FILE))) ?? '',
       metrics: parseJson(
         (await readIfThere(join(model.folder, METRICS_FILE))) ?? '{}',
         join(model.folder, METRICS_FILE),
       ),
     };
+  }
+
+  /** A model that was imported or copied under another name answers by the one that it has here. */
+  private named({ name, version, folder }: RegisteredModel, model: unknown): unknown {
+    const isRegistered = name !== '' && resolvePath(folder) === resolvePath(this.folder(name, version));
+    if (!isRegistered || typeof model !== 'object' || model === null) return model;
+    return { ...model, name, version };
   }
 
   /**

@@ -14,7 +14,11 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { ModelRegistry, type ModelFiles } from '../../src/store/model-registry.js';
 
-const files: ModelFiles = { model: { format: 1, a: [1, 2] }, card: '# A card\n', metrics: { mae: 0.5 } };
+const files = Object.freeze({
+  model: Object.freeze({ format: 1, name: 'default', version: '1', a: [1, 2] }),
+  card: '# A card\n',
+  metrics: { mae: 0.5 },
+}) satisfies ModelFiles;
 
 describe('the model registry', () => {
   let root: string;
@@ -35,9 +39,10 @@ describe('the model registry', () => {
   });
 
   it('gives back what was registered, and does not put it in service', async () => {
-    const model = await registry.register('default', '1-abc', files);
+    const written = { ...files, model: { ...files.model, version: '1-abc' } };
+    const model = await registry.register('default', '1-abc', written);
     expect(model).toMatchObject({ name: 'default', version: '1-abc', current: false });
-    expect(await registry.read(model)).toEqual(files);
+    expect(await registry.read(model)).toEqual(written);
     expect(await registry.currentVersion('default')).toBeUndefined();
     await expect(registry.resolve('default')).rejects.toThrow(/no version in service; promote one of: 1-abc/);
   });
@@ -268,6 +273,7 @@ describe('the model registry', () => {
     const other = new ModelRegistry(join(root, 'other'));
     expect(await other.import(copy)).toMatchObject({ name: 'default', version: '1' });
     expect(await other.import(copy, { name: 'night', version: 'v2' })).toMatchObject({ name: 'night' });
-    expect(await other.read(await other.resolve('night@v2'))).toEqual(files);
+    const night = await other.read(await other.resolve('night@v2'));
+    expect(night).toEqual({ ...files, model: { ...files.model, name: 'night', version: 'v2' } });
   });
 });

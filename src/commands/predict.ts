@@ -114,6 +114,7 @@ async function run(options: Options, context: Context): Promise<void> {
     ...(options.linkSamples ?? []),
     ...(options.instanceSamples ?? []),
   ]);
+  if (options.requests !== undefined) refuseRequestFlags(options);
   const registry = registryIn(options.models);
   const files = await registry.read(await registry.resolve(options.model));
   const predictor = loadPredictor(files.model);
@@ -270,6 +271,16 @@ async function* history(
   }
 }
 
+/** They describe the one request that is made of flags: beside a file of requests nothing would come of them. */
+function refuseRequestFlags(options: Options): void {
+  const given = [...requestFlags, ...progressFlags].find(([flag]) => options[keyOf(flag)] !== undefined);
+  if (given !== undefined)
+    throw new UserError(
+      'usage',
+      `${longFlag(given[0])} is of one request, and --requests names a file of them: give one of the two`,
+    );
+}
+
 function requestOfFlags(options: Options): MoveRequest {
   const raw: Record<string, unknown> = {};
   for (const [flag, field] of requestFlags) {
@@ -283,7 +294,7 @@ function requestOfFlags(options: Options): MoveRequest {
     if (options['elapsedSeconds'] === undefined)
       throw new UserError(
         'usage',
-        `${flag.slice(0, flag.indexOf(' '))} is of a move that runs: say since when with --elapsed-seconds`,
+        `${longFlag(flag)} is of a move that runs: say since when with --elapsed-seconds`,
       );
     progress[field] = value;
   }
@@ -292,7 +303,7 @@ function requestOfFlags(options: Options): MoveRequest {
     if (raw[field] === undefined)
       throw new UserError(
         'usage',
-        `predict needs ${flag.slice(0, flag.indexOf(' '))}, or --requests FILE for many at once`,
+        `predict needs ${longFlag(flag)}, or --requests FILE for many at once`,
         field,
       );
   }
@@ -300,6 +311,9 @@ function requestOfFlags(options: Options): MoveRequest {
   if (!parsed.ok) throw new UserError('usage', `the request is not valid: ${parsed.reason}`, parsed.field);
   return parsed.value;
 }
+
+/** `--source-node <name>` → `--source-node`. */
+const longFlag = (flag: string): string => flag.slice(0, flag.indexOf(' '));
 
 /** `--source-node <name>` → `sourceNode`, the name that commander keeps it under. */
 const keyOf = (flag: string): string => new Option(flag).attributeName();

@@ -95,6 +95,16 @@ describe('movecast predict', () => {
     expect(lines[4]!.duration_seconds).toEqual(lines[0]!.duration_seconds);
   });
 
+  it.each([
+    ['--memory-mib', '4096'],
+    ['--elapsed-seconds', '3'],
+  ])('refuses %s beside a file of requests: nothing would come of it', async (flag, value) => {
+    const requests = file('flagged.jsonl', [{ instance: 'vm1', source_node: 'n0', target_node: 'n1' }]);
+    const { code, out, err } = await run(['--requests', requests, flag, value]);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(`movecast: ${flag} is of one request, and --requests names a file of them`);
+  });
+
   it('takes CSV and standard input', async () => {
     const { out } = await run(
       ['--requests', '-'],

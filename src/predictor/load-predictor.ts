@@ -88,6 +88,14 @@ class LoadedPredictor implements Predictor {
       warnings.push(
         `start_at lies before the end of what the model was trained on for cluster ${inputs.cluster}: it knows moves from later`,
       );
+    if (inputs.sourceNode === inputs.targetNode)
+      warnings.push(
+        `source_node and target_node are both ${inputs.sourceNode}: predicted as if there were a second node of that name`,
+      );
+    if (inputs.usedMemoryMib > inputs.memoryMib)
+      warnings.push(
+        `used_memory_mib ${round(inputs.usedMemoryMib)} is more than memory_mib ${round(inputs.memoryMib)}, which bounds what is sent`,
+      );
     const filled: string[] = [];
     const forecast = this.forecasts.fillIn(inputs, this.durationModel, filled);
     const { progress } = request;

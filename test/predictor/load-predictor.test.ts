@@ -195,6 +195,17 @@ describe('a loaded predictor', () => {
     });
   });
 
+  it.each([
+    [{ source_node: 'n1' }, /^source_node and target_node are both n1: /],
+    [{ used_memory_mib: 9000 }, /^used_memory_mib 9000 is more than memory_mib 4096, /],
+  ])('warns of a request that cannot be meant so: %j', (odd, warning) => {
+    const predictor = loadPredictor(model);
+    expect(predictor.predict(asked, nowMs).warnings).toEqual([]);
+    const { warnings, duration_seconds } = predictor.predict({ ...asked, ...odd }, nowMs);
+    expect(warnings).toEqual([expect.stringMatching(warning)]);
+    expect(duration_seconds.p50).toBeGreaterThan(0);
+  });
+
   it('fills in what history knows of the instance, and says so', () => {
     const predictor = loadPredictor(model);
     const { memory_mib: _, ...bare } = asked;

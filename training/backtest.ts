@@ -301,7 +301,7 @@ function folds(run: Run, groupsOf: (record: MoveRecord) => string[]): void {
   );
 }
 
-/** Size classes are powers of two of the memory: each but the smallest number left out in turn. Leaves time aside. */
+/** Size classes are powers of two of the memory: each is left out in turn, where enough moves are left. Leaves time aside. */
 function newSize(run: Run): void {
   const { records, byFinish } = run.table;
   const classOf = (record: MoveRecord): number => Math.round(Math.log2(record.memory_mib ?? 0));

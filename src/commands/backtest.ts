@@ -99,7 +99,7 @@ async function run(options: Options, context: Context): Promise<void> {
   if (rows.length === 0)
     throw new UserError(
       'nothing-to-train-on',
-      `the protocol ${options.protocol} finds nothing to predict in ${data.records.length} moves: a first fit needs ${FIRST_ORIGIN_MOVES} finished ones`,
+      `the protocol ${options.protocol} finds nothing to predict in ${data.records.length} moves: a first fit needs ${FIRST_ORIGIN_MOVES} finished ones${leavesOut(options.protocol) ? ' beside those that it leaves out' : ''}`,
     );
   if (options.out !== undefined)
     await writeWhole(options.out, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
@@ -160,6 +160,8 @@ async function registered(reference: string, { models, protocol }: Options): Pro
   const registry = registryIn(models);
   return parseModelFile((await registry.read(await registry.resolve(reference))).model);
 }
+
+const leavesOut = (protocol: Protocol): boolean => protocol.startsWith('new-');
 
 /** Rows of moves that started after all that the model was trained on. */
 function laterThan(

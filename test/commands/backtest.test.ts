@@ -216,5 +216,12 @@ describe('movecast backtest', () => {
     const few = await backtest('--records', fileOf('few.jsonl', moves.slice(0, 10)));
     expect(few).toMatchObject({ code: 1, out: '' });
     expect(few.err).toMatch(/finds nothing to predict in 10 moves: a first fit needs 100 finished ones/);
+    const ofOneLink = moves.slice(0, 140).map((move) => ({ ...move, source_node: 'a', target_node: 'b' }));
+    const file = fileOf('one-link.jsonl', ofOneLink);
+    const one = await backtest('--records', file, '--protocol', 'new-link', '--candidates', 'mean-of-past');
+    expect(one.code).toBe(1);
+    expect(one.err).toMatch(
+      /in 140 moves: a first fit needs 100 finished ones beside those that it leaves out/,
+    );
   });
 });

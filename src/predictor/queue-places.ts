@@ -29,11 +29,17 @@ const PLACES_SHARE = 0.75;
 const OWN_WEIGHT = 0.6;
 const OWN_PRIOR_MOVES = 8;
 
+interface Distribution {
+  quantiles: Float64Array;
+  factor: number;
+}
+
 export class QueuePlaces {
   private readonly rings = new Map<string, number[]>();
   /** What was worked out since the last move was learnt. */
   private readonly placesOf = new Map<string, number[] | undefined>();
-  private readonly distributionOf = new Map<string, { quantiles: Float64Array; factor: number }>();
+  /** By group, and there by instance, '' for those without moves of their own: a guest may be asked about in two sizes. */
+  private readonly distributionOf = new Map<string, Map<string, Distribution>>();
   private readonly values: number[] = [];
   private readonly weights: number[] = [];
 
@@ -95,14 +101,16 @@ export class QueuePlaces {
    * group's residuals and the instance's own among them, mixed. O(1) until the next move is learnt.
    */
   distribution(group: string, instance: string, levels: readonly number[], out: Float64Array): number {
-    const key = this.rings.has(instance) ? instance : group;
-    const cached = this.distributionOf.get(key);
+    let ofGroup = this.distributionOf.get(group);
+    if (ofGroup === undefined) this.distributionOf.set(group, (ofGroup = new Map()));
+    const key = this.rings.has(instance) ? instance : '';
+    const cached = ofGroup.get(key);
     if (cached !== undefined) {
       out.set(cached.quantiles);
       return cached.factor;
     }
     const factor = this.mix(group, instance, levels, out);
-    this.distributionOf.set(key, { quantiles: out.slice(), factor });
+    ofGroup.set(key, { quantiles: out.slice(), factor });
     return factor;
   }
 

@@ -57,6 +57,21 @@ describe('places in a queue', () => {
     expect(out[2]).toBeGreaterThan(0.5);
   });
 
+  it('are those of each group, whichever was asked for before', () => {
+    const queue = new QueuePlaces();
+    for (let i = 0; i < 96; i++) {
+      queue.learn('two', 'vm', (i % 2) * Math.log(2) + uneven(i));
+      queue.learn('four', `vm${i}`, Math.log(1 + (i % 4)) + uneven(i));
+    }
+    const asked = (group: string, instance: string): number[] => {
+      const out = new Float64Array(5);
+      return [queue.distribution(group, instance, levels, out), ...out];
+    };
+    const four = asked('four', 'vm');
+    expect(asked('two', 'vm')[4]).toBeLessThan(four[4]! - 0.5);
+    expect(asked('four', 'vm')).toEqual(four);
+  });
+
   it('are the same after saving and restoring', () => {
     const queue = new QueuePlaces();
     for (let i = 0; i < 60; i++) queue.learn('g', `vm${i % 3}`, (i % 2) * 0.7 + uneven(i));

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { UserError } from '../../src/domain/errors.js';
 import type { MoveRequest } from '../../src/domain/move-request.js';
 import { predictionSchema } from '../../src/domain/prediction.js';
+import { meanOfQuantiles } from '../../src/predictor/duration-model.js';
 import { loadPredictor } from '../../src/predictor/load-predictor.js';
 import type { Predictor } from '../../src/predictor/predictor.js';
 import { MODEL_FORMAT } from '../../src/predictor/model-file.js';
@@ -215,18 +216,28 @@ describe('a loaded predictor', () => {
   });
 
   it('is less sure of a move whose link it had to fill in, where links were not what they had been', () => {
-    const width = (linkOf: (i: number) => number, link_mbps?: number): number => {
+    const predictorOf = (linkOf: (i: number) => number): Predictor => {
       const history = inventedMoves(200, (i) => ({
         link_mbps: linkOf(i),
         duration_seconds: 3 + (8.4 * 4096) / linkOf(i),
       }));
-      const predictor = loadPredictor(fitModel(history, { name: 'm', seed: 1 }));
-      const { p10, p90 } = predictor.predict({ ...asked, link_mbps }, nowMs).duration_seconds;
+      return loadPredictor(fitModel(history, { name: 'm', seed: 1 }));
+    };
+    const width = (linkOf: (i: number) => number, link_mbps?: number): number => {
+      const { p10, p90 } = predictorOf(linkOf).predict({ ...asked, link_mbps }, nowMs).duration_seconds;
       return Math.log(p90 / p10);
     };
     const changing = (i: number): number => [100, 300, 1000][((i * 7) % 11) % 3]!;
     expect(width(changing)).toBeGreaterThan(width(changing, 300) + 1);
     expect(width(() => 300)).toBe(width(() => 300, 300));
+    const unsure = predictorOf(changing);
+    const whole = unsure.predict(asked, nowMs).duration_seconds;
+    const { p05, p10, p50, p90, p95, mean } = whole;
+    expect(mean / meanOfQuantiles(Float64Array.of(p05, p10, p50, p90, p95))).toBeCloseTo(1, 9);
+    const limit = (p50 + p90) / 2;
+    const inTime = unsure.predict({ ...asked, labels: { timeout_seconds: limit } }, nowMs).duration_seconds;
+    expect(inTime.p95).toBeLessThanOrEqual(limit);
+    expect(inTime.mean).toBeLessThan(mean);
   });
 
   it('names the most specific history that a prediction stands on', () => {

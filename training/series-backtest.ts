@@ -7,7 +7,7 @@ import {
   usualStepMs,
   type SeriesCandidateName,
 } from '../src/predictor/series-forecast.js';
-import { MS_PER_HOUR } from '../src/predictor/series-model.js';
+import { MS_PER_HOUR } from '../src/domain/units.js';
 import type { NetworkWeights } from '../src/predictor/series-network.js';
 import type { NamedSeries } from './series-data.js';
 

@@ -1,3 +1,4 @@
+import { medianOf } from './median.js';
 import type { Saved } from './saved.js';
 
 /**
@@ -63,10 +64,4 @@ export class LevelShifts {
   restore(saved: Saved<number[]>): void {
     for (const [key, window] of saved) this.windows.set(key, [...window]);
   }
-}
-
-function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -16,7 +16,6 @@ export const keyLevels = [
   'stretch',
   'visit',
 ] as const;
-export type KeyLevel = (typeof keyLevels)[number];
 
 /** Where each level stands in the array of keys. */
 export const Level = {

@@ -1,3 +1,5 @@
+import { MS_PER_HOUR } from '../domain/units.js';
+
 // Bound once: a lookup through the global object costs more than the function itself where it is not inlined.
 const { exp, max } = Math;
 
@@ -32,8 +34,6 @@ export interface EffectSum {
 
 /** [key, mean, variance, time of the last move in epoch ms, moves] */
 export type SavedEffect = [string, number, number, number, number];
-
-const MS_PER_HOUR = 3_600_000;
 
 export class PooledEffects {
   private readonly effects: Map<string, Effect>[];

@@ -1,3 +1,5 @@
+import { medianOf } from './median.js';
+
 interface Window {
   /** In order of time. */
   values: number[];
@@ -23,7 +25,7 @@ export class RecentResiduals {
     if (window === undefined) this.windows.set(key, (window = { values: [], median: NaN, kind }));
     window.values.push(value);
     if (window.values.length > this.length) window.values.shift();
-    window.median = medianOf(window.values);
+    window.median = typical(window.values);
     window.kind = kind;
   }
 
@@ -43,16 +45,12 @@ export class RecentResiduals {
 
   restore(saved: SavedWindows): void {
     for (const [key, values, kind = ''] of saved)
-      this.windows.set(key, { values: [...values], median: medianOf(values), kind });
+      this.windows.set(key, { values: [...values], median: typical(values), kind });
   }
 }
 
 /** [key, values, kind]; in models made before kinds were kept, a shift leaves what they bring with them as it is. */
 export type SavedWindows = [string, number[], (string | undefined)?][];
 
-function medianOf(values: readonly number[]): number {
-  if (values.length < 2) return NaN;
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
+/** One value alone may be odd. */
+const typical = (values: readonly number[]): number => (values.length < 2 ? NaN : medianOf(values));

@@ -1,4 +1,5 @@
-import { HOURS_PER_DAY, MS_PER_HOUR, binsPerDay, type SeriesModel } from './series-model.js';
+import { MS_PER_HOUR } from '../domain/units.js';
+import { HOURS_PER_DAY, binsPerDay, type SeriesModel } from './series-model.js';
 import { Decomposition } from './series-decomposition.js';
 
 /**

@@ -1,3 +1,5 @@
+import { MS_PER_DAY } from '../domain/units.js';
+
 /**
  * One way to forecast a series. A series is a row of bins (bin = floor(epoch ms ÷ step)), any of which may be missing.
  * Values are the fourth root of what was measured (see `series-forecast.ts`), so that a burst is large but not endless.
@@ -13,10 +15,8 @@ export interface SeriesModel {
   point(bin: number): number;
 }
 
-export const MS_PER_HOUR = 3_600_000;
 export const HOURS_PER_DAY = 24;
 export const DAYS_PER_WEEK = 7;
-const MS_PER_DAY = HOURS_PER_DAY * MS_PER_HOUR;
 /** Epoch day 0 was a Thursday: weeks are counted from Monday, four days later. */
 const MONDAY_DAY = 4;
 

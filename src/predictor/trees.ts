@@ -86,36 +86,6 @@ export function predictBatch(forest: Forest, rowMajor: Float64Array, rows: numbe
   }
 }
 
-/**
- * How much each feature lowered the training loss: the gains of its splits added up, as shares of 1 (all 0 where no
- * gain is known, as in forests from elsewhere). O(nodes).
- */
-export function featureImportance(forest: Forest): Float64Array {
-  const shares = new Float64Array(forest.features);
-  let total = 0;
-  for (let node = 0; node < forest.feature.length; node++) {
-    const feature = forest.feature[node]!;
-    if (feature === LEAF) continue;
-    shares[feature] = shares[feature]! + forest.value[node]!;
-    total += forest.value[node]!;
-  }
-  if (total > 0) for (let f = 0; f < shares.length; f++) shares[f] = shares[f]! / total;
-  return shares;
-}
-
-/** Length of the longest way from a root to a leaf, in splits. O(nodes). */
-export function forestDepth(forest: Forest): number {
-  const level = new Int32Array(forest.feature.length);
-  let deepest = 0;
-  for (let node = 0; node < level.length; node++) {
-    if (forest.feature[node] === LEAF) continue;
-    const child = forest.left[node]!;
-    level[child] = level[child + 1] = level[node]! + 1;
-    deepest = Math.max(deepest, level[node]! + 1);
-  }
-  return deepest;
-}
-
 function linked(link: ForestLink, sum: number): number {
   if (link === 'identity') return sum;
   return link === 'exp' ? Math.exp(sum) : 1 / (1 + Math.exp(-sum));

@@ -2,8 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
   constantForest,
-  featureImportance,
-  forestDepth,
   FOREST_FORMAT,
   forestProblem,
   fromJson,
@@ -153,13 +151,6 @@ describe('a forest', () => {
     expect(predictRow(constantForest(2, 1.5), Float64Array.of(NaN, 7), 0)).toBe(1.5);
     expect(predictRow(constantForest(0, 2, 'exp'), new Float64Array(0), 0)).toBe(Math.exp(2));
     expect(predictRow(constantForest(1, 0, 'logistic'), Float64Array.of(1), 0)).toBe(0.5);
-  });
-
-  it('tells its depth and which columns its gains came from', () => {
-    expect(forestDepth(constantForest(2, 0))).toBe(0);
-    const forest = stump();
-    expect(forestDepth(forest)).toBe(1);
-    expect(featureImportance(forest)).toEqual(Float64Array.of(0, 1));
   });
 
   it('steps to the next double both ways', () => {

@@ -113,7 +113,6 @@ export class LimitedSearch {
   #isLadderDone = false;
   readonly #lowestRung: number;
   readonly #rungsAnOctave: number;
-  #open: Staircase[] | undefined;
 
   constructor(start: GroupModel, options: SearchOptions, prices: MovePrices, settings: LimitedSettings) {
     this.#start = start;
@@ -147,8 +146,7 @@ export class LimitedSearch {
     const isBalanced = !(this.#scoreBefore - optimum >= this.#options.minScore);
     if (isBalanced || this.#movable.length === 0 || this.#options.maxLength === 0)
       return noMoves(this.#scoreBefore);
-    const found = maxSeconds === Infinity ? this.#openRuns() : this.#rungsUpTo(maxSeconds);
-    return this.#bestPart([this.#wholeStairs(), ...found], maxSeconds);
+    return this.#bestPart([this.#wholeStairs(), ...this.#rungsUpTo(maxSeconds)], maxSeconds);
   }
 
   /** The best part of a plan that ends in time, where its moves end at other times than those of the prices. */
@@ -245,7 +243,7 @@ export class LimitedSearch {
 
   /** What is found for the rungs below a time and the first above it, and beyond the last one, where time is not short. */
   #rungsUpTo(maxSeconds: number): Staircase[] {
-    if (maxSeconds < this.#lowestRung) return [];
+    if (!(maxSeconds >= this.#lowestRung) || this.#lowestRung === Infinity) return [];
     const ladder = this.#ladder;
     while (!this.#isLadderDone && !(this.#highestRung >= maxSeconds)) {
       const seconds = this.#nextRung();
@@ -300,7 +298,7 @@ export class LimitedSearch {
     return stairs;
   }
 
-  /** The ladder and the runs for any time draw from streams of their own: neither hangs on whether the other was asked for. */
+  /** Runs for any time draw from a stream of their own: they do not hang on how many rungs there were. */
   #randomFor(maxSeconds: number): Random {
     return maxSeconds === Infinity ? this.#openRandom : this.#random;
   }
@@ -329,17 +327,14 @@ export class LimitedSearch {
 
   /** Runs for any time: from nothing, and from the plan without a limit. */
   #openRuns(): Staircase[] {
-    if (this.#open === undefined) {
-      const from = [noMoves(this.#scoreBefore), this.replay(this.whole.moves)];
-      const climbed = from.flatMap((plan) =>
-        this.#climb(Infinity, plan, 1).map((moves) => this.#stairsOf(moves)),
-      );
-      const all = [this.#wholeStairs(), ...climbed];
-      all.push(...this.#fill(this.#bestPart(all, Infinity).moves, this.whole.moves, Infinity, LATE_FILL));
-      const best = this.#bestPart(all, Infinity);
-      this.#open = [...all, this.#stairsOf(this.#goOn(best, Infinity).moves)];
-    }
-    return this.#open;
+    const from = [noMoves(this.#scoreBefore), this.replay(this.whole.moves)];
+    const climbed = from.flatMap((plan) =>
+      this.#climb(Infinity, plan, 1).map((moves) => this.#stairsOf(moves)),
+    );
+    const all = [this.#wholeStairs(), ...climbed];
+    all.push(...this.#fill(this.#bestPart(all, Infinity).moves, this.whole.moves, Infinity, LATE_FILL));
+    const best = this.#bestPart(all, Infinity);
+    return [...all, this.#stairsOf(this.#goOn(best, Infinity).moves)];
   }
 
   /**

@@ -97,7 +97,23 @@ describe('the best plan within a time', () => {
       fc.asyncProperty(drawn, fc.constantFrom(1, 2), async (cluster, parallelPerNode) => {
         const { search } = await searchOf(modelOf(cluster), { parallelPerNode });
         let least = Infinity;
-        for (const maxSeconds of [5, 20, 40, 60, 90, 120, 180, 300, 450, 600, 1200, 3600, 36_000, 1e6]) {
+        for (const maxSeconds of [
+          5,
+          20,
+          40,
+          60,
+          90,
+          120,
+          180,
+          300,
+          450,
+          600,
+          1200,
+          3600,
+          36_000,
+          1e6,
+          Infinity,
+        ]) {
           const { score, seconds } = search.within(maxSeconds);
           expect(seconds).toBeLessThanOrEqual(maxSeconds);
           expect(score).toBeLessThanOrEqual(least + SAME);
@@ -187,7 +203,7 @@ describe('the best plan within a time', () => {
 });
 
 describe('the plan whose hours of moving gain enough', () => {
-  it('is worth no less than the plan without a limit or any part of it', async () => {
+  it('is worth no less than the plan without a limit, any part of it, or a plan within a time', async () => {
     for (const seed of [41, 42, 43])
       for (const gainPerHour of [0, 1, 30, 300]) {
         const start = modelOf({ seed });
@@ -196,6 +212,10 @@ describe('the plan whose hours of moving gain enough', () => {
         const plan = search.within(Infinity);
         const cost = worth(plan.score, plan.movingSeconds);
         expect(cost).toBeLessThanOrEqual(new ScoreBoard(start).score);
+        for (const maxSeconds of [300, 1e6]) {
+          const { score, movingSeconds } = search.within(maxSeconds);
+          expect(cost).toBeLessThanOrEqual(worth(score, movingSeconds) + SAME);
+        }
         let moving = 0;
         for (const { score, seconds } of ended(start, search.whole, prices)) {
           moving += seconds;

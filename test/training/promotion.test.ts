@@ -4,7 +4,9 @@ import { backtest, type BacktestRow } from '../../training/backtest.js';
 import { servedModel, wholeModel } from '../../training/candidates/whole-model.js';
 import { fitModel } from '../../training/fit.js';
 import { judge, type Verdict } from '../../training/promotion.js';
+import type { ModelFile } from '../../src/predictor/model-file.js';
 import { inventedMoves } from './invented-moves.js';
+import { memoryPieces } from './memory-pieces.js';
 
 const SEED = 7;
 const records = inventedMoves(400);
@@ -48,6 +50,33 @@ describe('champion against challenger', () => {
     expect(verdict).toMatchObject({ promote: true, reason: expect.stringMatching(/^beats default@/) });
     expect(verdict.compared!.difference_interval_95[1]).toBeLessThan(0);
     expect(verdict.compared!.p_value).toBeLessThan(0.01);
+  });
+
+  it('refuses where too many moves are out of all proportion, however much nearer it is on the others', () => {
+    const verdict = verdictOn((row, i) => (row.actual_seconds / row.duration_seconds.p50) * (i % 10 ? 1 : 6));
+    expect(verdict.promote).toBe(false);
+    expect(verdict.reason).toMatch(
+      /^\d+ of \d+ moves took more than 5 times longer or shorter than predicted/,
+    );
+  });
+
+  it('decides nothing by a handful of moves that are new to the one in service', () => {
+    const few = records.slice(0, 170);
+    const known = new Set(few.map(({ id }) => id));
+    const rows = championRows.filter(({ id }) => known.has(id));
+    const { promote, reason } = judge({ records: few }, rows, { champion, seed: SEED });
+    expect(promote).toBe(false);
+    expect(reason).toMatch(/^only \d+ moves are new to default@\S+, 30 are needed to compare$/);
+  });
+
+  it('takes up nothing of a champion that had the same name and version when a run was broken off', () => {
+    const pieces = memoryPieces();
+    const lossOf = (standing: ModelFile): number =>
+      judge({ records }, championRows, { champion: standing, seed: SEED, pieces }).compared!.champion_pinball;
+    const alike = fitModel(records.slice(0, 110), { name: 'default', seed: SEED });
+    const loss = lossOf(champion);
+    expect(lossOf({ ...alike, version: champion.version, trained_on: champion.trained_on })).not.toBe(loss);
+    expect(lossOf(champion)).toBe(loss);
   });
 
   it('refuses what predicts no numbers, as the first of its name too', () => {

@@ -199,6 +199,10 @@ describe('the models of a folder that has none of its own', () => {
     expect((await run('models', 'list')).out).toBe(`* default@${version}\n  mine@1\n`);
     expect(existsSync(join(place, 'models', 'default', version!, 'model.json'))).toBe(true);
     expect(existsSync(join(before, 'models', 'mine'))).toBe(false);
+    // Its file tells of default and another version: a service that went by that would load it anew without end.
+    await run('models', 'promote', 'mine', '1');
+    const { predictor } = await loadRegisteredModel(new ModelRegistry('models'), 'mine');
+    expect(predictor.model).toEqual({ name: 'mine', version: '1' });
   });
 });
 

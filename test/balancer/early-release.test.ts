@@ -48,6 +48,9 @@ describe('a move off an offline node', () => {
   it('holds it to the end when nothing but a failover is done, or the copy comes from it', () => {
     expect(releasedNode(start, moveOf(2, 'f', -1))).toBe(-1);
     expect(releasedNode(start, moveOf(2, 'r', 4))).toBe(-1);
+    const bothOff = structuredClone(cluster);
+    bothOff.nodes[1]!.offline = true;
+    expect(releasedNode(new GroupModel(bothOff, { group: 0 }), moveOf(0, 'r', 4))).toBe(-1);
   });
 
   it('holds it to the end where it is only drained or called offline by -O, for Ganeti does not let it go', () => {

@@ -10,7 +10,13 @@ import {
 } from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
 import { MoveTrial } from '../../src/balancer/move-trial.js';
-import { FAILOVER, FAILOVER_TO_ANY, type Move } from '../../src/balancer/moves.js';
+import {
+  FAILOVER,
+  FAILOVER_TO_ANY,
+  REPLACE_PRIMARY,
+  REPLACE_SECONDARY,
+  type Move,
+} from '../../src/balancer/moves.js';
 import { seededRandom } from '../../src/balancer/random.js';
 import { METRICS, ScoreBoard } from '../../src/balancer/score.js';
 import { LETTERS, slowAllows, slowMayStand, type SlowMove } from './slow-rules.js';
@@ -169,4 +175,27 @@ comes|100|500|1|running|Y|c||ext||1
       expect(isClose(board.score, slow.score)).toBe(true);
     },
   );
+});
+
+it('leaves memory beside what is promised to instances that are down, to the last MiB', () => {
+  for (const [free, fits] of [
+    [1524, false],
+    [1525, true],
+  ] as const) {
+    const text = `g|u|preferred||
+
+n0|65536|512|60000|1000000|900000|32|N|u|1
+n1|65536|512|60000|1000000|900000|32|N|u|1
+n2|65536|512|${free}|1000000|900000|32|N|u|1
+
+moves|1024|6000|1|running|Y|n0|n1|drbd|
+down|500|6000|1|ADMIN_down|Y|n2||plain|
+
+`;
+    const { cluster } = parseHtoolsText(text, { file: 'tight', duplicates: 'refuse' });
+    const trial = new MoveTrial(new ScoreBoard(new GroupModel(cluster, { group: 0 })));
+    trial.begin(0);
+    expect(trial.allows(REPLACE_SECONDARY, 2)).toBe(fits);
+    expect(trial.allows(REPLACE_PRIMARY, 2)).toBe(fits);
+  }
 });

@@ -26,7 +26,6 @@ import {
   USES_MEMORY,
   type GroupModel,
 } from './group-model.js';
-import { moveFrom, primaryAfter, secondaryAfter, type Move, type MoveKind } from './moves.js';
 import {
   FAILOVER,
   FAILOVER_AND_REPLACE,
@@ -34,6 +33,11 @@ import {
   REPLACE_AND_FAILOVER,
   REPLACE_PRIMARY,
   REPLACE_SECONDARY,
+  moveFrom,
+  primaryAfter,
+  secondaryAfter,
+  type Move,
+  type MoveKind,
 } from './moves.js';
 import { METRIC_COUNT, nodeMetrics, pairExcess, type NodeChanges, type ScoreBoard } from './score.js';
 

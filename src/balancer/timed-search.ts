@@ -6,7 +6,7 @@ import { bestOrder, inOrder, type Order, type TimedMove } from './list-schedule.
 import { refineOrder } from './order-refinement.js';
 import type { MovePrices } from './move-prices.js';
 import { MoveTrial } from './move-trial.js';
-import { FAILOVER, moveFrom, type Move, type MoveKind } from './moves.js';
+import { FAILOVER, FAILOVER_TO_ANY, moveFrom, type Move, type MoveKind } from './moves.js';
 import { PlacementSearch, type ChosenMove } from './placement-search.js';
 import { seededRandom } from './random.js';
 import { movesBefore, playOrder } from './schedule.js';
@@ -505,7 +505,7 @@ function make(trial: MoveTrial, move: Move): void {
 export function busiestOfAll(start: GroupModel, movable: readonly number[], prices: MovePrices): number {
   const busy = new Float64Array(start.nodeCount);
   for (const i of movable) {
-    const kind: MoveKind = start.secondary[i]! >= 0 ? FAILOVER : 1;
+    const kind: MoveKind = start.secondary[i]! >= 0 ? FAILOVER : FAILOVER_TO_ANY;
     const seconds = prices.typical(i, kind, start.primary[i] === 0 ? 1 : 0);
     if (seconds < Infinity) busy[start.primary[i]!]! += seconds;
   }

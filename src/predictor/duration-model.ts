@@ -29,6 +29,7 @@ import { calibrated, type Calibration } from './physics-calibration.js';
 import { implausibility } from './plausibility.js';
 import { PooledEffects, type EffectLevel, type EffectSum } from './pooled-effects.js';
 import type { PrecopyInputs, PrecopyResult } from './precopy.js';
+import { probabilityBelow, valueAt } from './quantile-curve.js';
 import { QueuePlaces } from './queue-places.js';
 import { RecentResiduals } from './recent-residuals.js';
 import { ResidualQuantiles } from './residual-quantiles.js';
@@ -392,7 +393,7 @@ export class DurationModel {
     let inTime = 1;
     if (inputs.timeoutSeconds > 0) {
       const limit = log(inputs.timeoutSeconds) - center;
-      inTime = probabilityAt(standard, limit);
+      inTime = probabilityBelow(standard, limit);
       truncate(standard, limit);
     }
     const [shortest, longest] = this.learntLogs;
@@ -893,46 +894,17 @@ const volumeKeys = (keys: readonly string[], inputs: MoveInputs): string[] => [
 
 /**
  * Quantiles given that a limit was not passed: a move that would last longer than its manager waits is broken off, and
- * has no duration. The five quantiles are taken for a piecewise linear distribution function. In place.
+ * has no duration. In place.
  */
 function truncate(quantiles: Float64Array, limit: number): void {
-  const n = quantiles.length;
-  if (!(limit < quantiles[n - 1]!)) return;
-  const shareBelow = max(LEAST_SHARE_BELOW, probabilityAt(quantiles, limit));
+  const share = max(LEAST_SHARE, probabilityBelow(quantiles, limit));
   const original = quantiles.slice();
-  for (let j = 0; j < n; j++)
-    quantiles[j] = min(limit, quantileAt(original, QUANTILE_LEVELS[j]! * shareBelow));
+  for (let j = 0; j < quantiles.length; j++)
+    quantiles[j] = min(limit, valueAt(original, QUANTILE_LEVELS[j]! * share));
 }
 
-/** However unlikely it is that a move completes in time: if it does, this much of its distribution decides when. */
-const LEAST_SHARE_BELOW = 0.02;
-
-/** P(x ≤ value) of a distribution given by its five quantiles. */
-function probabilityAt(quantiles: Float64Array, value: number): number {
-  const last = quantiles.length - 1;
-  if (value <= quantiles[0]!)
-    return QUANTILE_LEVELS[0] * exp((value - quantiles[0]!) / max(1e-9, quantiles[2]! - quantiles[0]!));
-  for (let j = 1; j <= last; j++) {
-    if (value > quantiles[j]!) continue;
-    const low = QUANTILE_LEVELS[j - 1]!;
-    const width = max(1e-12, quantiles[j]! - quantiles[j - 1]!);
-    return low + ((QUANTILE_LEVELS[j]! - low) * (value - quantiles[j - 1]!)) / width;
-  }
-  return 1;
-}
-
-/** The inverse of `probabilityAt`. */
-function quantileAt(quantiles: Float64Array, p: number): number {
-  if (p <= QUANTILE_LEVELS[0])
-    return quantiles[0]! + log(p / QUANTILE_LEVELS[0]) * max(1e-9, quantiles[2]! - quantiles[0]!);
-  for (let j = 1; j < quantiles.length; j++) {
-    const high = QUANTILE_LEVELS[j]!;
-    if (p > high) continue;
-    const low = QUANTILE_LEVELS[j - 1]!;
-    return quantiles[j - 1]! + ((p - low) / (high - low)) * (quantiles[j]! - quantiles[j - 1]!);
-  }
-  return quantiles[quantiles.length - 1]!;
-}
+/** So that its logarithm is finite. */
+const LEAST_SHARE = 1e-300;
 
 /** Mean of a distribution given by its five quantiles: the area under the piecewise linear quantile function. */
 export function meanOfQuantiles(q: Float64Array): number {

@@ -207,6 +207,16 @@ describe('a loaded predictor', () => {
     expect(duration_seconds.p50).toBeGreaterThan(0);
   });
 
+  it('of a move that ends in time, does not take for likely what was next to impossible before', () => {
+    const predictor = loadPredictor(model);
+    const { p05, p50 } = predictor.predict(asked, nowMs).duration_seconds;
+    const inTime = predictor.predict({ ...asked, labels: { timeout_seconds: p50 } }, nowMs);
+    expect(inTime.completion_probability).toBeCloseTo(0.5, 6);
+    // p05 of the half that ends in time is p025 of all: a normal curve has it at 1.19 times the distance of p05.
+    expect(Math.log(inTime.duration_seconds.p05 / p50) / Math.log(p05 / p50)).toBeLessThan(1.3);
+    expect(inTime.duration_seconds.p95).toBeLessThan(p50);
+  });
+
   it('fills in what history knows of the instance, and says so', () => {
     const predictor = loadPredictor(model);
     const { memory_mib: _, ...bare } = asked;

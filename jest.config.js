@@ -13,6 +13,7 @@ export default {
     ],
   },
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  maxWorkers: '100%',
   testTimeout: 1_200_000, // ends what hangs; how fast a machine is decides no test
   setupFilesAfterEnv: ['<rootDir>/test/has-assertions.ts'],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],

@@ -1,4 +1,4 @@
-import type { Plan } from '../domain/plan.js';
+import { moveCount, type Plan } from '../domain/plan.js';
 import { nodesOf } from './node-locks.js';
 
 /**
@@ -29,11 +29,19 @@ function barsOf(plan: Plan): { nodes: string[]; bars: Bar[]; end: number } {
   return { nodes: [...nodes].sort(), bars, end };
 }
 
-/** For a terminal: a line a node, `width` columns of time; the last digit of a move's index fills its bar. */
-export function ganttText(plan: Plan, width: number): string {
+/** Of a chart in a terminal, however narrow that is. */
+const LEAST_COLUMNS_OF_TIME = 10;
+
+/**
+ * For a terminal: a line a node, `width` columns of time, or fewer where lines would be longer than `lineWidth`; the last
+ * digit of a move's index fills its bar.
+ */
+export function ganttText(plan: Plan, width: number, lineWidth = Infinity): string {
   const { nodes, bars, end } = barsOf(plan);
   if (nodes.length === 0 || end === 0) return '';
   const label = Math.max(...nodes.map((name) => name.length));
+  const besides = label + 4; // of the longest line, the scale
+  width = Math.min(width, Math.max(LEAST_COLUMNS_OF_TIME, lineWidth - besides));
   const lines = nodes.map((node) => {
     const cells = Array.from({ length: width }, () => '.');
     for (const bar of bars) {
@@ -63,7 +71,7 @@ export function ganttSvg(plan: Plan): string {
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${LABEL_WIDTH + CHART_WIDTH + 20}" height="${height}" font-family="sans-serif" font-size="12">`,
     '<rect width="100%" height="100%" fill="#ffffff"/>',
-    `<text x="8" y="20" font-size="14">Score ${plan.score_before.toFixed(4)} to ${plan.score_after.toFixed(4)}, ${plan.moves.length} moves, done after ${Math.round(plan.duration_seconds.p50)} s (p90 ${Math.round(plan.duration_seconds.p90)} s)</text>`,
+    `<text x="8" y="20" font-size="14">Score ${plan.score_before.toFixed(4)} to ${plan.score_after.toFixed(4)}, ${moveCount(plan)}, done after ${Math.round(plan.duration_seconds.p50)} s (p90 ${Math.round(plan.duration_seconds.p90)} s)</text>`,
   ];
   nodes.forEach((node, n) => {
     const y = TOP + n * ROW_HEIGHT;

@@ -279,7 +279,7 @@ async function printPlan(
     return;
   }
   stdout.write(planText(plan));
-  if (options.verbose > 0) stdout.write(`\n${ganttText(plan, GANTT_COLUMNS)}`);
+  if (options.verbose > 0) stdout.write(`\n${ganttText(plan, GANTT_COLUMNS, stdout.columns)}`);
   if (pareto !== undefined) stdout.write(`\n${paretoText(pareto)}`);
 }
 

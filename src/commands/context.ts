@@ -8,7 +8,7 @@ import { DEFAULT_STORE_URL } from '../store/store.js';
 /** What a command is given of the world, so that a test can hand it another one. */
 export interface Context {
   stdin: NodeJS.ReadableStream;
-  stdout: NodeJS.WritableStream;
+  stdout: NodeJS.WritableStream & { columns?: number };
   stderr: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
   env: Readonly<Record<string, string | undefined>>;
   /** Epoch milliseconds. */

@@ -1,3 +1,4 @@
+import { moveCount } from '../domain/plan.js';
 import { liveGantt } from '../execution/live-gantt.js';
 import type { ExecutionEvent } from '../execution/execution-events.js';
 import type { ExecutionView } from '../execution/execution-view.js';
@@ -16,8 +17,8 @@ function lineOf(event: ExecutionEvent): string | undefined {
     case 'begin':
       return `cluster ${event.cluster}, master ${event.master}, execution ${event.execution}`;
     case 'plan': {
-      const { moves, score_after, duration_seconds } = event.plan;
-      return `plan (${event.why}): ${moves.length} moves to score ${score_after.toFixed(4)} in ${durationText(duration_seconds.p50)}, nine times of ten ${durationText(duration_seconds.p90)}`;
+      const { score_after, duration_seconds } = event.plan;
+      return `plan (${event.why}): ${moveCount(event.plan)} to score ${score_after.toFixed(4)} in ${durationText(duration_seconds.p50)}, nine times of ten ${durationText(duration_seconds.p90)}`;
     }
     case 'adopt':
       return `${event.instance}: job ${event.job} of an earlier execution is watched`;

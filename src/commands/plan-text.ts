@@ -1,4 +1,4 @@
-import type { Plan } from '../domain/plan.js';
+import { moveCount, type Plan } from '../domain/plan.js';
 
 /** Seconds beyond which nobody cares how many. */
 const THIRTY_YEARS = 30 * 365.25 * 86_400;
@@ -47,7 +47,7 @@ export function planText(plan: Plan): string {
     const past = plan.past_moves === undefined ? '' : `, by the errors of ${plan.past_moves} past moves`;
     lines.push(
       '',
-      `Score ${plan.score_before.toFixed(8)} -> ${plan.score_after.toFixed(8)} in ${plan.moves.length} moves, ${sizeText(plan.bytes_mib)} to copy.`,
+      `Score ${plan.score_before.toFixed(8)} -> ${plan.score_after.toFixed(8)} in ${moveCount(plan)}, ${sizeText(plan.bytes_mib)} to copy.`,
       `Done in ${durationText(plan.duration_seconds.p50)} (nine times of ten in ${durationText(plan.duration_seconds.p90)}${past}).`,
     );
   }

@@ -58,6 +58,10 @@ export const planSchema = z
   .meta({ id: 'Plan' });
 export type Plan = z.infer<typeof planSchema>;
 
+/** For people: `1 move`, `12 moves`. */
+export const moveCount = ({ moves }: Plan): string =>
+  moves.length === 1 ? '1 move' : `${moves.length} moves`;
+
 /** Parsed JSON → plan. Throws a `UserError` that names the field. */
 export function parsePlan(json: unknown, file: string): Plan {
   const parsed = planSchema.safeParse(json);

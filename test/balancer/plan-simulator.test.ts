@@ -510,6 +510,13 @@ describe('the chart of a schedule', () => {
     expect(text).toContain('10 s');
   });
 
+  it('fits into a narrow terminal, down to ten columns of time', () => {
+    const longest = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
+    expect(longest(ganttText(three, 72, 200))).toBe(2 + 4 + 72);
+    expect(longest(ganttText(three, 72, 40))).toBe(40);
+    expect(longest(ganttText(three, 72, 5))).toBe(2 + 4 + 10);
+  });
+
   const inTime: Plan = planOf(
     [
       { ...moveOf(0, 'a', 'n1', 'n2'), end_seconds: { p50: 30, p90: 90 } },

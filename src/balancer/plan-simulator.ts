@@ -290,19 +290,3 @@ function hash(text: string): number {
   for (let c = 0; c < text.length; c++) value = Math.imul(value ^ text.charCodeAt(c), 0x01000193);
   return value;
 }
-
-/** When a share of the score's gain had been reached, from a played plan. Gains count when a move ends. */
-export function secondsUntilGain(plan: Plan, played: PlayedPlan, share: number, wholeGain: number): number {
-  const gains = plan.moves.map(
-    (move, m) => (m === 0 ? plan.score_before : plan.moves[m - 1]!.score_after) - move.score_after,
-  );
-  const order = [...plan.moves.keys()].sort(
-    (a, b) => (played.moves[a]!.end_seconds ?? Infinity) - (played.moves[b]!.end_seconds ?? Infinity),
-  );
-  let gained = 0;
-  for (const m of order) {
-    gained += gains[m]!;
-    if (gained >= share * wholeGain - 1e-9) return played.moves[m]!.end_seconds ?? Infinity;
-  }
-  return Infinity;
-}

@@ -15,15 +15,9 @@ const backtestLine = z.object({
   basis: basisSchema,
 });
 
-/**
- * Reads a registered model, `NAME` or `NAME@VERSION`, as it was trained. It goes by the name and version that it has in the
- * registry: the file of an imported one may tell of others, and would never be taken for the one in service.
- */
+/** Reads a registered model, `NAME` or `NAME@VERSION`, as it was trained. */
 export async function loadRegisteredModel(registry: ModelRegistry, reference: string): Promise<LoadedModel> {
-  const registered = await registry.resolve(reference);
-  const { model: written, backtest = '' } = await registry.read(registered);
-  const { name, version } = registered;
-  const model = typeof written === 'object' && written !== null ? { ...written, name, version } : written;
+  const { model, backtest = '' } = await registry.read(await registry.resolve(reference));
   const predictor = loadPredictor(model);
   const untilMs = new Map(Object.entries(parseModelFile(model).trained_on.until_ms));
   return {

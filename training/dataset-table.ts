@@ -132,8 +132,9 @@ const HOW_MADE = [
 export const datasetSchema = z.object({
   schema_version: z.literal(FRAME_SCHEMA),
   file: z.object({ name: z.string(), format: z.enum(['csv', 'parquet']), sha256: z.string() }),
-  /** Of the table as CSV: the same for both formats. */
+  /** Of the table as CSV and as Parquet, whichever of them was written: one schema goes with both. */
   data_sha256: z.string(),
+  parquet_sha256: z.string().optional(),
   rows: z.int().nonnegative(),
   /** First and last start. */
   from: z.string().optional(),
@@ -185,7 +186,8 @@ export function datasetFiles(
   { format, names, seed }: { format: DatasetFormat; names: { frame: string; model: string }; seed: number },
 ): DatasetFiles {
   const csv = new TextEncoder().encode(datasetCsv(dataset));
-  const frame = format === 'csv' ? csv : datasetParquet(dataset);
+  const parquet = datasetParquet(dataset);
+  const frame = format === 'csv' ? csv : parquet;
   const { records, model } = dataset;
   const first = records[0];
   const last = records.at(-1);
@@ -193,6 +195,7 @@ export function datasetFiles(
     schema_version: FRAME_SCHEMA,
     file: { name: names.frame, format, sha256: sha256(frame) },
     data_sha256: sha256(csv),
+    parquet_sha256: sha256(parquet),
     rows: dataset.rows,
     ...(first === undefined || last === undefined ? {} : { from: first.started_at, to: last.started_at }),
     records_hash: model.trained_on.data_hash,

@@ -24,7 +24,8 @@ def read_frame(path):
     schema = json.load(open(path.rsplit('.', 1)[0] + '.schema.json', encoding='utf-8'))
     if schema['schema_version'] != 1:
         sys.exit(f"{path}: schema version {schema['schema_version']}, this script knows 1")
-    if hashlib.sha256(open(path, 'rb').read()).hexdigest() != schema['file']['sha256']:
+    expected = schema['parquet_sha256' if path.endswith('.parquet') else 'data_sha256']
+    if hashlib.sha256(open(path, 'rb').read()).hexdigest() != expected:
         sys.exit(f'{path}: is not the file that its schema describes; export it again')
     if path.endswith('.parquet'):  # needs pyarrow
         frame = pd.read_parquet(path)

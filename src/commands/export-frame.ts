@@ -1,9 +1,16 @@
+import { existsSync } from 'node:fs';
 import { basename, extname, join, dirname } from 'node:path';
 import { Command } from 'commander';
 import { trainingDataset } from '../../training/dataset.js';
-import { datasetFiles, type DatasetFormat } from '../../training/dataset-table.js';
+import {
+  datasetFiles,
+  datasetSchema,
+  type DatasetFormat,
+  type DatasetSchema,
+} from '../../training/dataset-table.js';
 import { UserError } from '../domain/errors.js';
 import { withCommonOptions, type CommonOptions, type Context } from './context.js';
+import { readJsonFile } from './file-input.js';
 import { refuseInputAsOutput, writeWhole } from './output-file.js';
 import { startProgress } from './progress.js';
 import { time } from './option-values.js';
@@ -38,7 +45,8 @@ export function exportFrameCommand(context: Context): Command {
     `
 Writes three files: the frame (one row a move: what was known at its start, and what became of it),
 FILE.schema.json (schema version, columns with units and meaning, hashes) and FILE.model.json (what computes
-the same columns for moves to come). docs/python.md goes from here to a model of your own in service.`,
+the same columns for moves to come). FILE.csv and FILE.parquet of the same moves share the two.
+docs/python.md goes from here to a model of your own in service.`,
   );
   return command.action((options: Options) => run(options, context));
 }
@@ -64,6 +72,7 @@ async function run(options: Options, context: Context): Promise<void> {
   progress.finish();
   const names = { frame: basename(out), model: basename(modelPath) };
   const { frame, schema } = datasetFiles(dataset, { format, names, seed });
+  await refuseFrameOfOtherMoves(`${stem}.${format === 'csv' ? 'parquet' : 'csv'}`, schemaPath, schema);
   await writeWhole(modelPath, `${JSON.stringify(dataset.model)}\n`);
   await writeWhole(schemaPath, `${JSON.stringify(schema, null, 2)}\n`);
   await writeWhole(out, frame);
@@ -78,5 +87,25 @@ async function run(options: Options, context: Context): Promise<void> {
     `${out}: ${rows} moves, ${columns} columns, schema version ${schema_version}\n` +
       `sha256 of the table as CSV: ${data_sha256}\n` +
       `beside it: ${schemaPath} (columns, units, hashes), ${modelPath} (computes the columns for moves to come)\n`,
+  );
+}
+
+/**
+ * A frame in the other format shares schema and model: refuses to write these anew when it was made of other moves, as
+ * they would no longer say how.
+ *
+ * @throws UserError `usage`
+ */
+async function refuseFrameOfOtherMoves(
+  other: string,
+  schemaPath: string,
+  schema: DatasetSchema,
+): Promise<void> {
+  if (!existsSync(other) || !existsSync(schemaPath)) return;
+  const there = datasetSchema.safeParse(await readJsonFile(schemaPath)).data;
+  if (there?.data_sha256 === schema.data_sha256 && there.model.version === schema.model.version) return;
+  throw new UserError(
+    'usage',
+    `${schemaPath}: describes ${other} too, which was not made of these moves and this seed; give --out another name, or remove ${other}`,
   );
 }

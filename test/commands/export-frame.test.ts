@@ -59,6 +59,41 @@ describe('movecast export-frame', () => {
     expect(refused.err.trimEnd().split('\n')).toHaveLength(1);
   });
 
+  it('a CSV and a Parquet of one name share schema and model, or the second is refused', async () => {
+    const both = (name: string, ...more: readonly string[]) =>
+      run('export-frame', '--records', at('moves.jsonl'), '--out', at(name), ...more);
+    const sha256 = (name: string): string =>
+      createHash('sha256')
+        .update(readFileSync(at(name)))
+        .digest('hex');
+    for (const names of [
+      ['both.csv', 'both.parquet'],
+      ['again.parquet', 'again.csv'],
+    ]) {
+      for (const name of names) expect((await both(name)).code).toBe(0);
+      const [stem] = names[0]!.split('.');
+      const schema = JSON.parse(readFileSync(at(`${stem}.schema.json`), 'utf8')) as Record<string, unknown>;
+      expect([schema['data_sha256'], schema['parquet_sha256']]).toEqual([
+        sha256(`${stem}.csv`),
+        sha256(`${stem}.parquet`),
+      ]);
+    }
+    const files = ['both.csv', 'both.parquet', 'both.schema.json', 'both.model.json'];
+    const before = files.map(sha256);
+    for (const [name, ...other] of [
+      ['both.csv', '--to', '2026-01-01T00:10:00Z'],
+      ['both.parquet', '--seed', '7'],
+    ]) {
+      const refused = await both(name!, ...other);
+      expect(refused.code).toBe(2);
+      expect(refused.err).toMatch(/both\.schema\.json: describes \S+both\.\w+ too, .+ remove \S+\n$/);
+      expect(refused.err.trimEnd().split('\n')).toHaveLength(1);
+    }
+    expect(files.map(sha256)).toEqual(before);
+    rmSync(at('both.parquet'));
+    expect((await both('both.csv', '--to', '2026-01-01T00:10:00Z')).code).toBe(0);
+  });
+
   it('does not write over what it reads', async () => {
     const refused = await run('export-frame', '--records', at('frame.csv'), '--out', at('frame.csv'));
     expect(refused.code).toBe(2);

@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import { border, ROUTE, tokenCheck, type NamedResponse } from './border.js';
-import { expressJsonBody, readJson, type JsonRequest } from './json-body.js';
+import { readJson, type JsonRequest } from './json-body.js';
 import { answerProblem, HttpError } from './problem.js';
 import type { HotRoute, Route, ServiceParts } from './route.js';
 import { accuracyRoutes } from './routes/accuracy.js';
@@ -94,7 +94,8 @@ function expressApp(parts: ServiceParts, routes: readonly Route[], check: TokenC
   app.set('query parser', 'simple');
   app.set('trust proxy', false);
 
-  const readBody = expressJsonBody(parts.options.bodyLimitBytes);
+  const readBody: RequestHandler = (request, _response, next) =>
+    readJson(request, parts.options.bodyLimitBytes, next);
   const methods = new Map<string, string[]>();
   for (const { role, body, ...route } of routes) {
     const path = route.path.replace(/\{(\w+)\}/g, ':$1');

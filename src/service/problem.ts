@@ -52,24 +52,6 @@ export const problemSchema = z
   })
   .meta({ id: 'Problem' });
 
-/** body-parser's error types and what they mean here. */
-const bodyErrors: Record<string, [status: number, code: string, sentence: (limit: unknown) => string]> = {
-  'entity.parse.failed': [400, 'broken-json', () => 'the body is not valid JSON'],
-  'entity.too.large': [
-    413,
-    'too-large',
-    (limit) => `the body is larger than ${String(limit)} bytes; send it in parts`,
-  ],
-  'encoding.unsupported': [
-    415,
-    'wrong-media-type',
-    () => 'Content-Encoding must be gzip, deflate, br or none',
-  ],
-  'charset.unsupported': [415, 'wrong-media-type', () => 'the body must be UTF-8'],
-  'request.aborted': [400, 'broken-json', () => 'the body ended before its announced length'],
-  'request.size.invalid': [400, 'broken-json', () => 'the body has another length than announced'],
-};
-
 /** Any thrown value → the error that HTTP shows. */
 function asHttpError(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
@@ -81,11 +63,7 @@ function asHttpError(error: unknown): HttpError {
       error.field,
       error.httpStatus === 503 ? { 'retry-after': '1' } : {},
     );
-  const thrown = error as { type?: unknown; limit?: unknown; status?: unknown; code?: unknown } | null;
-  const known = typeof thrown?.type === 'string' ? bodyErrors[thrown.type] : undefined;
-  if (known !== undefined) return new HttpError(known[0], known[1], known[2](thrown?.limit));
   if (error instanceof URIError) return new HttpError(400, 'usage', 'the path is not valid UTF-8');
-  if (thrown?.status === 400) return new HttpError(400, 'broken-json', 'the body cannot be decoded');
   return new HttpError(500, 'fault', 'a fault of the service itself; its log says more under the request id');
 }
 

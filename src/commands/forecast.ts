@@ -70,6 +70,7 @@ async function run(link: string, options: Options, context: Context): Promise<vo
       `--hours ${hours} with that --step makes ${points} times; choose them to make 1 to ${MOST_POINTS}`,
     );
   const fromMs = options.from ?? context.now();
+  const asked = linkOf(link, capacity);
   const { samples, where } = await samplesOf(options, fromMs, context);
   if (samples.length === 0)
     throw new UserError(
@@ -77,7 +78,6 @@ async function run(link: string, options: Options, context: Context): Promise<vo
       `${where} has no link samples before ${toIsoTime(fromMs)}; read some with movecast collect link-samples FILE, or name files with --link-samples`,
     );
   const links = LinkForecasts.fit(samples);
-  const asked = linkOf(link, capacity);
   const cluster = clusterOf(asked, options.cluster, links);
   const times = Array.from({ length: points }, (_, i) => fromMs + (i + 1) * stepMs);
   const forecasts = times.map((atMs) => links.at({ ...asked, cluster }, atMs)!);
@@ -125,7 +125,10 @@ async function samplesOf(
 function linkOf(link: string, capacityMbps: number | undefined): LinkOf {
   const asked = linkOfName(link);
   if (asked === undefined)
-    throw new UserError('usage', `${link} names no link; write SOURCE>TARGET in quotes, or one node`);
+    throw new UserError(
+      'usage',
+      `${link.trim() === '' ? 'an empty name' : link} names no link; write SOURCE>TARGET in quotes, or one node`,
+    );
   return { ...asked, capacityMbps };
 }
 

@@ -103,6 +103,12 @@ describe('movecast forecast', () => {
       /no samples of cluster nowhere/,
     ],
     ['what is no link', 2, ['a>b>c', ...DAY], /names no link/],
+    [
+      'an empty name, before it looks for samples',
+      2,
+      [''],
+      /^movecast: an empty name names no link; write \S/,
+    ],
     ['too many steps', 2, ['node-a', ...DAY, '--hours', '300', '--step', '1s'], /1 to 10080/],
     ['a wrong span', 2, ['node-a', ...DAY, '--step', 'soon'], /30s, 5m or 1h/],
     ['hours without end', 2, ['node-a', ...DAY, '--hours', '1e9'], /up to 336/],

@@ -107,6 +107,40 @@ describe('a model of durations', () => {
     expect(widthTo('unseen')).toBeGreaterThan(0.04 + widthTo('n2'));
   });
 
+  it('does not take waiting in the queue of a manager for an error that a plan could make', () => {
+    const random = seededRandom(3);
+    const moves = inventedMoves(300, () => ({
+      concurrent_moves: 1,
+      memory_mib: 4096,
+      duration_seconds: (random() < 0.5 ? 20 : 40) * (0.95 + 0.1 * random()),
+    }));
+    const model = durationModelOf(fitModel(moves.slice(0, 200), { name: 'default', seed: 1 }));
+    const before = model.pastErrors('c');
+    const seconds = inService(model, moves.slice(200));
+    expect(width(seconds.at(-1)!)).toBeGreaterThan(0.9 * Math.log(2));
+    expect(model.pastErrors('c')).toEqual(before);
+  });
+
+  it('does not judge its members by the first moves of a size far from all that it has seen', () => {
+    const model = durationModelOf(
+      fitModel(
+        inventedMoves(250, () => ({ concurrent_moves: 0 })),
+        { name: 'default', seed: 1 },
+      ),
+    );
+    const trust = (): string => JSON.stringify(model.save().committee);
+    const before = trust();
+    const large = inventedMoves(6, (i) => ({
+      concurrent_moves: 0,
+      memory_mib: [65_536, 131_072, 262_144][i % 3]!,
+      duration_seconds: 30,
+    }));
+    for (const move of large) model.learn(move);
+    expect(trust()).toBe(before);
+    model.learn(inventedMoves(1)[0]!);
+    expect(trust()).not.toBe(before);
+  });
+
   it('goes on after a restore as if it had not been interrupted', () => {
     const moves = inventedMoves(300);
     const file = fitModel(moves.slice(0, 200), { name: 'default', seed: 1 });

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { newEstimate } from '../../src/predictor/duration-model.js';
 import { durationModelOf } from '../../src/predictor/load-predictor.js';
+import { inputsOfRecord } from '../../src/predictor/move-inputs.js';
 import { fitModel } from '../../training/fit.js';
 import { moveTable } from '../../training/move-table.js';
 import { inventedMoves } from './invented-moves.js';
@@ -13,5 +15,20 @@ describe('a fitted model', () => {
     for (const record of inOrder.slice(100)) ofHalf.learn(record);
     const { residuals, coverage, errors } = ofHalf.save();
     expect(fitModel(records, settings).state).toMatchObject({ residuals, coverage, errors });
+  });
+
+  it('hears from its trees that moves like those that were broken off late take longer', () => {
+    const broken = { status: 'cancelled', duration_seconds: 200 } as const;
+    const moves = inventedMoves(400, (i) => ({
+      vcpus: i % 2 === 0 ? 2 : 8,
+      concurrent_moves: 0,
+      ...(i % 4 === 1 ? broken : {}),
+    }));
+    const model = durationModelOf(fitModel(moves, { name: 'm', seed: 1, members: ['trees'] }), ['trees']);
+    const medianWith = (vcpus: number): number => {
+      const inputs = inputsOfRecord({ ...moves[0]!, vcpus });
+      return model.estimate(inputs, newEstimate()).seconds[2]!;
+    };
+    expect(medianWith(8) / medianWith(2)).toBeGreaterThan(1.2);
   });
 });

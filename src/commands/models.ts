@@ -33,73 +33,29 @@ export function modelsCommand(context: Context): Command {
     });
 
   add('list', 'every model and version; * is in service', ['movecast models list --json']).action(
-    async (_own: unknown, self: Command) => {
-      const options = self.optsWithGlobals<CommonOptions>();
-      const registry = registryIn(options.models);
-      const models = await registry.list();
-      if (options.json === true) {
-        for (const model of models) print(JSON.stringify(model));
-        return;
-      }
-      if (models.length === 0) print(`no models in ${registry.root}; movecast train makes one`);
-      for (const model of models) print(`${model.current ? '*' : ' '} ${model.name}@${model.version}`);
-    },
+    (_own: unknown, self: Command) => list(self.optsWithGlobals(), context),
   );
 
   add('show', "a model's card (--json: its metrics)", ['movecast models show default'])
     .argument('<model>', "NAME, NAME@VERSION or a model's folder")
-    .action(async (reference: string, _own: unknown, self: Command) => {
-      const options = self.optsWithGlobals<CommonOptions>();
-      const registry = registryIn(options.models);
-      const model = await registry.resolve(reference);
-      const files = await registry.read(model);
-      print(
-        options.json === true ? JSON.stringify({ ...model, metrics: files.metrics }) : files.card.trimEnd(),
-      );
-    });
+    .action((reference: string, _own: unknown, self: Command) =>
+      show(reference, self.optsWithGlobals(), context),
+    );
 
   add('promote', 'puts a version in service', ['movecast models promote default 1-0123456789ab'])
     .argument('<name>')
     .argument('<version>')
-    .action(async (name: string, version: string, _own: unknown, self: Command) => {
-      const options = self.optsWithGlobals<CommonOptions>();
-      const registry = registryIn(options.models);
-      const model = await registry.resolve(`${name}@${version}`);
-      parseModelFile((await registry.read(model)).model); // what can not be loaded never goes into service
-      await registry.promote(name, version);
-      done(options, { name, version, current: true }, `${name}@${version} is in service`);
-    });
+    .action((name: string, version: string, _own: unknown, self: Command) =>
+      promote(name, version, self.optsWithGlobals(), context),
+    );
 
   add('rollback', 'puts the version before back in service', ['movecast models rollback default'])
     .argument('<name>')
-    .action(async (name: string, _own: unknown, self: Command) => {
-      const options = self.optsWithGlobals<CommonOptions>();
-      const model = await registryIn(options.models).rollback(name);
-      done(
-        options,
-        { name, version: model.version, current: true },
-        `${name}@${model.version} is in service again`,
-      );
-    });
+    .action((name: string, _own: unknown, self: Command) => rollback(name, self.optsWithGlobals(), context));
 
   add('history', 'what was put in service when, oldest first', ['movecast models history default --json'])
     .argument('<name>')
-    .action(async (name: string, _own: unknown, self: Command) => {
-      const options = self.optsWithGlobals<CommonOptions>();
-      const registry = registryIn(options.models);
-      if (!(await registry.list()).some((model) => model.name === name)) await registry.resolve(name); // throws
-      const changes = await registry.history(name);
-      for (const change of changes) {
-        const after = change.before === undefined ? '' : `, after ${change.before}`;
-        print(
-          options.json === true
-            ? JSON.stringify(change)
-            : `${change.at}  ${change.action.padEnd(11)}  ${change.version}${after}`,
-        );
-      }
-      if (changes.length === 0 && options.json !== true)
-        print(`nothing is known of when a version of ${name} was put in service`);
-    });
+    .action((name: string, _own: unknown, self: Command) => history(name, self.optsWithGlobals(), context));
 
   add('export', 'copies a model into a new folder, or writes its trees as ONNX', [
     'movecast models export default ./backup/default/v1',
@@ -108,25 +64,9 @@ export function modelsCommand(context: Context): Command {
     .argument('<model>', "NAME, NAME@VERSION or a model's folder")
     .argument('<path>', 'a folder that is not there yet, or FILE.onnx for the trees alone')
     .option('--float', 'of ONNX: in single precision, for runtimes without doubles in trees')
-    .action(async (reference: string, path: string, own: { float?: boolean }, self: Command) => {
-      const options = self.optsWithGlobals<CommonOptions>();
-      const registry = registryIn(options.models);
-      const model = await registry.resolve(reference);
-      const { name, version } = model;
-      if (path.toLowerCase().endsWith('.onnx')) {
-        const file = parseModelFile((await registry.read(model)).model);
-        const { trees, columns, bytes } = treesAsOnnx(file, own.float === true ? 'float' : 'double');
-        await writeWhole(path, bytes);
-        done(
-          options,
-          { name, version, file: path, trees, columns },
-          `${trees} trees of ${name}@${version} written to ${path}: they answer ${treeTargetOf(file)} from ${columns.length} columns of a frame, named in the file`,
-        );
-        return;
-      }
-      await registry.export(model, path);
-      done(options, { name, version, folder: path }, `${name}@${version} copied to ${path}`);
-    });
+    .action((reference: string, path: string, _own: unknown, self: Command) =>
+      exportModel(reference, path, self.optsWithGlobals(), context),
+    );
 
   add('import', 'registers the model in a folder, or trees from XGBoost, LightGBM or ONNX', [
     'movecast models import ./backup/default/v1 --name site-b',
@@ -149,39 +89,136 @@ export function modelsCommand(context: Context): Command {
           '\n',
         )}\n\ndocs/python.md shows the whole way, from movecast export-frame to a model in service.`,
     )
-    .action(async (path: string, own: TreeImportOptions, self: Command) => {
-      const options = self.optsWithGlobals<CommonOptions>();
-      const registry = registryIn(options.models);
-      const rootBefore = registry.root;
-      const remark = (sentence: string): void => {
-        if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
-      };
-      const there = await stat(path).catch((error: unknown) => {
-        const sentence = `${systemErrorSentence(error, path)}; give a model's folder, or a file of trees`;
-        throw new UserError('input-unreadable', sentence);
-      });
-      const imported: ImportedModel = there.isFile()
-        ? await registerTrees(path, { ...own, quiet: options.quiet === true }, registry, context)
-        : { model: await registerFolder(path, own, registry) };
-      const { model, found, remarks, accuracy } = imported;
-      sayIfBegun(registry, rootBefore, remark);
-      remarks?.forEach(remark);
-      const { name, version, folder } = model;
-      const said = `registered ${name}@${version}; movecast models promote puts it in service`;
-      done(
-        options,
-        { name, version, folder, remarks, accuracy },
-        found === undefined ? said : `${said}\n${found}`,
-      );
-    });
+    .action((path: string, own: TreeImportOptions, self: Command) =>
+      importModel(path, own, self.optsWithGlobals(), context),
+    );
 
-  function print(line: string): void {
-    context.stdout.write(`${line}\n`);
-  }
-  function done(options: CommonOptions, value: object, sentence: string): void {
-    print(options.json === true ? JSON.stringify(value) : sentence);
-  }
   return command;
+}
+
+async function list(options: CommonOptions, context: Context): Promise<void> {
+  const registry = registryIn(options.models);
+  const models = await registry.list();
+  if (options.json === true) {
+    for (const model of models) print(context, JSON.stringify(model));
+    return;
+  }
+  if (models.length === 0) print(context, `no models in ${registry.root}; movecast train makes one`);
+  for (const model of models) print(context, `${model.current ? '*' : ' '} ${model.name}@${model.version}`);
+}
+
+async function show(reference: string, options: CommonOptions, context: Context): Promise<void> {
+  const registry = registryIn(options.models);
+  const model = await registry.resolve(reference);
+  const files = await registry.read(model);
+  print(
+    context,
+    options.json === true ? JSON.stringify({ ...model, metrics: files.metrics }) : files.card.trimEnd(),
+  );
+}
+
+async function promote(
+  name: string,
+  version: string,
+  options: CommonOptions,
+  context: Context,
+): Promise<void> {
+  const registry = registryIn(options.models);
+  const model = await registry.resolve(`${name}@${version}`);
+  parseModelFile((await registry.read(model)).model); // what can not be loaded never goes into service
+  await registry.promote(name, version);
+  done(context, options, { name, version, current: true }, `${name}@${version} is in service`);
+}
+
+async function rollback(name: string, options: CommonOptions, context: Context): Promise<void> {
+  const model = await registryIn(options.models).rollback(name);
+  done(
+    context,
+    options,
+    { name, version: model.version, current: true },
+    `${name}@${model.version} is in service again`,
+  );
+}
+
+async function history(name: string, options: CommonOptions, context: Context): Promise<void> {
+  const registry = registryIn(options.models);
+  if (!(await registry.list()).some((model) => model.name === name)) await registry.resolve(name); // throws
+  const changes = await registry.history(name);
+  for (const change of changes) {
+    const after = change.before === undefined ? '' : `, after ${change.before}`;
+    print(
+      context,
+      options.json === true
+        ? JSON.stringify(change)
+        : `${change.at}  ${change.action.padEnd(11)}  ${change.version}${after}`,
+    );
+  }
+  if (changes.length === 0 && options.json !== true)
+    print(context, `nothing is known of when a version of ${name} was put in service`);
+}
+
+async function exportModel(
+  reference: string,
+  path: string,
+  options: CommonOptions & { float?: boolean },
+  context: Context,
+): Promise<void> {
+  const registry = registryIn(options.models);
+  const model = await registry.resolve(reference);
+  const { name, version } = model;
+  if (path.toLowerCase().endsWith('.onnx')) {
+    const file = parseModelFile((await registry.read(model)).model);
+    const { trees, columns, bytes } = treesAsOnnx(file, options.float === true ? 'float' : 'double');
+    await writeWhole(path, bytes);
+    done(
+      context,
+      options,
+      { name, version, file: path, trees, columns },
+      `${trees} trees of ${name}@${version} written to ${path}: they answer ${treeTargetOf(file)} from ${columns.length} columns of a frame, named in the file`,
+    );
+    return;
+  }
+  await registry.export(model, path);
+  done(context, options, { name, version, folder: path }, `${name}@${version} copied to ${path}`);
+}
+
+async function importModel(
+  path: string,
+  own: TreeImportOptions,
+  options: CommonOptions,
+  context: Context,
+): Promise<void> {
+  const registry = registryIn(options.models);
+  const rootBefore = registry.root;
+  const remark = (sentence: string): void => {
+    if (options.quiet !== true) context.stderr.write(`movecast: ${sentence}\n`);
+  };
+  const there = await stat(path).catch((error: unknown) => {
+    const sentence = `${systemErrorSentence(error, path)}; give a model's folder, or a file of trees`;
+    throw new UserError('input-unreadable', sentence);
+  });
+  const imported: ImportedModel = there.isFile()
+    ? await registerTrees(path, { ...own, quiet: options.quiet === true }, registry, context)
+    : { model: await registerFolder(path, own, registry) };
+  const { model, found, remarks, accuracy } = imported;
+  sayIfBegun(registry, rootBefore, remark);
+  remarks?.forEach(remark);
+  const { name, version, folder } = model;
+  const said = `registered ${name}@${version}; movecast models promote puts it in service`;
+  done(
+    context,
+    options,
+    { name, version, folder, remarks, accuracy },
+    found === undefined ? said : `${said}\n${found}`,
+  );
+}
+
+function print(context: Context, line: string): void {
+  context.stdout.write(`${line}\n`);
+}
+
+function done(context: Context, options: CommonOptions, value: object, sentence: string): void {
+  print(context, options.json === true ? JSON.stringify(value) : sentence);
 }
 
 const isFile = async (path: string): Promise<boolean> =>

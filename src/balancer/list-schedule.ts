@@ -106,26 +106,8 @@ export function orderMoves(
     if (gainWeight !== 0) pending = byGain(pending);
     const left: number[] = [];
     for (const c of pending) {
-      if (!nodesFree(c) || !mayStart(c)) {
-        left.push(c);
-        continue;
-      }
-      const { move, seconds } = timed[c]!;
-      held?.hold(c, move);
-      trial.measure();
-      trial.settle();
-      const at = order.sequence.length;
-      order.sequence.push(c);
-      order.moves.push(move);
-      order.starts[at] = now;
-      order.ends[at] = now + seconds;
-      order.scores[at] = board.score;
-      endOf[c] = now + seconds;
-      running.push(c);
-      const { released } = timed[c]!;
-      if (released !== undefined && held === undefined) letGoAt[c] = now + released.heldSeconds;
-      for (const node of nodes[c]!) taken[node]! += 1;
-      if (order.ends[at]! > order.makespan) order.makespan = order.ends[at]!;
+      if (nodesFree(c) && mayStart(c)) begin(c);
+      else left.push(c);
     }
     pending = left;
     if (pending.length === 0) break;
@@ -136,6 +118,32 @@ export function orderMoves(
       break;
     }
     now = next;
+    freeNodes();
+  }
+  order.area = areaUnder(order, scoreBefore);
+  return order;
+
+  /** Right after `mayStart`. */
+  function begin(c: number): void {
+    const { move, seconds, released } = timed[c]!;
+    held?.hold(c, move);
+    trial.measure();
+    trial.settle();
+    const at = order.sequence.length;
+    order.sequence.push(c);
+    order.moves.push(move);
+    order.starts[at] = now;
+    order.ends[at] = now + seconds;
+    order.scores[at] = board.score;
+    endOf[c] = now + seconds;
+    running.push(c);
+    if (released !== undefined && held === undefined) letGoAt[c] = now + released.heldSeconds;
+    for (const node of nodes[c]!) taken[node]! += 1;
+    if (order.ends[at]! > order.makespan) order.makespan = order.ends[at]!;
+  }
+
+  /** Moves that have ended, or let their offline node go, take no part of it any more. */
+  function freeNodes(): void {
     for (let r = running.length - 1; r >= 0; r--) {
       const c = running[r]!;
       const { move, released } = timed[c]!;
@@ -150,8 +158,6 @@ export function orderMoves(
       for (const node of nodes[c]!) taken[node]! -= 1;
     }
   }
-  order.area = areaUnder(order, scoreBefore);
-  return order;
 
   /** Those that could start now first, by their priority and what they gain a second. */
   function byGain(waiting: readonly number[]): number[] {

@@ -85,11 +85,14 @@ function output(command, ports) {
 async function startService() {
   const store = `sqlite:${join(folder, 'service.db')}`;
   const movecast = join(root, 'dist/src/main.js');
-  spawnSync(
-    process.execPath,
-    [movecast, 'collect', 'records', 'data/osic/records.jsonl', '--store', store, '--quiet'],
-    { cwd: folder },
-  );
+  // What `npm start` loads on its first run.
+  for (const files of [
+    ['records', 'data/osic/records.jsonl', 'data/qemu-lab/records.jsonl'],
+    ['link-samples', 'data/qemu-lab/link-samples.csv'],
+  ])
+    spawnSync(process.execPath, [movecast, 'collect', ...files, '--store', store, '--quiet'], {
+      cwd: folder,
+    });
   const service = spawn(process.execPath, [movecast, 'serve', '--port', '0', '--json', '--store', store], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'inherit'],

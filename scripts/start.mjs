@@ -12,7 +12,8 @@ await ensureBuilt();
 const { main } = await import('../dist/src/main.js');
 const { processContext } = await import('../dist/src/commands/context.js');
 const context = processContext();
-const ownStore = process.env.MOVECAST_STORE !== undefined || process.argv.includes('--store');
+const ownStore =
+  Boolean(process.env.MOVECAST_STORE) || process.argv.some((word) => /^--store(=|$)/.test(word));
 
 /** Says that the shipped data stands in the embedded store; written last, so that a broken first run is repeated. */
 const loaded = '.movecast/shipped-data-loaded';

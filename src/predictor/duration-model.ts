@@ -2,6 +2,7 @@ import { finishMs, isCompleted, type MoveRecord } from '../domain/move-record.js
 import type { PastErrors } from '../domain/past-errors.js';
 import { QUANTILE_LEVELS } from '../domain/prediction.js';
 import type { InstanceSample } from '../domain/samples.js';
+import { BusyPeriods } from './busy-periods.js';
 import { ClusterLines } from './cluster-lines.js';
 import { Committee } from './committee.js';
 import { CoverageControl } from './coverage-control.js';
@@ -223,6 +224,7 @@ export class DurationModel {
   private readonly queue = new QueuePlaces();
   private readonly shifts = new ShiftDetector();
   private readonly levelShifts = new LevelShifts();
+  private readonly busyPeriods = new BusyPeriods();
   /** log seconds of the shortest and the longest completed move ever learnt; the first above the second before any was. */
   private readonly learntLogs: [number, number] = [Infinity, -Infinity];
   private readonly downtimes = new ResidualQuantiles();
@@ -630,6 +632,7 @@ export class DurationModel {
     this.known.fill(inputs);
     const keys = moveKeys(inputs);
     const completed = isCompleted(record);
+    const hasShifted = completed && inputs.concurrentMoves > 0 && this.learnBusy(record, inputs, keys);
     const center = this.center(inputs, keys);
     this.learnOutcome(keys, completed);
     const truth = log(record.duration_seconds);
@@ -691,7 +694,7 @@ export class DurationModel {
     this.lines.see(cluster, physicsLog);
     if (completed) {
       this.learnNoise(keys, error, variance, noise);
-      this.noticeShift(keys, groups, residual, error / scale);
+      this.noticeShift(inputs, keys, groups, residual, error / scale, hasShifted);
     }
     const size = sizeKey(inputs);
     this.sizes.set(size, (this.sizes.get(size) ?? 0) + 1);
@@ -757,22 +760,46 @@ export class DurationModel {
 
   /** Alarms since the model was made: shifts of durations of a cluster, between two nodes, or of one kind of move. */
   get shiftAlarms(): number {
-    return this.shifts.alarms + this.levelShifts.alarms;
+    return this.shifts.alarms + this.levelShifts.alarms + this.busyPeriods.alarms;
   }
 
-  /** `groups` of the committee, `residual` against physics, `error` against what was predicted, in deviations. */
+  /** Takes a parallel move into its busy period; true when the one before shows that durations have shifted. */
+  private learnBusy(record: MoveRecord, inputs: MoveInputs, keys: readonly string[]): boolean {
+    const alone = aloneOf(inputs);
+    const { startMs, concurrentMoves } = inputs;
+    return this.busyPeriods.learn(
+      moveKeys(alone)[Level.config]!,
+      this.placesOf(inputs, keys[Level.config]!) !== undefined,
+      {
+        startMs,
+        seconds: record.duration_seconds,
+        together: concurrentMoves + 1,
+        aloneSeconds: this.physicsSeconds(alone),
+      },
+    );
+  }
+
+  /**
+   * `groups` of the committee, `residual` against physics, `error` against what was predicted, in deviations;
+   * `hasShifted`: whether busy periods show a shift.
+   */
   private noticeShift(
+    inputs: MoveInputs,
     keys: readonly string[],
     groups: readonly string[],
     residual: number,
     error: number,
+    hasShifted: boolean,
   ): void {
     const config = keys[Level.config]!;
     let noticed = this.levelShifts.learn(config, residual);
     for (const level of shiftLevels) if (this.shifts.learn(keys[level]!, error)) noticed = true;
-    if (!noticed) return;
+    if (!noticed && !hasShifted) return;
     this.levelShifts.forget(config);
+    this.busyPeriods.forget(moveKeys(aloneOf(inputs))[Level.config]!);
     this.effects.loosen(keys, loosenedLevels, AFTER_SHIFT_VARIANCE);
+    // Busy periods take so many moves to show it that the last ones are all from after the shift.
+    if (!noticed) return;
     for (const residuals of this.recent) residuals.forget(config);
     this.durations.forget(config);
     // The outermost group is what all clusters share.
@@ -820,6 +847,7 @@ export class DurationModel {
       transfers: this.transfers.save(),
       shifts: this.shifts.save(),
       levelShifts: this.levelShifts.save(),
+      busyPeriods: this.busyPeriods.save(),
       sizes: [...this.sizes],
       ...(this.learntLogs[0] <= this.learntLogs[1] ? { learntLogs: [...this.learntLogs] } : {}),
       queue: this.queue.save(),
@@ -845,6 +873,7 @@ export class DurationModel {
     this.transfers.restore(state.transfers ?? []);
     this.shifts.restore(state.shifts);
     this.levelShifts.restore(state.levelShifts ?? []);
+    this.busyPeriods.restore(state.busyPeriods ?? []);
     for (const [key, count] of state.sizes) this.sizes.set(key, count);
     if (state.learntLogs !== undefined) [this.learntLogs[0], this.learntLogs[1]] = state.learntLogs;
     this.queue.restore(state.queue);
@@ -882,6 +911,9 @@ const downtimeGroups = (keys: readonly string[]): string[] => [
   keys[Level.cluster]!,
   keys[Level.family]!,
 ];
+
+/** The same move, were it asked for on its own. */
+const aloneOf = (inputs: MoveInputs): MoveInputs => ({ ...inputs, concurrentMoves: 0, besideMoves: 0 });
 
 /** The instance as large as it is now: a duration says nothing of another size. */
 const durationKey = (keys: readonly string[], { memoryMib, diskMib }: MoveInputs): string =>

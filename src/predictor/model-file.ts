@@ -79,6 +79,10 @@ export const modelFileSchema = z.object({
     learntLogs: z.tuple([finite, finite]).optional(),
     shifts: z.array(z.tuple([z.string(), z.tuple([finite, finite, finite])])),
     levelShifts: z.array(z.tuple([z.string(), z.array(finite)])).optional(),
+    /** Since models that notice a shift by how long parallel moves take together; older ones do not. */
+    busyPeriods: z
+      .array(z.tuple([z.string(), z.tuple([finite, finite, finite, finite, z.array(finite)])]))
+      .optional(),
     coverage: z.array(z.tuple([z.string(), z.tuple([finite, finite])])),
     /** Since models that know how far their errors reach; older ones do not. */
     errors: z

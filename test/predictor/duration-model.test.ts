@@ -20,6 +20,31 @@ const inService = (model: DurationModel, moves: readonly MoveRecord[]): Float64A
     return seconds;
   });
 
+/** Of twelve moves each, worked through one by one in an order that nobody knows: 20 s each, and a few per cent either way. */
+function evacuatedMoves(count: number, together: (evacuation: number) => number): MoveRecord[] {
+  const random = seededRandom(3);
+  const ends = (evacuation: number): { startMs: number; endMs: number }[] => {
+    const asked = together(evacuation);
+    let nowMs = Date.UTC(2026, 0, 1) + evacuation * 600_000;
+    let startMs = nowMs;
+    return Array.from({ length: 12 }, (_, i) => {
+      if (i % asked === 0) startMs = nowMs;
+      nowMs += Math.round(20_000 * (0.97 + 0.06 * random()));
+      return { startMs, endMs: nowMs };
+    });
+  };
+  const spans = Array.from({ length: count }, (_, evacuation) => ends(evacuation)).flat();
+  return inventedMoves(12 * count, (i) => ({
+    instance: `vm${Math.floor(12 * random())}`,
+    source_node: `n${Math.floor(i / 12) % 2}`,
+    target_node: `n${1 - (Math.floor(i / 12) % 2)}`,
+    started_at: new Date(spans[i]!.startMs).toISOString(),
+    duration_seconds: (spans[i]!.endMs - spans[i]!.startMs) / 1000,
+    memory_mib: 8192,
+    concurrent_moves: together(Math.floor(i / 12)) - 1,
+  }));
+}
+
 const medianError = (seconds: readonly Float64Array[], moves: readonly MoveRecord[]): number =>
   moves.map((move, i) => Math.abs(seconds[i]![2]! / move.duration_seconds - 1)).sort((a, b) => a - b)[
     moves.length >> 1
@@ -40,6 +65,30 @@ describe('a model of durations', () => {
     expect(medianError(seconds.slice(10, 30), slower.slice(10, 30))).toBeLessThan(0.14);
     expect(width(seconds[10]!)).toBeGreaterThan(0.5);
     expect(width(seconds[50]!)).toBeLessThan(0.4);
+  });
+
+  it('notices a shift by whole evacuations where a queue hides it, with the first that go four at a time', () => {
+    const evacuations = 30;
+    const moves = evacuatedMoves(evacuations, (evacuation) => (evacuation < 20 ? 2 : 4));
+    const shiftAt = 12 * 20;
+    const file = clone(fitModel(moves.slice(0, 12 * 10), { name: 'default', seed: 1 }));
+    const alarmsOf = (factor: number, start: ModelFile): number => {
+      const model = durationModelOf(start);
+      inService(model, moves.slice(12 * 10, shiftAt));
+      const before = model.shiftAlarms;
+      const after = moves.slice(shiftAt, shiftAt + 30);
+      inService(
+        model,
+        after.map((move) => ({ ...move, duration_seconds: factor * move.duration_seconds })),
+      );
+      return model.shiftAlarms - before;
+    };
+    expect(alarmsOf(1.25, file)).toBe(1);
+    expect(alarmsOf(1, file)).toBe(0);
+    // Of before busy periods were kept: ten evacuations are too few to compare with.
+    const older = clone(file);
+    delete older.state.busyPeriods;
+    expect(alarmsOf(1.25, older)).toBe(0);
   });
 
   it('goes by how long an instance took before where physics is told what has nothing to do with it', () => {

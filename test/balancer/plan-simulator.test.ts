@@ -11,42 +11,7 @@ import { RoomWatch } from '../../src/balancer/room-watch.js';
 import { defaultSearchOptions } from '../../src/balancer/search-options.js';
 import type { Plan, PlanMove } from '../../src/domain/plan.js';
 import { generateCluster } from './cluster-generator.js';
-
-const moveOf = (
-  index: number,
-  instance: string,
-  from: string,
-  to: string,
-  after: number[] = [],
-): PlanMove => ({
-  index,
-  instance,
-  letters: `fa:${to}`,
-  from: { primary: from },
-  to: { primary: to },
-  after,
-  start_seconds: 0,
-  end_seconds: { p50: 10, p90: 12 },
-  score_after: 1,
-  steps: [
-    {
-      operation: 'live_migration',
-      source_node: from,
-      target_node: to,
-      duration_seconds: { p10: 9, p50: 10, p90: 12 },
-    },
-  ],
-  commands: [`gnt-instance migrate -f -n ${to} ${instance}`],
-});
-
-const planOf = (moves: PlanMove[], jobsets: number[][]): Plan => ({
-  score_before: 2,
-  score_after: 1,
-  duration_seconds: { p50: 20, p90: 24 },
-  bytes_mib: 2000,
-  moves,
-  jobsets,
-});
+import { moveOf, planOf } from './invented-plan.js';
 
 const three = planOf(
   [moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n3', 'n4'), moveOf(2, 'c', 'n3', 'n5', [1])],

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Plan } from '../../src/domain/plan.js';
+import { moveOf, planOf } from '../balancer/invented-plan.js';
 import { runCommand } from './run-command.js';
 
 const CLUSTER = `g|u|preferred||
@@ -16,35 +17,6 @@ b|2048|0|1|running|Y|n1||ext|
 c|256|1000|1|running|Y|n1|n2|drbd|
 
 `;
-
-const moveOf = (index: number, instance: string, to: string, after: number[]): Plan['moves'][number] => ({
-  index,
-  instance,
-  letters: `fa:${to}`,
-  from: { primary: 'n1' },
-  to: { primary: to },
-  after,
-  start_seconds: 0,
-  end_seconds: { p50: 10, p90: 12 },
-  score_after: 1,
-  steps: [
-    {
-      operation: 'live_migration',
-      source_node: 'n1',
-      target_node: to,
-      duration_seconds: { p10: 9, p50: 10, p90: 12 },
-    },
-  ],
-  commands: [],
-});
-const planOf = (moves: Plan['moves'], jobsets: number[][]): Plan => ({
-  score_before: 2,
-  score_after: 1,
-  duration_seconds: { p50: 20, p90: 24 },
-  bytes_mib: 4096,
-  moves,
-  jobsets,
-});
 
 let folder = '';
 const file = (name: string, content: unknown): string => {
@@ -70,7 +42,7 @@ describe('movecast simulate', () => {
   it('refuses a node that is let go early though it is online, or no node of the move', async () => {
     const early = (node: string): Plan => {
       const from = { primary: 'n1', secondary: 'n2' };
-      const move = moveOf(0, 'c', 'n3', []);
+      const move = moveOf(0, 'c', 'n1', 'n3');
       const step = { ...move.steps[0]!, operation: 'disk_replication' as const };
       const to = { primary: 'n1', secondary: 'n3' };
       return planOf([{ ...move, from, to, steps: [step], releases_early: node }], [[0]]);
@@ -92,7 +64,7 @@ describe('movecast simulate', () => {
   });
 
   it('is no faster than the nodes allow, and says what waited for them', async () => {
-    const plan = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [])], [[0, 1]]);
+    const plan = planOf([moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n3')], [[0, 1]]);
     const { code, out } = await simulate(plan, seconds);
     expect([code, out]).toEqual([
       0,
@@ -104,7 +76,7 @@ describe('movecast simulate', () => {
   });
 
   it('ends well when moves fail, and says what was not started', async () => {
-    const plan = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [0])], [[0], [1]]);
+    const plan = planOf([moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n3', [0])], [[0], [1]]);
     const failing = { ...seconds, failures: [{ instance: 'a' }] };
     const { code, out } = await simulate(plan, failing);
     expect([code, out.split('\n').slice(2)]).toEqual([
@@ -122,13 +94,13 @@ describe('movecast simulate', () => {
   });
 
   it('refuses a plan whose moves wait for each other, and job sets that leave moves out', async () => {
-    const circle = planOf([moveOf(0, 'a', 'n2', [1]), moveOf(1, 'b', 'n3', [0])], []);
+    const circle = planOf([moveOf(0, 'a', 'n1', 'n2', [1]), moveOf(1, 'b', 'n1', 'n3', [0])], []);
     const refused = await simulate(circle, seconds);
     expect([refused.code, refused.err]).toEqual([
       2,
       expect.stringMatching(/plan\.json: moves 0, 1 wait for each other in a circle; .+\n$/),
     ]);
-    const straight = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [0])], []);
+    const straight = planOf([moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n3', [0])], []);
     expect((await simulate(straight, seconds)).code).toBe(0);
     const sets = await simulate(straight, seconds, '--jobsets');
     expect([sets.code, sets.err]).toEqual([
@@ -138,7 +110,7 @@ describe('movecast simulate', () => {
   });
 
   it('warns of moves without room on the cluster, and of names in the truth that it does not have', async () => {
-    const plan = planOf([moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n2', [0])], [[0], [1]]);
+    const plan = planOf([moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n2', [0])], [[0], [1]]);
     const cluster = file('c.data', CLUSTER);
     const truth = { table: ['a', 'b', 'd'].map((instance) => ({ instance, seconds: 5 })) };
     const { code, err } = await simulate(plan, truth, '--cluster', cluster);
@@ -154,17 +126,17 @@ describe('movecast simulate', () => {
 
   const elsewhere = `${CLUSTER.replace('\n\na|', '\nn4|65536|512|60000|1000000|900000|32|N|v|1\n\na|').replace('||\n', '||\nh|v|preferred||\n')}`;
   it.each<[string, Plan['moves'], string, string]>([
-    ['an instance', [moveOf(0, 'x', 'n2', [])], CLUSTER, 'move 0 is of instance x, which'],
-    ['a node', [moveOf(0, 'a', 'n7', [])], CLUSTER, 'move 0 names node n7, which'],
+    ['an instance', [moveOf(0, 'x', 'n1', 'n2')], CLUSTER, 'move 0 is of instance x, which'],
+    ['a node', [moveOf(0, 'a', 'n1', 'n7')], CLUSTER, 'move 0 names node n7, which'],
     [
       'one node group',
-      [moveOf(0, 'a', 'n4', [])],
+      [moveOf(0, 'a', 'n1', 'n4')],
       elsewhere,
       'move 0 names node n4, which is in another node group than n1',
     ],
     [
       'any instance in its place',
-      [moveOf(0, 'a', 'n2', []), moveOf(1, 'b', 'n3', [0])],
+      [moveOf(0, 'a', 'n1', 'n2'), moveOf(1, 'b', 'n1', 'n3', [0])],
       CLUSTER.replaceAll('|n1||ext', '|n3||ext'),
       'no instance is in',
     ],
@@ -180,12 +152,12 @@ describe('movecast simulate', () => {
   });
 
   it('reads a plan that an editor has put a byte order mark before', async () => {
-    const path = file('plan.json', `\ufeff${JSON.stringify(planOf([moveOf(0, 'a', 'n2', [])], [[0]]))}`);
+    const path = file('plan.json', `\ufeff${JSON.stringify(planOf([moveOf(0, 'a', 'n1', 'n2')], [[0]]))}`);
     expect((await runCommand(['simulate', path, '--truth', file('truth.json', seconds)])).code).toBe(0);
   });
 
   it('names what is wrong in a file that is no plan', async () => {
-    const plan = planOf([moveOf(0, 'a', 'n2', [])], [[0]]);
+    const plan = planOf([moveOf(0, 'a', 'n1', 'n2')], [[0]]);
     const truth = file('truth.json', seconds);
     for (const [content, code, words] of [
       [JSON.stringify(plan).slice(0, 100), 2, /plan\.json: is not JSON/],

@@ -1,5 +1,6 @@
 import { kindsForTargets, mayFailOver, movableInstances } from './candidates.js';
 import type { GroupModel } from './group-model.js';
+import { MoveBound } from './move-bound.js';
 import { MoveTrial } from './move-trial.js';
 import { FAILOVER, type Move, type MoveKind } from './moves.js';
 import { ScoreBoard } from './score.js';
@@ -41,6 +42,7 @@ export function blindSearch(
 ): SearchResult {
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board, options);
+  const bound = new MoveBound(board, trial);
   const scoreBefore = board.score;
   const componentsBefore = board.components.slice();
   const steps: ScoredMove[] = [];
@@ -55,7 +57,7 @@ export function blindSearch(
       complete = false;
       break;
     }
-    const best = bestMove(model, board, trial, options, near);
+    const best = bestMove(model, board, trial, bound, options, near);
     if (best === undefined) break;
     const { score } = best;
     if (!(board.score > options.minGainLimit || board.score - score >= options.minGain)) break;
@@ -94,6 +96,7 @@ function bestMove(
   model: GroupModel,
   board: ScoreBoard,
   trial: MoveTrial,
+  bound: MoveBound,
   options: SearchOptions,
   near: CandidateList,
 ): Candidate | undefined {
@@ -101,17 +104,17 @@ function bestMove(
   const slack = NEAR_TIE * (1 + Math.abs(present));
   near.clear();
   let least = present;
-  let leastSpreads = 0;
   const consider = (instance: number, kind: MoveKind, target: number): void => {
     if (!trial.allows(kind, target)) return;
-    const score = trial.approximateScore(least + slack, leastSpreads);
+    const score = trial.approximateScore(least + slack);
     if (!(score <= least + slack)) return;
     if (score < least) least = score;
     near.push(instance, kind, target, score);
   };
   for (const i of movableInstances(model, options)) {
     trial.begin(i);
-    leastSpreads = board.leastSpreads(i);
+    bound.begin(i);
+    if (bound.leastOfAll > least + slack) continue;
     if (mayFailOver(model, i, options)) consider(i, FAILOVER, -1);
     const kinds = kindsForTargets(model, i, options);
     if (kinds.length === 0) continue;
@@ -119,7 +122,8 @@ function bestMove(
     const s = model.secondary[i]!;
     for (let x = 0; x < model.nodeCount; x++) {
       if (x === p || x === s || model.online[x] === 0) continue;
-      for (let k = 0; k < kinds.length; k++) consider(i, kinds[k]!, x);
+      for (let k = 0; k < kinds.length; k++)
+        if (bound.least(kinds[k]!, x) <= least + slack) consider(i, kinds[k]!, x);
     }
   }
   let best: Candidate | undefined;

@@ -58,8 +58,8 @@ export class MoveTrial {
   readonly #ignoreSoftErrors: boolean;
   /** Row copies: what the move makes of the old primary, old secondary and target; and a scratch row. */
   readonly #rows = new Float64Array(4 * ROW);
-  /** The old primary and secondary without the instance, the same for all its candidates. */
-  readonly #without = new Float64Array(2 * ROW);
+  /** The old primary and, where mirrored, secondary without the instance, the same for all its candidates. */
+  readonly rowsWithout = new Float64Array(2 * ROW);
   readonly #metrics = new Float64Array(4 * METRIC_COUNT);
   readonly #touched = new Int32Array(4);
   readonly #touchedRows = new Int32Array(4);
@@ -91,11 +91,11 @@ export class MoveTrial {
     this.#p = p;
     this.#s = s;
     this.#need = model.has(instance, RESERVES) ? model.memory[instance]! : 0;
-    copyRow(model.rows, p * ROW, this.#without, HERE * ROW);
-    this.#removePrimary(this.#without, HERE * ROW, p);
+    copyRow(model.rows, p * ROW, this.rowsWithout, HERE * ROW);
+    this.#removePrimary(this.rowsWithout, HERE * ROW, p);
     if (s >= 0 && s < model.nodeCount && model.mirror[instance] === MIRROR_INTERNAL) {
-      copyRow(model.rows, s * ROW, this.#without, THERE * ROW);
-      this.#removeSecondary(this.#without, THERE * ROW, s, p);
+      copyRow(model.rows, s * ROW, this.rowsWithout, THERE * ROW);
+      this.#removeSecondary(this.rowsWithout, THERE * ROW, s, p);
     }
   }
 
@@ -222,10 +222,9 @@ export class MoveTrial {
   }
 
   /**
-   * The score after the move last allowed, to about 1e-10 of it, or Infinity if it is above `limit`; `leastSpreads` is the board's bound for
-   * the instance. O(1).
+   * The score after the move last allowed, to about 1e-10 of it, or Infinity if it is above `limit`. O(1).
    */
-  approximateScore(limit = Infinity, leastSpreads = 0): number {
+  approximateScore(limit = Infinity): number {
     this.measure();
     return this.board.approximateWith(
       this.#touched,
@@ -233,7 +232,6 @@ export class MoveTrial {
       this.#metrics,
       this.#pairChange(),
       limit,
-      leastSpreads,
     );
   }
 
@@ -370,7 +368,7 @@ export class MoveTrial {
 
   #takeWithout(slot: 0 | 1, node: number): void {
     if (node >= this.model.nodeCount) return;
-    copyRow(this.#without, slot * ROW, this.#rows, slot * ROW);
+    copyRow(this.rowsWithout, slot * ROW, this.#rows, slot * ROW);
     this.#touch(node, slot);
   }
 

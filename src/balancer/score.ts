@@ -55,29 +55,29 @@ export const METRICS = [
 export const METRIC_COUNT = METRICS.length;
 
 /** Row of the table by name, so that nothing below counts positions by hand. */
-const numberOf = (name: (typeof METRICS)[number]['name']): number =>
+export const metricNumber = (name: (typeof METRICS)[number]['name']): number =>
   METRICS.findIndex((metric) => metric.name === name);
 
-const FREE_MEM = numberOf('free_mem_cv');
-const FREE_DISK = numberOf('free_disk_cv');
-const N1_COUNT = numberOf('n1_cnt');
-const RESERVED_MEM = numberOf('reserved_mem_cv');
-const OFFLINE_ALL = numberOf('offline_all_cnt');
-const OFFLINE_PRIMARIES = numberOf('offline_pri_cnt');
-const VCPU_RATIO = numberOf('vcpu_ratio_cv');
-const CPU_LOAD = numberOf('cpu_load_cv');
-const MEM_LOAD = numberOf('mem_load_cv');
-const DISK_LOAD = numberOf('disk_load_cv');
-const NET_LOAD = numberOf('net_load_cv');
-const PRIMARY_TAGS = numberOf('pri_tags_score');
-const SPINDLES = numberOf('spindles_cv');
-const FREE_MEM_FORTH = numberOf('free_mem_cv_forth');
-const FREE_DISK_FORTH = numberOf('free_disk_cv_forth');
-const VCPU_RATIO_FORTH = numberOf('vcpu_ratio_cv_forth');
-const SPINDLES_FORTH = numberOf('spindles_cv_forth');
-const LOCATION = numberOf('location_score');
-export const LOCATION_EXCLUSION = numberOf('location_exclusion_score');
-const RESERVED_MEM_TOTAL = numberOf('reserved_mem_rtotal');
+const FREE_MEM = metricNumber('free_mem_cv');
+const FREE_DISK = metricNumber('free_disk_cv');
+const N1_COUNT = metricNumber('n1_cnt');
+const RESERVED_MEM = metricNumber('reserved_mem_cv');
+const OFFLINE_ALL = metricNumber('offline_all_cnt');
+const OFFLINE_PRIMARIES = metricNumber('offline_pri_cnt');
+const VCPU_RATIO = metricNumber('vcpu_ratio_cv');
+const CPU_LOAD = metricNumber('cpu_load_cv');
+const MEM_LOAD = metricNumber('mem_load_cv');
+const DISK_LOAD = metricNumber('disk_load_cv');
+const NET_LOAD = metricNumber('net_load_cv');
+const PRIMARY_TAGS = metricNumber('pri_tags_score');
+const SPINDLES = metricNumber('spindles_cv');
+const FREE_MEM_FORTH = metricNumber('free_mem_cv_forth');
+const FREE_DISK_FORTH = metricNumber('free_disk_cv_forth');
+const VCPU_RATIO_FORTH = metricNumber('vcpu_ratio_cv_forth');
+const SPINDLES_FORTH = metricNumber('spindles_cv_forth');
+const LOCATION = metricNumber('location_score');
+export const LOCATION_EXCLUSION = metricNumber('location_exclusion_score');
+const RESERVED_MEM_TOTAL = metricNumber('reserved_mem_rtotal');
 
 export const WEIGHTS = Float64Array.from(METRICS, (metric) => metric.weight);
 /** Components that are spreads, and those that are plain sums, by number. */
@@ -193,16 +193,16 @@ export class ScoreBoard {
   /** nodeCount × METRIC_COUNT. */
   readonly values: Float64Array;
   readonly #online: Int32Array;
+  readonly onlineCount: number;
   /** Per component: the mean at the last refresh, and the sums of v - mean and its square over online nodes. */
-  readonly #centre = new Float64Array(METRIC_COUNT);
-  readonly #sum = new Float64Array(METRIC_COUNT);
-  readonly #squares = new Float64Array(METRIC_COUNT);
+  readonly centre = new Float64Array(METRIC_COUNT);
+  readonly sum = new Float64Array(METRIC_COUNT);
+  readonly squares = new Float64Array(METRIC_COUNT);
+  /** Largest distance of an online node from the mean, as of the last refresh. */
+  readonly reach = new Float64Array(METRIC_COUNT);
   /** Spreads that approximate scores count, the largest part of the score first; and their weights with twins merged. */
-  #spreadOrder = SPREADS;
-  readonly #mergedWeights = WEIGHTS.slice();
-  /** Largest distance of an online node from the mean. */
-  readonly #reach = new Float64Array(METRIC_COUNT);
-  readonly #smallest: SmallestNode;
+  spreadOrder = SPREADS;
+  readonly mergedWeights = WEIGHTS.slice();
   #pairs = 0;
   /** The 20 components before their weights, as of the last refresh or shift. */
   readonly components = new Float64Array(METRIC_COUNT);
@@ -214,7 +214,7 @@ export class ScoreBoard {
     this.#online = Int32Array.from(
       Array.from(model.online, (flag, k) => (flag === 1 ? k : -1)).filter((k) => k >= 0),
     );
-    this.#smallest = smallestNode(model, this.#online);
+    this.onlineCount = this.#online.length;
     this.#mergeTwins();
     for (let k = 0; k < model.nodeCount; k++) this.takeNode(k);
     this.refresh();
@@ -248,13 +248,13 @@ export class ScoreBoard {
         squares += d * d;
         if (Math.abs(d) > reach) reach = Math.abs(d);
       }
-      this.#reach[c] = reach;
-      this.#centre[c] = mean;
-      this.#sum[c] = sum;
-      this.#squares[c] = squares;
+      this.reach[c] = reach;
+      this.centre[c] = mean;
+      this.sum[c] = sum;
+      this.squares[c] = squares;
     }
-    const share = (c: number): number => this.#mergedWeights[c]! * this.components[c]!;
-    this.#spreadOrder.sort((a, b) => share(b) - share(a) || a - b);
+    const share = (c: number): number => this.mergedWeights[c]! * this.components[c]!;
+    this.spreadOrder.sort((a, b) => share(b) - share(a) || a - b);
   }
 
   /**
@@ -277,8 +277,8 @@ export class ScoreBoard {
     for (let i = 0; i < instanceCount; i++) forthcoming ||= model.has(i, FORTHCOMING);
     const merge = (into: number, out: number, equal: boolean): void => {
       if (!equal) return;
-      this.#mergedWeights[into]! += this.#mergedWeights[out]!;
-      this.#mergedWeights[out] = 0;
+      this.mergedWeights[into]! += this.mergedWeights[out]!;
+      this.mergedWeights[out] = 0;
     };
     merge(CPU_LOAD, MEM_LOAD, loadsEqual(0, 1));
     merge(CPU_LOAD, NET_LOAD, loadsEqual(0, 3));
@@ -286,7 +286,7 @@ export class ScoreBoard {
     merge(FREE_DISK, FREE_DISK_FORTH, !forthcoming && diskEqual);
     merge(VCPU_RATIO, VCPU_RATIO_FORTH, !forthcoming && rowsEqual(U_CPU, U_CPU_FORTH));
     merge(SPINDLES, SPINDLES_FORTH, !forthcoming && rowsEqual(I_SPIN, I_SPIN_FORTH));
-    this.#spreadOrder = SPREADS.filter((c) => this.#mergedWeights[c]! > 0);
+    this.spreadOrder = SPREADS.filter((c) => this.mergedWeights[c]! > 0);
   }
 
   /**
@@ -316,44 +316,9 @@ export class ScoreBoard {
   readonly #liveChangedRows = new Int32Array(MOST_CHANGED);
 
   /**
-   * What all spreads together are worth at least after any one move of an instance, as of the last refresh. Such a move
-   * changes three nodes at most, each value by no more than the instance is worth on the smallest node. O(1).
-   */
-  leastSpreads(instance: number): number {
-    const n = this.#online.length;
-    const most = this.#mostChange(instance);
-    let least = 0;
-    for (let j = 0; j < this.#spreadOrder.length; j++) {
-      const c = this.#spreadOrder[j]!;
-      const d = most[c]!;
-      const sum = Math.abs(this.#sum[c]!) + 3 * d;
-      const squares = this.#squares[c]! - 6 * d * this.#reach[c]! - (sum * sum) / n;
-      if (squares > 0) least += this.#mergedWeights[c]! * Math.sqrt(squares / n);
-    }
-    return least * (1 - BOUND_ROUNDING);
-  }
-
-  /** By component, how much one move of an instance can change a node's value at most. */
-  #mostChange(i: number): Float64Array {
-    const { model } = this;
-    const { memory, disk, cpu, spindles } = this.#smallest;
-    const most = this.#changes;
-    most[FREE_MEM] = most[FREE_MEM_FORTH] = most[RESERVED_MEM] = model.memory[i]! / memory;
-    most[FREE_DISK] = most[FREE_DISK_FORTH] = model.disk[i]! / disk;
-    most[VCPU_RATIO] = most[VCPU_RATIO_FORTH] = model.vcpus[i]! / cpu;
-    most[CPU_LOAD] = Math.abs(model.loads[i * 4]!);
-    most[MEM_LOAD] = Math.abs(model.loads[i * 4 + 1]!);
-    most[DISK_LOAD] = Math.abs(model.loads[i * 4 + 2]!);
-    most[NET_LOAD] = Math.abs(model.loads[i * 4 + 3]!);
-    most[SPINDLES] = most[SPINDLES_FORTH] = model.spindleUse[i]! / spindles;
-    return most;
-  }
-
-  readonly #changes = new Float64Array(METRIC_COUNT);
-
-  /**
-   * The same score from the running sums, to about 1e-10 of it; Infinity as soon as it is sure to be above `limit`;
-   * `leastSpreads` is what the spreads are sure to be worth. O(1): 13 square roots at most. Where a spread nearly vanishes, so that the sums have lost their digits, it is walked.
+   * The same score from the running sums, to about 1e-10 of it; Infinity as soon as it is sure to be above `limit`.
+   * O(1): 13 square roots at most. Where a spread nearly vanishes, so that the sums have lost their digits, it is
+   * walked.
    */
   approximateWith(
     nodes: Int32Array,
@@ -361,7 +326,6 @@ export class ScoreBoard {
     changed: Float64Array,
     pairChange: number,
     limit: number,
-    leastSpreads = 0,
   ): number {
     const { values, model } = this;
     const n = this.#online.length;
@@ -374,9 +338,8 @@ export class ScoreBoard {
         value += changed[t * METRIC_COUNT + c]! - values[nodes[t]! * METRIC_COUNT + c]!;
       score += WEIGHTS[c]! * value;
     }
-    if (score + leastSpreads > limit) return Infinity;
-    const order = this.#spreadOrder;
-    const weights = this.#mergedWeights;
+    const order = this.spreadOrder;
+    const weights = this.mergedWeights;
     const share = 1 / n;
     const rows = this.#liveRows;
     const changedRows = this.#liveChangedRows;
@@ -392,9 +355,9 @@ export class ScoreBoard {
       if (score > limit) return Infinity; // no component is negative: it can only grow
       const c = order[j]!;
       const weight = weights[c]!;
-      const centre = this.#centre[c]!;
-      let sum = this.#sum[c]!;
-      let squares = this.#squares[c]!;
+      const centre = this.centre[c]!;
+      let sum = this.sum[c]!;
+      let squares = this.squares[c]!;
       let moved = 0;
       for (let t = 0; t < live; t++) {
         const before = values[rows[t]! + c]! - centre;
@@ -407,8 +370,7 @@ export class ScoreBoard {
       }
       const variance = (squares - sum * sum * share) * share;
       if (moved === 0) score += weight * this.components[c]!;
-      else if (variance * n > LOST_DIGITS * (this.#squares[c]! + moved))
-        score += weight * Math.sqrt(variance);
+      else if (variance * n > LOST_DIGITS * (this.squares[c]! + moved)) score += weight * Math.sqrt(variance);
       else score += weight * this.#walkSpreadWith(c, nodes, count, changed);
     }
     return score;
@@ -431,10 +393,10 @@ export class ScoreBoard {
       const spreads = model.online[nodes[t]!] === 1 ? SPREADS.length : 0;
       for (let j = 0; j < spreads; j++) {
         const c = SPREADS[j]!;
-        const before = values[from + c]! - this.#centre[c]!;
-        const after = changed[t * METRIC_COUNT + c]! - this.#centre[c]!;
-        this.#sum[c]! += after - before;
-        this.#squares[c]! += after * after - before * before;
+        const before = values[from + c]! - this.centre[c]!;
+        const after = changed[t * METRIC_COUNT + c]! - this.centre[c]!;
+        this.sum[c]! += after - before;
+        this.squares[c]! += after * after - before * before;
       }
       for (let c = 0; c < METRIC_COUNT; c++) values[from + c] = changed[t * METRIC_COUNT + c]!;
     }
@@ -442,8 +404,8 @@ export class ScoreBoard {
     let score = 0;
     for (let j = 0; j < SPREADS.length; j++) {
       const c = SPREADS[j]!;
-      const sum = this.#sum[c]!;
-      this.components[c] = Math.sqrt(Math.max(0, (this.#squares[c]! - (sum * sum) / n) / n));
+      const sum = this.sum[c]!;
+      this.components[c] = Math.sqrt(Math.max(0, (this.squares[c]! - (sum * sum) / n) / n));
     }
     for (let c = 0; c < METRIC_COUNT; c++) score += WEIGHTS[c]! * this.components[c]!;
     this.#score = n === 0 ? 0 : score;
@@ -499,31 +461,8 @@ export class ScoreBoard {
   }
 }
 
-/** Share by which a bound on the spreads is lowered for rounding. */
-const BOUND_ROUNDING = 1e-9;
-
-/** The least of what online nodes have, component by component; 0 where a bound cannot be given. */
-interface SmallestNode {
-  memory: number;
-  disk: number;
-  cpu: number;
-  spindles: number;
-}
-
-function smallestNode(model: GroupModel, online: Int32Array): SmallestNode {
-  const least: SmallestNode = { memory: Infinity, disk: Infinity, cpu: Infinity, spindles: Infinity };
-  for (const k of online) {
-    const exclusive = model.exclusive[k] === 1; // there spindles stand for disk
-    least.memory = Math.min(least.memory, model.totalMemory[k]!);
-    least.disk = Math.min(least.disk, exclusive ? 0 : model.totalDisk[k]!);
-    least.cpu = Math.min(least.cpu, model.totalCpu[k]! * model.cpuSpeed[k]!);
-    least.spindles = Math.min(least.spindles, exclusive ? 0 : model.highSpindles[k]!);
-  }
-  return least;
-}
-
 /**
  * Below this share of what was added up, a variance from running sums has lost so many digits (of 16) that its root
  * could be off by more than 1e-11: walk instead.
  */
-const LOST_DIGITS = 1e-8;
+export const LOST_DIGITS = 1e-8;

@@ -1,8 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { FAILOVER, FAILOVER_TO_ANY, REPLACE_PRIMARY, type MoveKind } from '../../src/balancer/moves.js';
+import {
+  FAILOVER,
+  FAILOVER_TO_ANY,
+  REPLACE_PRIMARY,
+  REPLACE_SECONDARY,
+  type MoveKind,
+} from '../../src/balancer/moves.js';
 import { GroupModel, LOAD_CPU, LOAD_DSK, MIRROR_INTERNAL, ROW } from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
+import { MoveBound } from '../../src/balancer/move-bound.js';
 import { MoveTrial, UndoRecord } from '../../src/balancer/move-trial.js';
 import { METRICS, METRIC_COUNT, NodeChanges, ScoreBoard, SPREADS, SUMS } from '../../src/balancer/score.js';
 import { seededRandom } from '../../src/balancer/random.js';
@@ -29,7 +36,7 @@ function walk(
   model: GroupModel,
   seed: number,
   steps: number,
-  onAllowed: (trial: MoveTrial, board: ScoreBoard, instance: number) => void,
+  onAllowed: (trial: MoveTrial, board: ScoreBoard, instance: number, kind: MoveKind, target: number) => void,
 ): void {
   const random = seededRandom(seed);
   const board = new ScoreBoard(model);
@@ -43,7 +50,7 @@ function walk(
     const kind = kinds[Math.floor(random() * kinds.length)]!;
     trial.begin(i);
     if (!trial.allows(kind, kind === FAILOVER ? -1 : target)) continue;
-    onAllowed(trial, board, i);
+    onAllowed(trial, board, i, kind, target);
     trial.commit();
   }
 }
@@ -100,8 +107,9 @@ c|1024|6000|1|running|Y|n0|n1|drbd|
     );
   });
 
-  it('never has spreads below what they are bound to be worth after a move of an instance', () => {
-    let bounds = 0;
+  it('is never below what it is bound to be after a move, and tells many moves that are worse than to stay', () => {
+    let worse = 0;
+    let seen = 0;
     const drawn = [
       fc.integer({ min: 1, max: 100_000 }),
       fc.constantFrom(0, 0.3, 1),
@@ -110,17 +118,33 @@ c|1024|6000|1|running|Y|n0|n1|drbd|
     fc.assert(
       fc.property(...drawn, (seed, oddity, nodes) => {
         const model = new GroupModel(clusterOf(seed, nodes, 4, oddity), { group: 0 });
-        walk(model, seed, 60, (trial, board, instance) => {
-          const bound = board.leastSpreads(instance);
-          if (bound > 0) bounds += 1;
+        walk(model, seed, 60, (trial, board, instance, kind, target) => {
+          const bound = new MoveBound(board, trial);
+          bound.begin(instance);
           const exact = trial.exactScore();
-          const limit = exact + 1e-9 * (1 + Math.abs(exact));
-          expect(trial.approximateScore(limit, bound)).toBeLessThan(Infinity);
+          expect(bound.least(kind, target)).toBeLessThanOrEqual(exact);
+          expect(bound.leastOfAll).toBeLessThanOrEqual(exact);
+          if (kind === FAILOVER || exact <= board.score) return;
+          worse += 1;
+          if (bound.least(kind, target) > board.score) seen += 1;
         });
       }),
       { numRuns: 40, examples: sameEachTime(fc.tuple(...drawn)) },
     );
-    expect(bounds).toBeGreaterThan(100);
+    expect(seen).toBeGreaterThan(worse / 5);
+  });
+
+  it('has no bound after a move of an instance of less than nothing', () => {
+    const model = new GroupModel(clusterOf(1, 5, 4, 0), { group: 0 });
+    const board = new ScoreBoard(model);
+    const trial = new MoveTrial(board);
+    const bound = new MoveBound(board, trial);
+    trial.begin(0);
+    bound.begin(0);
+    expect(bound.leastOfAll).toBeGreaterThan(0);
+    model.memory[0] = -1;
+    bound.begin(0);
+    expect([bound.leastOfAll, bound.least(REPLACE_SECONDARY, 2)]).toEqual([-Infinity, -Infinity]);
   });
 
   it('of two changes weighed together is the one that they have when made, and undone nothing is left of them', () => {

@@ -9,6 +9,7 @@ import {
   type GroupModelOptions,
 } from '../../src/balancer/group-model.js';
 import { parseHtoolsText } from '../../src/balancer/htools-text.js';
+import { MoveBound } from '../../src/balancer/move-bound.js';
 import { MoveTrial } from '../../src/balancer/move-trial.js';
 import {
   FAILOVER,
@@ -83,6 +84,7 @@ describe('beside a twin that computes from nothing', () => {
         const model = new GroupModel(cluster, options);
         const board = new ScoreBoard(model);
         const trial = new MoveTrial(board, { ignoreSoftErrors });
+        const bound = new MoveBound(board, trial);
         const random = seededRandom(seed);
         const below = (n: number): number => Math.floor(random() * n);
         const touched = new Set<number>();
@@ -124,8 +126,9 @@ describe('beside a twin that computes from nothing', () => {
           if (!may) continue;
           const promised = trial.exactScore();
           expect(isClose(trial.approximateScore(), promised)).toBe(true);
-          const limit = promised + 1e-9 * (1 + promised);
-          expect(trial.approximateScore(limit, board.leastSpreads(i))).toBeLessThan(Infinity);
+          bound.begin(i);
+          expect(bound.least(kind, x)).toBeLessThanOrEqual(promised);
+          expect(trial.approximateScore(promised + 1e-9 * (1 + promised))).toBeLessThan(Infinity);
           for (const k of nodesOf(trial.commit()))
             if (!model.has(i, FORTHCOMING)) touched.add(model.nodeIndex[k]!);
           expect(board.score).toBe(promised);

@@ -113,8 +113,7 @@ function bestMove(
   };
   for (const i of movableInstances(model, options)) {
     trial.begin(i);
-    bound.begin(i);
-    if (bound.leastOfAll > least + slack) continue;
+    if (bound.begin(i) > least + slack) continue;
     if (mayFailOver(model, i, options)) consider(i, FAILOVER, -1);
     const kinds = kindsForTargets(model, i, options);
     if (kinds.length === 0) continue;
@@ -123,7 +122,7 @@ function bestMove(
     for (let x = 0; x < model.nodeCount; x++) {
       if (x === p || x === s || model.online[x] === 0) continue;
       for (let k = 0; k < kinds.length; k++)
-        if (bound.least(kinds[k]!, x) <= least + slack) consider(i, kinds[k]!, x);
+        if (bound.least(kinds[k]!, x, least + slack) <= least + slack) consider(i, kinds[k]!, x);
     }
   }
   let best: Candidate | undefined;

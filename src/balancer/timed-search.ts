@@ -5,6 +5,7 @@ import type { GroupModel } from './group-model.js';
 import { bestOrder, inOrder, type Order, type TimedMove } from './list-schedule.js';
 import { refineOrder } from './order-refinement.js';
 import type { MovePrices } from './move-prices.js';
+import { MoveBound } from './move-bound.js';
 import { MoveTrial } from './move-trial.js';
 import { FAILOVER, FAILOVER_TO_ANY, moveFrom, type Move, type MoveKind } from './moves.js';
 import { PlacementSearch, type ChosenMove } from './placement-search.js';
@@ -37,7 +38,7 @@ export interface TimedResult {
  * Candidates that hbal's search may look at for the score to reach: half a minute to a minute of computing at most,
  * enough for a group of 100 nodes and 1,000 instances.
  */
-const MOST_BLIND_CANDIDATES = 150_000_000;
+const MOST_BLIND_CANDIDATES = 600_000_000;
 /** Steps that hbal takes per movable instance, from its runs on clusters of 20 to 100 nodes: 0.2 to 0.3. */
 const STEPS_PER_INSTANCE = 0.25;
 /** Candidates that may be looked at to reach the score after an annealing run that nearly did: some seconds at most. */
@@ -274,11 +275,12 @@ export function addMoves(
   const model = start.copy();
   const board = new ScoreBoard(model);
   const trial = new MoveTrial(board, options);
+  const bound = new MoveBound(board, trial);
   for (const move of plan.moves) make(trial, move);
   board.refresh();
   const moves = [...plan.moves];
   const step = (): boolean => {
-    const found = bestGain(model, board, trial, options, prices, rules);
+    const found = bestGain(model, board, trial, bound, options, prices, rules);
     if (found === undefined) return false;
     trial.begin(found.instance);
     trial.allows(found.kind, found.target);
@@ -304,6 +306,7 @@ function bestGain(
   model: GroupModel,
   board: ScoreBoard,
   trial: MoveTrial,
+  bound: MoveBound,
   options: SearchOptions,
   prices: MovePrices,
   { mayFollow, isWorth }: AdditionRules,
@@ -311,7 +314,11 @@ function bestGain(
   const present = board.score;
   let most = 0;
   let found: ChosenMove | undefined;
+  let bounded = -1;
   const consider = (instance: number, kind: MoveKind, target: number): void => {
+    if (instance !== bounded) bound.begin(instance);
+    bounded = instance;
+    if (bound.least(kind, target, present - LEAST_GAIN) > present - LEAST_GAIN) return;
     if (mayFollow?.(model, instance, kind, target) === false || !trial.allows(kind, target)) return;
     const gain = present - trial.approximateScore(present);
     if (!(gain >= LEAST_GAIN)) return;

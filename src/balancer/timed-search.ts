@@ -316,15 +316,16 @@ function bestGain(
   let found: ChosenMove | undefined;
   let bounded = -1;
   const consider = (instance: number, kind: MoveKind, target: number): void => {
+    const seconds = prices.typical(instance, kind, target);
+    const power = seconds ** TIME_POWER;
+    const leastGain = Math.max(LEAST_GAIN, most * power);
     if (instance !== bounded) bound.begin(instance);
     bounded = instance;
-    if (bound.least(kind, target, present - LEAST_GAIN) > present - LEAST_GAIN) return;
+    if (bound.least(kind, target, present - leastGain) > present - leastGain) return;
     if (mayFollow?.(model, instance, kind, target) === false || !trial.allows(kind, target)) return;
-    const gain = present - trial.approximateScore(present);
-    if (!(gain >= LEAST_GAIN)) return;
-    const seconds = prices.typical(instance, kind, target);
-    if (isWorth?.(gain, seconds, present) === false) return;
-    const worth = gain / seconds ** TIME_POWER;
+    const gain = present - trial.approximateScore(present - leastGain);
+    if (!(gain >= LEAST_GAIN) || isWorth?.(gain, seconds, present) === false) return;
+    const worth = gain / power;
     if (worth > most) {
       most = worth;
       found = { instance, kind, target, seconds };

@@ -36,7 +36,7 @@ export interface TimedResult {
 
 /**
  * Candidates that hbal's search may look at for the score to reach: half a minute to a minute of computing at most,
- * enough for a group of 100 nodes and 1,000 instances.
+ * enough for a group of 150 nodes and 1,500 instances.
  */
 const MOST_BLIND_CANDIDATES = 600_000_000;
 /** Steps that hbal takes per movable instance, from its runs on clusters of 20 to 100 nodes: 0.2 to 0.3. */
@@ -156,16 +156,19 @@ export function timedSearch(
   };
   /** Chosen moves as a plan; what no order allows is left out and made up for. */
   const planOf = (state: readonly ChosenMove[]): { plan: TimedPlan; chosen: readonly ChosenMove[] } => {
+    // An open search may be of very many moves: one order is enough to see which of them cannot be made.
+    const firstEffort = target === undefined ? 0 : effort;
     let chosen = state;
-    let order = orderChosen(start, options, prices, chosen, effort);
+    let order = orderChosen(start, options, prices, chosen, firstEffort);
     const fixed = new Set<number>();
     // Moves that wait for each other in a circle: the others, and some more, have to do.
-    for (let repair = 0; repair < REPAIRS && target !== undefined && order.stuck.length > 0; repair++) {
+    for (let repair = 0; repair < REPAIRS && order.stuck.length > 0; repair++) {
       for (const c of order.stuck) fixed.add(chosen[c]!.instance);
       const free = chosen.filter(({ instance }) => !fixed.has(instance));
       chosen = anneal(REPAIR, free, fixed)[0]!;
-      order = orderChosen(start, options, prices, chosen, effort);
+      order = orderChosen(start, options, prices, chosen, firstEffort);
     }
+    if (target === undefined) order = orderChosen(start, options, prices, chosen, effort);
     const ordered = replay(start, order.moves, prices, options);
     return { plan: finish(start, options, prices, ordered, { target, mostMoves }), chosen };
   };

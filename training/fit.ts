@@ -21,6 +21,7 @@ import { dictionary } from './dictionary.js';
 import { inputsAtStart } from './inputs-at-start.js';
 import { moveTable, type MoveTable } from './move-table.js';
 import { calibratePhysics } from './physics-calibration.js';
+import { newClusterKnowledge } from './new-cluster-knowledge.js';
 import { fitPhysicsByCluster, withSpeeds } from './physics-fit.js';
 import { SampleFeed } from './sample-feed.js';
 import { LEAST_TREE_MOVES, ResidualFrame } from './residual-trees.js';
@@ -59,7 +60,15 @@ export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): 
   const { global, clusters, speedSpread, speeds } = fitPhysicsByCluster(learnable, inputsOf);
   const physics = { global, clusters };
   const calibrations = calibratePhysics(learnable, physics, withSpeeds(speeds, inputsOf));
-  const model = new DurationModel({ physics, calibrations, levels: defaultLevels, speedSpread, members });
+  const newClusters = newClusterKnowledge(learnable, global, inputsOf);
+  const model = new DurationModel({
+    physics,
+    calibrations,
+    levels: defaultLevels,
+    speedSpread,
+    newClusters,
+    members,
+  });
   const feed = sampleFeed(model, instanceSamples);
   const untilMs = dictionary<number>();
   // While history is replayed, trees are grown anew whenever there is twice as much of it: what they answer in the
@@ -104,6 +113,7 @@ export function fitModel(records: Iterable<MoveRecord>, settings: FitSettings): 
     calibrations,
     levels: defaultLevels,
     speedSpread,
+    newClusters,
     ranges,
     ...(forest === undefined ? {} : { forest: toJson(forest) }),
     state: { ...model.save(), ...honestErrors(table, settings) },

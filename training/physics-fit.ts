@@ -137,6 +137,33 @@ export function fitPhysics(
   return constantsOf(theta);
 }
 
+/**
+ * σ of the logarithm of each constant given the moves that it was fitted to and all the others: its prior's where no move
+ * depends on it. O(constants · moves).
+ */
+export function constantSpreads(
+  records: readonly MoveRecord[],
+  constants: PhysicsConstants,
+  inputsOf: (record: MoveRecord) => MoveInputs = inputsOfRecord,
+): PhysicsConstants {
+  const completed = evenly(records.filter(isCompleted), MOST_FIT_MOVES);
+  const inputs = completed.map(inputsOf);
+  const truth = Float64Array.from(completed, (record) => log(record.duration_seconds));
+  const sent = Float64Array.from(completed, (record, i) => sentOf(record, inputs[i]!));
+  const residual = new Float64Array(2 * completed.length);
+  const moved = new Float64Array(2 * completed.length);
+  const theta = constantNames.map((name) => log(constants[name]));
+  residualsAt(theta, inputs, truth, sent, residual);
+  const spreads = { ...constants };
+  constantNames.forEach((name, j) => {
+    residualsAt(theta.with(j, theta[j]! + DERIVATIVE_STEP), inputs, truth, sent, moved);
+    let squares = 0;
+    for (let i = 0; i < moved.length; i++) squares += ((moved[i]! - residual[i]!) / DERIVATIVE_STEP) ** 2;
+    spreads[name] = 1 / sqrt(1 / physicsConstants[name].spread ** 2 + squares / LEAST_DEVIATION ** 2);
+  });
+  return spreads;
+}
+
 /** What is fitted: constants, and how fast nodes are. */
 export interface FittedPhysics {
   global: PhysicsConstants;

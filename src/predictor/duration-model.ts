@@ -23,6 +23,7 @@ import {
   sentOf,
   type PhysicsConstants,
 } from './move-physics.js';
+import { NewClusters, type NewClusterKnowledge } from './new-clusters.js';
 import { NodeSpeeds, type SpeedSpread } from './node-speeds.js';
 import { expectedBeyond } from './normal-distribution.js';
 import { NORMAL_QUANTILES } from './normal-quantiles.js';
@@ -189,6 +190,8 @@ interface Shared {
   isCalibrated: boolean;
   /** Mean of the effects that stand for a calibration where there is none. */
   offset: number;
+  /** Squared scale of how far its cluster may lie from physics, as long as none of its moves is known; else 0. */
+  newClusterVariance: number;
 }
 
 export interface DurationModelParts {
@@ -199,6 +202,8 @@ export interface DurationModelParts {
   /** Those of the committee that are heard, for the worth of a layer on its own; all unless given. */
   members?: readonly Member[] | undefined;
   speedSpread?: SpeedSpread | undefined;
+  /** Unless given, a new cluster is as unsure as its effects are. */
+  newClusters?: NewClusterKnowledge | undefined;
 }
 
 /**
@@ -209,6 +214,7 @@ export interface DurationModelParts {
 export class DurationModel {
   private readonly effects: PooledEffects;
   private readonly speeds: NodeSpeeds;
+  private readonly newClusters: NewClusters | undefined;
   private readonly lines = new ClusterLines();
   private readonly volumes = new PooledEffects(VOLUME_LEVELS);
   private readonly recent = [SHORT_WINDOW, SHORT_WINDOW, LONG_WINDOW, LONG_WINDOW].map(
@@ -258,6 +264,7 @@ export class DurationModel {
     lastDurations: NaN,
     isCalibrated: false,
     offset: 0,
+    newClusterVariance: 0,
   };
   private readonly answers: number[] = MEMBERS.map(() => NaN);
   /** Members whose answers are dropped. */
@@ -268,6 +275,8 @@ export class DurationModel {
   /** d log T by the logarithm of the speeds of source and target. */
   private sourceSlope = 0;
   private targetSlope = 0;
+  /** What effects take for the variance of a cluster that nothing was fitted to. */
+  private readonly uncalibratedVariance: number;
   /** What `speedVariance` holds of nodes that never moved anything. */
   private newNodeVariance = 0;
   private readonly features = new Float64Array(moveFeatures.length);
@@ -278,7 +287,10 @@ export class DurationModel {
     this.clusterConstants = new Map(Object.entries(parts.physics.clusters));
     this.calibrations = new Map(Object.entries(parts.calibrations));
     this.speeds = new NodeSpeeds(parts.speedSpread);
+    this.newClusters =
+      parts.newClusters === undefined ? undefined : new NewClusters(parts.newClusters, parts.physics.global);
     this.effects = new PooledEffects(parts.levels, (key) => this.calibrations.has(key));
+    this.uncalibratedVariance = parts.levels[Level.cluster]?.uncalibratedVariance ?? 0;
     const { members = MEMBERS } = parts;
     this.unheard = [...MEMBERS.keys()].filter((m) => !members.includes(MEMBERS[m]!));
   }
@@ -390,7 +402,7 @@ export class DurationModel {
     const hasPlaces = this.placesOf(inputs, config) !== undefined;
     let factor = NaN;
     if (hasPlaces) factor = this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
-    else this.standardQuantiles(scale, standard);
+    else this.standardQuantiles(scale, inputs.operation, standard);
     this.coverage.widen(this.coverageGroups(keys), standard);
     let inTime = 1;
     if (inputs.timeoutSeconds > 0) {
@@ -462,19 +474,27 @@ export class DurationModel {
   }
 
   /**
-   * Quantiles of the error around the center, on the log scale: what past errors were in units of their scale. Where they
-   * were smaller than it, how fast a node is that was never seen is no surer for that.
+   * Quantiles of the error around the center, on the log scale: what past errors were in units of their scale. Errors of
+   * clusters and nodes that were known say nothing of how near those lie that were not: they widen the interval there,
+   * and do not narrow it.
    */
-  private standardQuantiles(scale: number, out: Float64Array): void {
-    const { shape } = this.shared;
-    if (this.newNodeVariance === 0) {
+  private standardQuantiles(scale: number, operation: string, out: Float64Array): void {
+    const { shape, newClusterVariance } = this.shared;
+    const { newNodeVariance } = this;
+    const isNewCluster = newClusterVariance > 0;
+    if (newNodeVariance === 0 && !isNewCluster) {
       for (let j = 0; j < out.length; j++) out[j] = shape[j]! * scale;
       return;
     }
-    const own = sqrt(max(0, scale * scale - this.newNodeVariance));
-    const ofNewNodes = sqrt(this.newNodeVariance);
+    const replaced = isNewCluster ? this.uncalibratedVariance : 0;
+    const own = sqrt(max(0, scale * scale - newNodeVariance - replaced));
+    const ofNewNodes = sqrt(newNodeVariance);
+    const ofNewCluster = sqrt(newClusterVariance);
+    const student = isNewCluster ? this.newClusters!.quantiles(operation) : NORMAL_QUANTILES;
     for (let j = 0; j < out.length; j++) {
-      const size = hypotenuse(shape[j]! * own, max(abs(shape[j]!), abs(NORMAL_QUANTILES[j]!)) * ofNewNodes);
+      const ofNodes = max(abs(shape[j]!), abs(NORMAL_QUANTILES[j]!)) * ofNewNodes;
+      let size = hypotenuse(shape[j]! * own, ofNodes);
+      if (isNewCluster) size = max(hypotenuse(size, student[j]! * ofNewCluster), abs(shape[j]!) * scale);
       out[j] = shape[j]! < 0 ? -size : size;
     }
   }
@@ -511,6 +531,11 @@ export class DurationModel {
     shared.isCalibrated =
       this.calibrations.has(keys[Level.family]!) || this.calibrations.has(keys[Level.cluster]!);
     shared.offset = this.effects.uncalibratedMean(keys, inputs.startMs);
+    const isNew = this.effects.count(Level.cluster, keys[Level.cluster]!) === 0;
+    shared.newClusterVariance =
+      isNew && this.newClusters !== undefined
+        ? max(this.uncalibratedVariance, this.newClusters.variance(inputs))
+        : 0;
     return shared;
   }
 
@@ -733,7 +758,7 @@ export class DurationModel {
     const config = keys[Level.config]!;
     const hasPlaces = this.placesOf(inputs, config) !== undefined;
     if (hasPlaces) this.queue.distribution(config, keys[Level.instance]!, QUANTILE_LEVELS, standard);
-    else this.standardQuantiles(scale, standard);
+    else this.standardQuantiles(scale, inputs.operation, standard);
     const groups = this.coverageGroups(keys);
     this.coverage.widen(groups, standard);
     this.coverage.learn(groups, standard, error);

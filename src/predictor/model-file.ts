@@ -56,6 +56,16 @@ export const modelFileSchema = z.object({
       clusters: z.record(z.string(), z.number().nonnegative()),
     })
     .optional(),
+  /** See `NewClusterKnowledge`; models made before a new cluster was asked for by how few are known have none. */
+  newClusters: z
+    .object({
+      constantSpreads: z.partialRecord(z.enum(constantNames), z.number().nonnegative()),
+      operations: z.record(
+        z.string(),
+        z.object({ clusters: z.int().nonnegative(), squares: z.number().nonnegative() }),
+      ),
+    })
+    .optional(),
   /** Boosted trees on what physics misses; absent where there were too few moves. */
   forest: forestJsonSchema.optional(),
   /** Trees that were grown elsewhere and answer in place of the committee; the rest computes what they read. */

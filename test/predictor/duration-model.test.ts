@@ -118,6 +118,30 @@ describe('a model of durations', () => {
     expect(medianError(seconds.slice(3, 13), foreign.slice(3, 13))).toBeLessThan(0.1);
   });
 
+  it('is less sure of a cluster never seen than of any it knows, of a way of moving that none shows least, until it has moved', () => {
+    const file = fitModel(inventedMoves(400), { name: 'default', seed: 1 });
+    const model = durationModelOf(file);
+    const [first, ...more] = inventedMoves(6, () => ({ cluster: 'foreign', concurrent_moves: 0 }));
+    const secondsOf = (of: DurationModel, changes: Partial<MoveRecord> = {}): Float64Array =>
+      of.estimate(inputsOfRecord({ ...first!, ...changes }), newEstimate()).seconds;
+    const widthOf = (changes: Partial<MoveRecord> = {}): number => width(secondsOf(model, changes));
+    const before = widthOf();
+    expect(before).toBeGreaterThan(2 * Math.log(4));
+    expect(before).toBeGreaterThan(widthOf({ cluster: 'c' }) + 1);
+    expect(widthOf({ disk_mib: 40_960 })).toBeGreaterThan(before + 0.5);
+
+    // A model of before this was asked has the same medians, and narrower intervals.
+    const older = clone(file);
+    delete older.newClusters;
+    expect(secondsOf(durationModelOf(older))[2]).toBe(secondsOf(model)[2]);
+    expect(width(secondsOf(durationModelOf(older)))).toBeLessThan(before);
+
+    model.learn(first!);
+    expect(widthOf()).toBeLessThan(0.6 * before);
+    for (const move of more) model.learn(move);
+    expect(widthOf()).toBeLessThan(0.4 * before);
+  });
+
   it('is unsure how much an instance sends that was never moved, where records tell what was sent', () => {
     const random = seededRandom(2);
     const moves = inventedMoves(400, (i) => {

@@ -39,6 +39,8 @@ export interface TimedResult {
  * enough for a group of 150 nodes and 1,500 instances.
  */
 const MOST_BLIND_CANDIDATES = 600_000_000;
+/** Share of them that are looked at where a plan is wanted soon. */
+const LEAST_BLIND_SHARE = 0.25;
 /** Steps that hbal takes per movable instance, from its runs on clusters of 20 to 100 nodes: 0.2 to 0.3. */
 const STEPS_PER_INSTANCE = 0.25;
 /** Candidates that may be looked at to reach the score after an annealing run that nearly did: some seconds at most. */
@@ -113,7 +115,7 @@ export function timedSearch(
   const balanced = !(scoreBefore - start.optimum >= options.minScore);
   if (balanced || movable.length === 0 || options.maxLength === 0) return result(nothing, undefined);
 
-  const reference = settings.reference ?? hbalsMoves(start, options);
+  const reference = settings.reference ?? hbalsMoves(start, options, effort);
   const known =
     reference === undefined
       ? undefined
@@ -358,11 +360,12 @@ export function forEachCandidate(
 }
 
 /** What hbal would do, or undefined when finding that out takes too long. */
-function hbalsMoves(start: GroupModel, options: SearchOptions): Move[] | undefined {
+function hbalsMoves(start: GroupModel, options: SearchOptions, effort: number): Move[] | undefined {
   const usual = STEPS_PER_INSTANCE * movableInstances(start, options).length;
   const expected = options.maxLength > 0 ? Math.min(usual, options.maxLength) : usual;
-  if (expected * countCandidates(start, options) > MOST_BLIND_CANDIDATES) return undefined;
-  const { steps, complete } = blindSearch(start.copy(), options, MOST_BLIND_CANDIDATES);
+  const mostCandidates = MOST_BLIND_CANDIDATES * Math.max(LEAST_BLIND_SHARE, Math.min(1, effort));
+  if (expected * countCandidates(start, options) > mostCandidates) return undefined;
+  const { steps, complete } = blindSearch(start.copy(), options, mostCandidates);
   return complete ? steps.map(({ move }) => move) : undefined;
 }
 

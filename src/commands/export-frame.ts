@@ -53,9 +53,9 @@ docs/python.md goes from here to a model of your own in service.`,
 
 async function run(options: Options, context: Context): Promise<void> {
   const { out, seed } = options;
-  const format = formats[extname(out).toLowerCase()];
+  const format = formats[extname(out)];
   if (format === undefined)
-    throw new UserError('usage', `--out ${out}: the name must end in .csv or .parquet`);
+    throw new UserError('usage', `--out ${out}: the name must end in .csv or .parquet, in small letters`);
   const stem = join(dirname(out), basename(out, extname(out)));
   const schemaPath = `${stem}.schema.json`;
   const modelPath = `${stem}.model.json`;

@@ -50,6 +50,7 @@ describe('movecast export-frame', () => {
 
   it.each([
     [['--out', 'frame.xlsx'], 2, /must end in \.csv or \.parquet/],
+    [['--out', 'frame.CSV'], 2, /in small letters/],
     [[], 2, /required option '--out <file>'/],
     [['--out', 'no/such/folder/frame.csv'], 1, /frame\.model\.json: no such file or folder/],
   ])('%s is refused with one sentence', async (args, code, sentence) => {
